@@ -40,7 +40,7 @@ type EnrolRequest struct {
 	RecordKey []byte `protobuf:"bytes,5,opt,name=record_key,json=recordKey,proto3" json:"record_key,omitempty"`
 	// ID of the new chain of records, a UUID that the station makes.
 	Chain string `protobuf:"bytes,6,opt,name=chain,proto3" json:"chain,omitempty"`
-	// Signature by the identity key over SHA-256("tapline enrol v1" NUL token NUL station NUL csr NUL record_key NUL chain).
+	// Signature by the identity key over EnrolDigest of proto/wire: SHA-256 over name, token, station, csr, record_key and chain, each framed by its length.
 	Proof []byte `protobuf:"bytes,7,opt,name=proof,proto3" json:"proof,omitempty"`
 	// Hints for the administrator, never trusted: machine ID, SMBIOS UUID, host name, OS.
 	Hints map[string]string `protobuf:"bytes,8,rep,name=hints,proto3" json:"hints,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
@@ -511,7 +511,7 @@ type RecoverRequest struct {
 	Csr []byte `protobuf:"bytes,3,opt,name=csr,proto3" json:"csr,omitempty"`
 	// Join sequence number of the last identity.
 	JoinSequence uint64 `protobuf:"varint,4,opt,name=join_sequence,json=joinSequence,proto3" json:"join_sequence,omitempty"`
-	// Signature by the identity key over SHA-256("tapline recover v1" NUL station NUL nonce NUL csr NUL join_sequence as 8 bytes, big endian).
+	// Signature by the identity key over RecoverDigest of proto/wire: SHA-256 over name, station, nonce, csr and join_sequence, each framed by its length.
 	Proof         []byte `protobuf:"bytes,5,opt,name=proof,proto3" json:"proof,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2056,7 +2056,7 @@ type ReleaseSecretRequest struct {
 	Fence uint64 `protobuf:"varint,2,opt,name=fence,proto3" json:"fence,omitempty"`
 	// HPKE public key made for this session (X25519, 32 bytes).
 	SessionKey []byte `protobuf:"bytes,3,opt,name=session_key,json=sessionKey,proto3" json:"session_key,omitempty"`
-	// Signature by the station's identity key over SHA-256("tapline secret v1" NUL session NUL session_key).
+	// Signature by the station's identity key over SecretDigest of proto/wire: SHA-256 over name, session and session_key, each framed by its length.
 	Proof         []byte `protobuf:"bytes,4,opt,name=proof,proto3" json:"proof,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -1,0 +1,134 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Kind says what sort of error it is: what the other side may conclude, and what an operator is told.
+type Kind uint8
+
+// The kinds of error that cross the wire. The zero Kind is no error.
+const (
+	None            Kind = iota
+	Invalid              // the request is wrong; the message names the field
+	Unauthenticated      // the caller is not who it must be, or nobody
+	Denied               // the caller may not do this
+	NotFound             // the thing named is not there
+	Exists               // the thing is there already, with other content
+	Stale                // an older revision, sequence or fence; a fork
+	Precondition         // not in this state
+	Busy                 // too much at once; try again later
+	Unavailable          // the other side is away; try again
+	Deadline             // no answer in time
+	Cancelled            // the caller gave up
+	BadEvidence          // records do not verify
+	Unsupported          // this build cannot do it yet
+	Internal             // a fault of ours
+)
+
+// The one table of kinds and gRPC codes; a test holds that it maps both ways.
+func kindCodes() map[Kind]codes.Code {
+	return map[Kind]codes.Code{
+		None:            codes.OK,
+		Invalid:         codes.InvalidArgument,
+		Unauthenticated: codes.Unauthenticated,
+		Denied:          codes.PermissionDenied,
+		NotFound:        codes.NotFound,
+		Exists:          codes.AlreadyExists,
+		Stale:           codes.Aborted,
+		Precondition:    codes.FailedPrecondition,
+		Busy:            codes.ResourceExhausted,
+		Unavailable:     codes.Unavailable,
+		Deadline:        codes.DeadlineExceeded,
+		Cancelled:       codes.Canceled,
+		BadEvidence:     codes.DataLoss,
+		Unsupported:     codes.Unimplemented,
+		Internal:        codes.Internal,
+	}
+}
+
+// Code is the gRPC code of a kind.
+func (k Kind) Code() codes.Code {
+	if c, ok := kindCodes()[k]; ok {
+		return c
+	}
+	return codes.Internal
+}
+
+// kindOf is the kind of a gRPC code; Internal for codes that we never send.
+func kindOf(c codes.Code) Kind {
+	for k, have := range kindCodes() {
+		if have == c {
+			return k
+		}
+	}
+	return Internal
+}
+
+// String is the kind as a word.
+func (k Kind) String() string {
+	if k == None {
+		return "none"
+	}
+	return k.Code().String()
+}
+
+// Error is an error with a kind. Its message crosses the wire, so it never holds a secret or a badge number.
+type Error struct {
+	Kind Kind
+	err  error
+}
+
+// E makes an error of a kind; format may wrap with %w.
+func E(kind Kind, format string, args ...any) error {
+	return &Error{Kind: kind, err: fmt.Errorf(format, args...)}
+}
+
+// Error is the message alone.
+func (e *Error) Error() string { return e.err.Error() }
+
+// Unwrap is the wrapped error.
+func (e *Error) Unwrap() error { return errors.Unwrap(e.err) }
+
+// KindOf is the kind of an error: of ours, of a gRPC status, of a context; Internal for all else, None for nil.
+func KindOf(err error) Kind {
+	var ours *Error
+	switch {
+	case err == nil:
+		return None
+	case errors.As(err, &ours):
+		return ours.Kind
+	case errors.Is(err, context.DeadlineExceeded):
+		return Deadline
+	case errors.Is(err, context.Canceled):
+		return Cancelled
+	}
+	if s, ok := status.FromError(err); ok {
+		return kindOf(s.Code())
+	}
+	return Internal
+}
+
+// Status turns an error into what gRPC sends. Errors without a kind cross as INTERNAL with a bare message: what went wrong inside is for our log.
+func Status(err error) error {
+	var ours *Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &ours):
+		return status.Error(ours.Kind.Code(), err.Error())
+	}
+	k := KindOf(err)
+	if k == Internal {
+		return status.Error(codes.Internal, "internal error; see the broker's log")
+	}
+	if s, ok := status.FromError(err); ok {
+		return s.Err()
+	}
+	return status.Error(k.Code(), err.Error())
+}

@@ -1,0 +1,74 @@
+package wire
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
+)
+
+// Role is what the holder of a certificate is to the broker.
+type Role string
+
+// The roles a certificate can name.
+const (
+	RoleStation Role = "station"
+	RoleBroker  Role = "broker"
+	RoleAdmin   Role = "admin"
+	RoleAuditor Role = "auditor"
+)
+
+// Subject is who a certificate names, in its one URI SAN: spiffe://<site>/<role>/<name> (SPIFFE-ID, section 2). A station's name
+// keeps the slashes of its ISA-95 levels.
+type Subject struct {
+	Site string
+	Role Role
+	Name string
+}
+
+// URI is the subject as it stands in a certificate.
+func (s Subject) URI() *url.URL {
+	return &url.URL{Scheme: "spiffe", Host: s.Site, Path: "/" + string(s.Role) + "/" + s.Name}
+}
+
+// String is the subject's URI.
+func (s Subject) String() string { return s.URI().String() }
+
+// SubjectOf reads the subject of a certificate. Exactly one URI SAN must be there.
+func SubjectOf(cert *x509.Certificate) (Subject, error) {
+	if len(cert.URIs) != 1 {
+		return Subject{}, fmt.Errorf("certificate %x has %d URI names, want 1", cert.SerialNumber, len(cert.URIs))
+	}
+	u := cert.URIs[0]
+	role, name, ok := strings.Cut(strings.TrimPrefix(u.Path, "/"), "/")
+	if u.Scheme != "spiffe" || u.Host == "" || !ok || name == "" {
+		return Subject{}, fmt.Errorf("certificate %x names %q, want spiffe://SITE/ROLE/NAME", cert.SerialNumber, u)
+	}
+	switch r := Role(role); r {
+	case RoleStation, RoleBroker, RoleAdmin, RoleAuditor:
+		return Subject{Site: u.Host, Role: r, Name: name}, nil
+	}
+	return Subject{}, fmt.Errorf("certificate %x names the unknown role %q", cert.SerialNumber, role)
+}
+
+// Caller is who calls, as the verified client certificate of the connection says; false when there is none.
+func Caller(ctx context.Context) (Subject, *x509.Certificate, bool) {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return Subject{}, nil, false
+	}
+	info, ok := p.AuthInfo.(credentials.TLSInfo)
+	if !ok || len(info.State.VerifiedChains) == 0 {
+		return Subject{}, nil, false
+	}
+	leaf := info.State.VerifiedChains[0][0]
+	s, err := SubjectOf(leaf)
+	if err != nil {
+		return Subject{}, nil, false
+	}
+	return s, leaf, true
+}
