@@ -1,0 +1,258 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// maxCommit is how many bytes of frames are written at once, more only if one call alone is larger. It bounds the memory and how long
+// the first in a long line waits.
+const maxCommit = 1 << 20
+
+// request is one Append call in the line.
+type request struct {
+	data     [][]byte
+	size     int64 // of its frames
+	reserved bool
+	index    Index
+	err      error
+	done     chan struct{} // holds one token once index and err are set
+}
+
+func (r *request) finish(index Index, err error) {
+	r.index, r.err = index, err
+	r.done <- struct{}{}
+}
+
+// Append writes the entries, in order and as one unit that a crash leaves whole or not at all, and returns the index of the first.
+// They are durable when it returns nil. Calls that come while another is flushing share the next flush.
+//
+// ctx counts only while the call waits in line: an error of ctx means that nothing was written. Other errors: ErrFull, ErrTooLarge,
+// ErrEmpty, ErrClosed (nothing was written), ErrFailed (unknown, see there). The data is not kept.
+func (l *Ledger) Append(ctx context.Context, data ...[]byte) (Index, error) {
+	return l.append(ctx, false, data)
+}
+
+// AppendReserved is Append for the entries that must still fit when the disk is full, such as those that close a session. It uses the
+// reserve if there is no other space. ErrFull means that even the reserve is used up.
+func (l *Ledger) AppendReserved(ctx context.Context, data ...[]byte) (Index, error) {
+	return l.append(ctx, true, data)
+}
+
+func (l *Ledger) append(ctx context.Context, reserved bool, data [][]byte) (Index, error) {
+	size, err := l.measure(data)
+	if err != nil {
+		return 0, err
+	}
+	if err := ctx.Err(); err != nil {
+		return 0, fmt.Errorf("append: %w", err)
+	}
+	r := l.requests.Get().(*request)
+	defer l.requests.Put(r)
+	*r = request{data: data, size: size, reserved: reserved, done: r.done}
+	if err := l.enqueue(r); err != nil {
+		return 0, err
+	}
+	if err := l.await(ctx, r); err != nil {
+		return 0, err
+	}
+	r.data = nil
+	return r.index, r.err
+}
+
+// measure checks the entries of one call and returns the size of their frames.
+func (l *Ledger) measure(data [][]byte) (int64, error) {
+	var size int64
+	for _, d := range data {
+		if len(d) == 0 {
+			return 0, fmt.Errorf("append: %w", ErrEmpty)
+		}
+		if len(d) > l.o.MaxEntry {
+			return 0, fmt.Errorf("append: entry of %d bytes, most is %d: %w", len(d), l.o.MaxEntry, ErrTooLarge)
+		}
+		size += frameSize(len(d))
+	}
+	if size == 0 {
+		return 0, fmt.Errorf("append: %w", ErrEmpty)
+	}
+	if most := l.o.SegmentSize - dataStart; size > most {
+		return 0, fmt.Errorf("append: call of %d bytes with frames, most is %d: %w", size, most, ErrTooLarge)
+	}
+	return size, nil
+}
+
+func (l *Ledger) enqueue(r *request) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.refusal(); err != nil {
+		return err
+	}
+	l.queue = append(l.queue, r)
+	return nil
+}
+
+// await returns once r is decided. There is no goroutine that writes: whoever gets the turn first writes for all in line.
+func (l *Ledger) await(ctx context.Context, r *request) error {
+	select {
+	case <-r.done:
+		return nil
+	case <-ctx.Done():
+		if l.withdraw(r) {
+			return fmt.Errorf("append: %w", ctx.Err())
+		}
+	case l.turn <- struct{}{}:
+		if len(r.done) == 0 {
+			l.commit()
+		}
+		l.pass()
+	}
+	<-r.done
+	return nil
+}
+
+// withdraw takes r out of the line; false if somebody is already writing it.
+func (l *Ledger) withdraw(r *request) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, q := range l.queue {
+		if q == r {
+			l.queue = append(l.queue[:i], l.queue[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// commit writes all that is in line. The turn must be held.
+func (l *Ledger) commit() {
+	l.mu.Lock()
+	line := l.queue
+	l.queue = nil
+	l.mu.Unlock()
+	for len(line) > 0 {
+		n := l.admit(line)
+		if n == 0 {
+			if err := l.makeRoom(line[0]); err != nil {
+				line = l.refuse(line, err)
+			}
+			continue
+		}
+		if err := l.write(line[:n]); err != nil {
+			l.refuse(line, l.fail(err))
+			return
+		}
+		l.publish(line[:n])
+		line = line[n:]
+	}
+}
+
+// refuse ends the first request in line with err, or all of them if err is ErrFailed, and returns those that go on.
+func (l *Ledger) refuse(line []*request, err error) []*request {
+	if !errors.Is(err, ErrFailed) {
+		line[0].finish(0, err)
+		return line[1:]
+	}
+	for _, r := range line {
+		r.finish(0, err)
+	}
+	return nil
+}
+
+// admit returns how many requests, from the first on, fit into the current segment and one write.
+func (l *Ledger) admit(line []*request) int {
+	var size int64
+	for n, r := range line {
+		size += r.size
+		if size > l.room(r.reserved) || n > 0 && size > maxCommit {
+			return n
+		}
+	}
+	return len(line)
+}
+
+// room is how many bytes of frames may go into the current segment. As long as the reserve is not on the disk, as much is kept back
+// here for AppendReserved.
+func (l *Ledger) room(reserved bool) int64 {
+	if l.cur == nil {
+		return 0
+	}
+	s := l.current()
+	room := s.size - s.end
+	if !reserved && !l.reserve && l.o.Reserve > 0 {
+		room -= l.o.Reserve
+	}
+	return room
+}
+
+// write puts the frames of the requests on the disk. The space is already taken and zeroed, so this is one write and one flush
+// of data alone:
+//
+//	pwrite64(SEGMENT, frames)
+//	fdatasync(SEGMENT)
+func (l *Ledger) write(line []*request) error {
+	s := l.current()
+	b, index := l.buf[:0], s.next
+	for _, r := range line {
+		for i, d := range r.data {
+			b = appendFrame(b, index, uint32(index-s.next), uint32(len(r.data)-1-i), d)
+			index++
+		}
+	}
+	l.buf = b
+	l.attempts = s.end + int64(len(b))
+	if _, err := l.cur.WriteAt(b, s.end); err != nil {
+		return &Error{Op: "write", Path: s.path, Offset: s.end, Index: s.next, Kind: ErrFailed, Err: err}
+	}
+	began := l.o.Now()
+	if err := l.cur.Datasync(); err != nil {
+		return &Error{Op: "flush", Path: s.path, Offset: s.end, Index: s.next, Kind: ErrFailed, Err: err}
+	}
+	l.took(l.o.Now().Sub(began))
+	return nil
+}
+
+func (l *Ledger) took(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lastSync = d
+}
+
+// publish makes what was written visible to readers, then answers the callers.
+func (l *Ledger) publish(line []*request) {
+	l.mu.Lock()
+	s := l.current()
+	at, index := s.end, s.next
+	for _, r := range line {
+		s.note(index, at)
+		r.index = index
+		index += Index(len(r.data))
+		at += r.size
+	}
+	newest := line[len(line)-1].data
+	s.end, s.next, l.next = at, index, index
+	l.last.Index = index - 1
+	l.last.Data = append(l.last.Data[:0], newest[len(newest)-1]...)
+	if l.news != nil {
+		close(l.news)
+		l.news = nil
+	}
+	l.mu.Unlock()
+	for _, r := range line {
+		r.finish(r.index, nil)
+	}
+}
+
+// fail stops acknowledging: the callers still in line and all that come later get err, until Reopen.
+func (l *Ledger) fail(err error) error {
+	l.mu.Lock()
+	l.failed = err
+	waiting := l.queue
+	l.queue = nil
+	l.mu.Unlock()
+	for _, r := range waiting {
+		r.finish(0, err)
+	}
+	return err
+}
