@@ -100,7 +100,8 @@ func ClientTLS(id func() (tls.Certificate, bool), roots func() *x509.CertPool, n
 }
 
 // ServerTLS shows the broker's certificate and verifies a client's if it shows one. A certificate is asked for, not demanded, so that a station
-// can enrol; each other call demands it. Dates are compared here, because Go tells a client "expired" for both ends of the range.
+// can enrol; each other call demands it. Go answers a certificate that is expired and one that is not valid yet with the same alert: the
+// station compares its own dates to tell which.
 func ServerTLS(id func() (tls.Certificate, error), roots func() *x509.CertPool, now func() time.Time) *tls.Config {
 	base := &tls.Config{MinVersion: tls.VersionTLS13, Time: now}
 	base.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {

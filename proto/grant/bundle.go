@@ -1,0 +1,89 @@
+package grant
+
+import (
+	"time"
+
+	"tapline/proto/record"
+)
+
+// PayloadType is the DSSE payload type of a bundle.
+const PayloadType = "application/vnd.tapline.bundle.v1+json"
+
+// Version is the version of the bundle that this package reads and writes.
+const Version = 1
+
+// Bundle is a signed, expiring list that lets one station decide without the broker.
+type Bundle struct {
+	Version  int              `json:"v"`
+	Station  record.StationID `json:"station"`
+	Sequence uint64           `json:"sequence"` // rises with each bundle of the station; an older one is never taken
+	IssuedAt time.Time        `json:"issued_at"`
+	NotAfter time.Time        `json:"not_after"`
+	Policy   string           `json:"policy"` // version of the policy set that was evaluated
+	Account  record.AccountID `json:"account"`
+	Terms    Terms            `json:"terms"`
+	Tiers    []Tier           `json:"tiers"` // in order of age
+	Grants   []Grant          `json:"grants"`
+}
+
+// Terms is what ends a session, for the whole station. A zero duration means the station's own setting.
+type Terms struct {
+	IdleSeconds        int64 `json:"idle_s,omitempty"`
+	IdleWarningSeconds int64 `json:"idle_warning_s,omitempty"`
+	SessionSeconds     int64 `json:"session_s,omitempty"` // longest session that the bundle grants
+	LeaveTheCard       bool  `json:"leave_the_card,omitempty"`
+	CardGraceSeconds   int64 `json:"card_grace_s,omitempty"`
+}
+
+// Tier says what the bundle grants up to an age.
+type Tier struct {
+	Name         TierName `json:"name"`
+	UntilSeconds int64    `json:"until_s"` // age of the bundle, in seconds since issue
+}
+
+// TierName names a tier.
+type TierName string
+
+// The tiers. Past the last one only an emergency opens the station.
+const (
+	TierAll       TierName = "all"       // everybody that the bundle names
+	TierEssential TierName = "essential" // essential roles, with a PIN
+	TierEmergency TierName = "emergency" // nobody by badge
+)
+
+// DefaultTiers is 72 h for all and 14 days for essential roles.
+func DefaultTiers() []Tier {
+	return []Tier{
+		{TierAll, int64((72 * time.Hour).Seconds())},
+		{TierEssential, int64((14 * 24 * time.Hour).Seconds())},
+	}
+}
+
+// Grant is what one badge may do at the station.
+type Grant struct {
+	Badge         record.BadgeRef `json:"badge"`
+	Person        Person          `json:"person"`
+	Refusal       string          `json:"refusal,omitempty"` // name of the RefusalCause for a badge that is known and refused
+	Rules         []string        `json:"rules,omitempty"`   // IDs of the rules that decided when the bundle was issued
+	MinAssurance  uint8           `json:"min_assurance,omitempty"`
+	Essential     bool            `json:"essential,omitempty"` // counts in the tier for essential roles
+	NeedsPIN      bool            `json:"needs_pin,omitempty"`
+	PIN           string          `json:"pin,omitempty"`       // argon2id verifier in PHC string form
+	NotAfter      *time.Time      `json:"not_after,omitempty"` // the badge's, or a certification's, own end
+	OnlineOnly    bool            `json:"online_only,omitempty"`
+	WindowMinutes []Window        `json:"windows,omitempty"` // shifts, UTC; empty for always
+}
+
+// Window is a time of the week, in minutes since Monday 00:00 UTC, end not included.
+type Window struct {
+	From  int `json:"from"`
+	Until int `json:"until"`
+}
+
+// Person is what a station may know of a human.
+type Person struct {
+	ID          record.PersonID `json:"id"`
+	DisplayName string          `json:"display_name"`
+	Language    string          `json:"language,omitempty"`
+	Roles       []string        `json:"roles,omitempty"`
+}
