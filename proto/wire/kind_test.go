@@ -1,0 +1,57 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+func TestEveryKindSurvivesTheWire(t *testing.T) {
+	for k := None + 1; k <= Internal; k++ {
+		sent := E(k, "station %q", "press-4")
+		got := KindOf(Status(fmt.Errorf("open session: %w", sent)))
+		if got != k {
+			t.Errorf("kind %s came back as %s", k, got)
+		}
+	}
+}
+
+func TestNoTwoKindsShareACode(t *testing.T) {
+	seen := map[codes.Code]Kind{}
+	for k, c := range kindCodes() {
+		if other, twice := seen[c]; twice {
+			t.Errorf("kinds %d and %d both have code %s", k, other, c)
+		}
+		seen[c] = k
+	}
+}
+
+func TestKindOfErrorsThatAreNotOurs(t *testing.T) {
+	for name, row := range map[string]struct {
+		err  error
+		want Kind
+	}{
+		"no error":                       {nil, None},
+		"a deadline of the context":      {fmt.Errorf("call: %w", context.DeadlineExceeded), Deadline},
+		"a context that was given up":    {context.Canceled, Cancelled},
+		"a status from the other side":   {status.Error(codes.Unavailable, "away"), Unavailable},
+		"a code that we never send":      {status.Error(codes.OutOfRange, "?"), Internal},
+		"an error that nobody gave kind": {errors.New("disk on fire"), Internal},
+	} {
+		if got := KindOf(row.err); got != row.want {
+			t.Errorf("%s: got %s, want %s", name, got, row.want)
+		}
+	}
+}
+
+func TestAnErrorWithoutKindDoesNotTellItsInside(t *testing.T) {
+	got := Status(errors.New("open /var/lib/secret: no such file")).Error()
+	if strings.Contains(got, "secret") {
+		t.Errorf("status %q shows the inside", got)
+	}
+}
