@@ -65,12 +65,19 @@ func OpenStatement(e Envelope, payloadType string, key PublicKey, into any) erro
 	if e.keyID != key.ID() || !e.Verify(key) {
 		return fmt.Errorf("open statement: %w: %w by key %s", ErrStatement, FaultBadSignature, key.ID())
 	}
+	return e.readStatement(payloadType, into)
+}
+
+func (e Envelope) readStatement(payloadType string, into any) error {
+	if e.payloadType != payloadType {
+		return fmt.Errorf("read statement: %w: %q, not %q", FaultPayloadType, e.payloadType, payloadType)
+	}
 	if err := decode(e.payload, into); err != nil {
-		return fmt.Errorf("open statement: %w", err)
+		return fmt.Errorf("read statement: %w", err)
 	}
 	if v, ok := into.(validator); ok {
 		if err := v.Validate(); err != nil {
-			return fmt.Errorf("open statement: %w", err)
+			return fmt.Errorf("read statement: %w", err)
 		}
 	}
 	return nil

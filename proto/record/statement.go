@@ -110,6 +110,18 @@ func (r *Receipt) Resume() Head {
 	}
 }
 
+// ReadStation reads a station statement without asking who signed it. See Trust.Station.
+func ReadStation(e Envelope) (StationStatement, error) {
+	var s StationStatement
+	return s, e.readStatement(StationPayloadType, &s)
+}
+
+// ReadReceipt reads a receipt without asking who signed it. See Trust.Receipt.
+func ReadReceipt(e Envelope) (Receipt, error) {
+	var r Receipt
+	return r, e.readStatement(ReceiptPayloadType, &r)
+}
+
 func utc(t time.Time) time.Time { return t.Round(0).UTC() }
 
 // isUTC wants the zone that prints as Z, so that a time has one spelling.

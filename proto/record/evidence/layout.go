@@ -1,0 +1,27 @@
+package evidence
+
+import "tapline/proto/record"
+
+// Names in the folders.
+const (
+	TrustFile   = "trust.json"
+	StationFile = "station.dsse.json"
+	ReceiptFile = "receipt.dsse.json"
+	RecordsFile = "records.jsonl" // in an export
+	RecordsDir  = "records"       // in a journal
+	StationsDir = "stations"
+)
+
+// ChainPath is where a chain lies in an export, with "/" between: "stations/site/area/line/station/chain".
+func ChainPath(station record.StationID, chain record.ChainID) string {
+	return StationsDir + "/" + string(station) + "/" + string(chain)
+}
+
+// Form is the way in which a chain is stored.
+type Form string
+
+// The two forms.
+const (
+	Export  Form = "export"
+	Journal Form = "journal"
+)

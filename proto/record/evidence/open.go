@@ -1,0 +1,146 @@
+package evidence
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"tapline/proto/record"
+)
+
+// ErrNone says that there is no evidence under a path.
+var ErrNone = errors.New("no evidence found")
+
+// maxSmallFile is the limit in bytes of any file that is not records.
+const maxSmallFile = 1 << 20
+
+// Chain is one chain in its folder. Nothing of it was checked yet.
+type Chain struct {
+	Dir   string
+	Form  Form
+	Trust string // path of the trust.json that is for it; empty when there is none
+}
+
+// Open finds every chain in the folder at path and below, in the order of their paths. The error is ErrNone if there is none. It follows no
+// symbolic link but path itself.
+func Open(path string) ([]Chain, error) {
+	root, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return nil, fmt.Errorf("open evidence: %w", err)
+	}
+	if root, err = filepath.Abs(root); err != nil {
+		return nil, fmt.Errorf("open evidence: %w", err)
+	}
+	var chains []Chain
+	err = filepath.WalkDir(root, func(dir string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return err
+		}
+		form, ok := formOf(dir)
+		if !ok {
+			return nil
+		}
+		chains = append(chains, Chain{Dir: dir, Form: form, Trust: findTrust(dir)})
+		return fs.SkipDir
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open evidence: %w", err)
+	}
+	if len(chains) == 0 {
+		return nil, fmt.Errorf("open evidence %s: %w", path, ErrNone)
+	}
+	return chains, nil
+}
+
+// formOf reports whether dir is a chain's folder. One of statement and records is enough, so that taking away the other is seen.
+func formOf(dir string) (Form, bool) {
+	switch {
+	case exists(filepath.Join(dir, RecordsFile)):
+		return Export, true
+	case hasSegments(filepath.Join(dir, RecordsDir)):
+		return Journal, true
+	case !exists(filepath.Join(dir, StationFile)):
+		return "", false
+	case under(dir):
+		return Export, true
+	}
+	return Journal, true
+}
+
+// hasSegments tells a ledger from a folder that happens to have its name.
+func hasSegments(dir string) bool {
+	found, err := filepath.Glob(filepath.Join(dir, "*.seg*"))
+	return err == nil && len(found) > 0
+}
+
+// under reports whether dir lies where an export has its chains: stations/site/area/line/station/chain.
+func under(dir string) bool {
+	for range 5 {
+		dir = filepath.Dir(dir)
+	}
+	return filepath.Base(dir) == StationsDir
+}
+
+// findTrust looks for trust.json in dir and, as an export has one for all its chains, above it.
+func findTrust(dir string) string {
+	for range 7 {
+		if p := filepath.Join(dir, TrustFile); exists(p) {
+			return p
+		}
+		dir = filepath.Dir(dir)
+	}
+	return ""
+}
+
+func exists(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// Statement reads the station statement. The error wraps fs.ErrNotExist if there is none, or a record.FaultKind.
+func (c Chain) Statement() (record.Envelope, error) {
+	return readEnvelope(filepath.Join(c.Dir, StationFile))
+}
+
+// Receipt reads the latest receipt. The error wraps fs.ErrNotExist if there is none, or a record.FaultKind.
+func (c Chain) Receipt() (record.Envelope, error) {
+	return readEnvelope(filepath.Join(c.Dir, ReceiptFile))
+}
+
+func readEnvelope(path string) (record.Envelope, error) {
+	b, err := readSmall(path)
+	if err != nil {
+		return record.Envelope{}, err
+	}
+	return record.ParseEnvelope(b)
+}
+
+// ReadTrust reads a trust.json.
+func ReadTrust(path string) (record.Trust, error) {
+	b, err := readSmall(path)
+	if err != nil {
+		return record.Trust{}, err
+	}
+	return record.ParseTrust(b)
+}
+
+// readSmall reads a file of one line, with or without its newline.
+func readSmall(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxSmallFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	if len(b) > maxSmallFile {
+		return nil, fmt.Errorf("read %s: %w", path, record.FaultTooLarge)
+	}
+	return bytes.TrimSuffix(b, []byte("\n")), nil
+}
