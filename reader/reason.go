@@ -6,6 +6,7 @@ type Reason string
 // The reasons that sources give.
 const (
 	NoNumber     Reason = "no-number"     // the card answers, but has no number to give (a contact card, a phone)
+	RandomNumber Reason = "random-number" // the card makes up another number at every tap (ISO 14443-3 random ID: a phone, a privacy card)
 	Mute         Reason = "mute"          // the card gave no Answer To Reset
 	TooQuick     Reason = "too-quick"     // the card left before it was read
 	Busy         Reason = "busy"          // another program holds the card
