@@ -30,7 +30,11 @@ func (l *Ledger) Reopen() (Recovery, error) {
 		rec.TornBytes = max(0, l.attempts-l.current().end)
 		rec.Reason += l.abandon()
 	}
-	if err := l.rotate(l.o.SegmentSize); err != nil && !noSpace(err) {
+	err := l.fs.SyncDir(l.dir)
+	if err == nil {
+		err = l.rotate(l.o.SegmentSize)
+	}
+	if err != nil && !noSpace(err) {
 		return rec, fmt.Errorf("reopen ledger: %w", l.problem("new segment", ErrFailed, err))
 	}
 	l.mu.Lock()
