@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	taplinev1 "tapline/proto/tapline/v1"
+)
+
+func accountCommands(o *options) *cobra.Command {
+	return noun("account", "Shared accounts: put, list, delete", `A shared account is what a station runs under. One person at a time holds
+it, or as many as --capacity says.`,
+		accountPut(o), accountList(o), accountDelete(o))
+}
+
+func accountPut(o *options) *cobra.Command {
+	a := &taplinev1.Account{}
+	var lease time.Duration
+	c := &cobra.Command{
+		Use: "put ID", Short: "Make a shared account, or change one", Args: exactly(1),
+		Example: `  tapctl account put press-hmi --station plant/press/
+  tapctl account put lab-pc --capacity 4 --lease 2h`,
+		RunE: func(c *cobra.Command, args []string) error {
+			a.Id = args[0]
+			if lease > 0 {
+				a.LeaseTime = durationpb.New(lease)
+			}
+			return o.talk(c.Context(), func(ctx context.Context, b client) error {
+				r, err := b.admin.PutAccount(ctx, &taplinev1.PutAccountRequest{Account: a})
+				if err != nil {
+					return err
+				}
+				return show(c, o, r.GetAccount(), "account %s", r.GetAccount().GetId())
+			})
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&a.Driver, "driver", "none", "how its secret changes: none, manual, ldap or local")
+	f.Uint32Var(&a.Capacity, "capacity", 1, "how many may hold it at once")
+	f.DurationVar(&lease, "lease", 0, "how long a lease lasts unless extended (default 12h)")
+	f.StringSliceVar(&a.Stations, "station", nil, "station that runs under it; a trailing / takes all below")
+	return c
+}
+
+func accountList(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List shared accounts", Args: exactly(0),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return o.talk(c.Context(), func(ctx context.Context, b client) error {
+				all, err := pages(func(token string) ([]*taplinev1.Account, string, error) {
+					r, err := b.admin.ListAccounts(ctx, &taplinev1.ListAccountsRequest{PageSize: pageSize, PageToken: token})
+					return r.GetAccounts(), r.GetNextPageToken(), err
+				})
+				if err != nil {
+					return err
+				}
+				return list(c, o, all,
+					column[*taplinev1.Account]{"ID", (*taplinev1.Account).GetId},
+					column[*taplinev1.Account]{"DRIVER", (*taplinev1.Account).GetDriver},
+					column[*taplinev1.Account]{"CAPACITY", func(a *taplinev1.Account) string { return fmt.Sprint(max(1, a.GetCapacity())) }},
+					column[*taplinev1.Account]{"LEASE", func(a *taplinev1.Account) string { return lasting(a.GetLeaseTime()) }},
+					column[*taplinev1.Account]{"STATIONS", func(a *taplinev1.Account) string { return strings.Join(a.GetStations(), ", ") }})
+			})
+		},
+	}
+}
+
+func accountDelete(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use: "delete ID", Short: "Delete a shared account", Args: exactly(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return o.talk(c.Context(), func(ctx context.Context, b client) error {
+				r, err := b.admin.DeleteAccount(ctx, &taplinev1.DeleteAccountRequest{Id: args[0]})
+				if err != nil {
+					return err
+				}
+				return show(c, o, r, "account %s deleted", args[0])
+			})
+		},
+	}
+}

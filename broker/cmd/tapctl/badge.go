@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	taplinev1 "tapline/proto/tapline/v1"
+)
+
+func badgeCommands(o *options) *cobra.Command {
+	return noun("badge", "Badges: assign, list, revoke", `A badge belongs to one person. Its number is stored sealed and shown nowhere.`,
+		badgeAssign(o), badgeList(o), badgeRevoke(o))
+}
+
+// badgeFlags are the ways to say which badge is meant.
+type badgeFlags struct {
+	uid, text, tap string
+	label          string
+	lasts          time.Duration
+}
+
+func badgeAssign(o *options) *cobra.Command {
+	var f badgeFlags
+	c := &cobra.Command{
+		Use: "assign PERSON", Short: "Give a badge to a person", Args: exactly(1),
+		Long: `The easiest way: let the person tap at any station. The unknown badge is refused
+with a six-character code on the panel; give that code with --tap.
+
+Numbers that are known from elsewhere are given by --uid (the chip's UID in hex,
+in the order the reader sends it) or --text (the line that a serial or wedge
+reader types).`,
+		Example: `  tapctl badge assign p-1001 --tap K7QX2M --label "blue lanyard"
+  tapctl badge assign p-1001 --uid 04A1B2C3D4E580
+  tapctl badge assign v-17 --tap 9RT4WX --for 8h`,
+		RunE: func(c *cobra.Command, args []string) error {
+			req, err := f.request(args[0], time.Now())
+			if err != nil {
+				return err
+			}
+			return o.talk(c.Context(), func(ctx context.Context, b client) error {
+				r, err := b.admin.AssignBadge(ctx, req)
+				if err != nil {
+					return err
+				}
+				return show(c, o, r.GetBadge(), "badge %s belongs to %s", r.GetBadge().GetId(), r.GetBadge().GetPerson())
+			})
+		},
+	}
+	fl := c.Flags()
+	fl.StringVar(&f.uid, "uid", "", "UID of the chip, in hex")
+	fl.StringVar(&f.text, "text", "", "line that the reader types")
+	fl.StringVar(&f.tap, "tap", "", "code of a refused tap")
+	fl.StringVar(&f.label, "label", "", "label")
+	fl.DurationVar(&f.lasts, "for", 0, "temporary badge: ends after this time")
+	c.MarkFlagsMutuallyExclusive("uid", "text", "tap")
+	c.MarkFlagsOneRequired("uid", "text", "tap")
+	return c
+}
+
+func (f *badgeFlags) request(person string, now time.Time) (*taplinev1.AssignBadgeRequest, error) {
+	req := &taplinev1.AssignBadgeRequest{Person: person, PendingTap: strings.ToUpper(f.tap), Label: f.label}
+	if f.lasts > 0 {
+		req.NotAfter = stamp(now.Add(f.lasts))
+	}
+	switch {
+	case f.uid != "":
+		raw, err := hex.DecodeString(strings.NewReplacer(":", "", " ", "", "-", "").Replace(f.uid))
+		if err != nil || len(raw) == 0 {
+			return nil, usage("--uid: want hex digits, two a byte")
+		}
+		req.Badge = &taplinev1.BadgeProof{Number: canonical("uid", raw), Technology: "iso14443a", Assurance: taplinev1.Assurance_ASSURANCE_CHIP_UID}
+	case f.text != "":
+		req.Badge = &taplinev1.BadgeProof{Number: canonical("text", []byte(f.text)), Technology: "text"}
+	}
+	return req, nil
+}
+
+// canonical is a badge number as BadgeProof carries it: format, NUL, bit count, NUL, bytes.
+func canonical(format string, raw []byte) []byte {
+	return fmt.Appendf(nil, "%s\x00%d\x00%s", format, 8*len(raw), raw)
+}
+
+func badgeList(o *options) *cobra.Command {
+	var person string
+	c := &cobra.Command{
+		Use: "list", Short: "List badges, without their numbers", Args: exactly(0),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return o.talk(c.Context(), func(ctx context.Context, b client) error {
+				all, err := pages(func(token string) ([]*taplinev1.Badge, string, error) {
+					r, err := b.admin.ListBadges(ctx, &taplinev1.ListBadgesRequest{PageSize: pageSize, PageToken: token, Person: person})
+					return r.GetBadges(), r.GetNextPageToken(), err
+				})
+				if err != nil {
+					return err
+				}
+				return list(c, o, all,
+					column[*taplinev1.Badge]{"ID", (*taplinev1.Badge).GetId},
+					column[*taplinev1.Badge]{"PERSON", (*taplinev1.Badge).GetPerson},
+					column[*taplinev1.Badge]{"LABEL", (*taplinev1.Badge).GetLabel},
+					column[*taplinev1.Badge]{"TECHNOLOGY", (*taplinev1.Badge).GetTechnology},
+					column[*taplinev1.Badge]{"STATE", func(b *taplinev1.Badge) string {
+						if b.GetRevoked() {
+							return "revoked: " + b.GetReason()
+						}
+						return "active"
+					}},
+					column[*taplinev1.Badge]{"ENDS", func(b *taplinev1.Badge) string { return when(b.GetNotAfter()) }},
+					column[*taplinev1.Badge]{"LAST USED", func(b *taplinev1.Badge) string { return when(b.GetLastUsedAt()) }})
+			})
+		},
+	}
+	c.Flags().StringVar(&person, "person", "", "of one person")
+	return c
+}
+
+func badgeRevoke(o *options) *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use: "revoke ID", Short: "Make a badge worthless; sessions that it opened end", Args: exactly(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return o.talk(c.Context(), func(ctx context.Context, b client) error {
+				r, err := b.admin.RevokeBadge(ctx, &taplinev1.RevokeBadgeRequest{Id: args[0], Reason: reason})
+				if err != nil {
+					return err
+				}
+				return show(c, o, r.GetBadge(), "badge %s revoked", args[0])
+			})
+		},
+	}
+	c.Flags().StringVar(&reason, "reason", "lost", "lost, stolen, returned or replaced")
+	return c
+}

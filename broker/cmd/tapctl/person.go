@@ -1,0 +1,126 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	taplinev1 "tapline/proto/tapline/v1"
+)
+
+func personCommands(o *options) *cobra.Command {
+	return noun("person", "People: put, list, delete, pin", `People are known by a stable ID, such as a personnel number. Records hold
+the ID and never the name.`,
+		personPut(o), personList(o), personDelete(o), personPin(o))
+}
+
+func personPut(o *options) *cobra.Command {
+	p := &taplinev1.PersonEntry{}
+	c := &cobra.Command{
+		Use: "put ID", Short: "Make a person, or change one", Args: exactly(1),
+		Example: `  tapctl person put p-1001 --name "Anna B." --role operator --role setter
+  tapctl person put p-1001 --name "Anna B." --role operator --suspended`,
+		RunE: func(c *cobra.Command, args []string) error {
+			p.Id, p.Source = args[0], "local"
+			return o.talk(c.Context(), func(ctx context.Context, b client) error {
+				r, err := b.admin.PutPerson(ctx, &taplinev1.PutPersonRequest{Person: p})
+				if err != nil {
+					return err
+				}
+				return show(c, o, r.GetPerson(), "person %s: %s", r.GetPerson().GetId(), clean(r.GetPerson().GetDisplayName()))
+			})
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&p.DisplayName, "name", "", "what the panel shows")
+	f.StringVar(&p.Language, "language", "", "language of the panel for this person (BCP 47)")
+	f.StringSliceVar(&p.Roles, "role", nil, "role, may be given more than once")
+	f.BoolVar(&p.Suspended, "suspended", false, "the person may not work for now")
+	f.Uint32Var(&p.Seniority, "seniority", 0, "rank for displacing others")
+	must(c.MarkFlagRequired("name"))
+	return c
+}
+
+func personList(o *options) *cobra.Command {
+	var query string
+	c := &cobra.Command{
+		Use: "list", Short: "List people", Args: exactly(0),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return o.talk(c.Context(), func(ctx context.Context, b client) error {
+				all, err := pages(func(token string) ([]*taplinev1.PersonEntry, string, error) {
+					r, err := b.admin.ListPeople(ctx, &taplinev1.ListPeopleRequest{PageSize: pageSize, PageToken: token, Query: query})
+					return r.GetPeople(), r.GetNextPageToken(), err
+				})
+				if err != nil {
+					return err
+				}
+				return list(c, o, all,
+					column[*taplinev1.PersonEntry]{"ID", (*taplinev1.PersonEntry).GetId},
+					column[*taplinev1.PersonEntry]{"NAME", (*taplinev1.PersonEntry).GetDisplayName},
+					column[*taplinev1.PersonEntry]{"ROLES", func(p *taplinev1.PersonEntry) string { return strings.Join(p.GetRoles(), ", ") }},
+					column[*taplinev1.PersonEntry]{"STATE", func(p *taplinev1.PersonEntry) string {
+						if p.GetSuspended() {
+							return "suspended"
+						}
+						return "active"
+					}},
+					column[*taplinev1.PersonEntry]{"SOURCE", (*taplinev1.PersonEntry).GetSource})
+			})
+		},
+	}
+	c.Flags().StringVar(&query, "query", "", "text in ID or name")
+	return c
+}
+
+func personDelete(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use: "delete ID", Short: "Delete a person and their badges; their records stay", Args: exactly(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return o.talk(c.Context(), func(ctx context.Context, b client) error {
+				r, err := b.admin.DeletePerson(ctx, &taplinev1.DeletePersonRequest{Id: args[0]})
+				if err != nil {
+					return err
+				}
+				return show(c, o, r, "person %s deleted", args[0])
+			})
+		},
+	}
+}
+
+func personPin(o *options) *cobra.Command {
+	var erase bool
+	c := &cobra.Command{
+		Use: "pin ID", Short: "Set a person's PIN, read from standard input", Args: exactly(1),
+		Long: `Reads the PIN, 4 to 12 digits, as one line from standard input, so that it
+stands in no process list and no shell history. The broker keeps only its
+argon2id hash.`,
+		Example: "  tapctl person pin p-1001 < pin.txt\n  tapctl person pin p-1001 --erase",
+		RunE: func(c *cobra.Command, args []string) error {
+			pin := ""
+			if !erase {
+				line, err := bufio.NewReader(o.in).ReadString('\n')
+				if pin = strings.TrimSpace(line); pin == "" {
+					return usage("no PIN on standard input: %v", err)
+				}
+			}
+			return o.talk(c.Context(), func(ctx context.Context, b client) error {
+				r, err := b.admin.SetPin(ctx, &taplinev1.SetPinRequest{Person: args[0], Pin: pin})
+				if err != nil {
+					return err
+				}
+				return show(c, o, r, "PIN of %s set", args[0])
+			})
+		},
+	}
+	c.Flags().BoolVar(&erase, "erase", false, "take the PIN away")
+	return c
+}
+
+// must holds for mistakes that only the author of a command can make.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
