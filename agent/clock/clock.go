@@ -100,6 +100,9 @@ func (k *Keeper) Stamp() record.Time {
 	return t
 }
 
+// Wall is the wall clock, as it is.
+func (k *Keeper) Wall() time.Time { return k.source().Wall.Round(0).UTC() }
+
 // State is how the wall clock stands to the broker's now, and the half-width of the interval that holds the true time, 0 when unknown.
 func (k *Keeper) State() (record.ClockState, time.Duration) {
 	r := k.source()

@@ -1,0 +1,91 @@
+package journal
+
+import (
+	"fmt"
+	"iter"
+	"time"
+
+	"go.uber.org/zap"
+
+	"tapline/proto/ledger"
+	"tapline/proto/record"
+)
+
+// Entries yields the records from seq from on, the stored bytes, up to the newest that was durable when the iteration began.
+func (j *Journal) Entries(from record.Seq) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for e, err := range j.ledger.Entries(ledger.Index(from)) {
+			if !yield(e.Data, err) {
+				return
+			}
+		}
+	}
+}
+
+// Bounds gives the sequence numbers of the oldest record that is here and of the one that will be written next.
+func (j *Journal) Bounds() (first, next record.Seq) {
+	f, n := j.ledger.Bounds()
+	return record.Seq(f), record.Seq(n)
+}
+
+// Appended returns a channel that is closed as soon as a record becomes durable after this call.
+func (j *Journal) Appended() <-chan struct{} { return j.ledger.Appended() }
+
+// Head is where the durable chain stands.
+func (j *Journal) Head() record.Head {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.head
+}
+
+// Acked takes in a receipt whose signature the caller has checked. It is on the disk within a second: a lost one costs only that records are
+// sent again.
+func (j *Journal) Acked(receipt record.Envelope, r record.Receipt) error {
+	_, next := j.Bounds()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	switch {
+	case r.Station != j.statement.Station || r.Chain != j.statement.Chain:
+		return fmt.Errorf("receipt for chain %s of %s, this is %s of %s", r.Chain, r.Station, j.statement.Chain, j.statement.Station)
+	case r.Seq >= next:
+		return fmt.Errorf("receipt for record %d: %w: the last one here is %d", r.Seq, ErrBehind, next-1)
+	case r.Seq < j.acked.Seq:
+		return nil
+	}
+	j.receipt, j.acked, j.unsaved = receipt, r, true
+	return nil
+}
+
+func (j *Journal) saveReceipt() {
+	j.mu.Lock()
+	receipt, unsaved := j.receipt, j.unsaved
+	j.unsaved = false
+	j.mu.Unlock()
+	if !unsaved {
+		return
+	}
+	if err := j.writeFile(receiptName, receipt.Bytes()); err != nil {
+		j.log.Warn("receipt not saved", zap.Error(err))
+		j.mu.Lock()
+		j.unsaved = true
+		j.mu.Unlock()
+	}
+}
+
+// Status is how the journal is at one moment.
+type Status struct {
+	Head     record.Head
+	Acked    record.Seq
+	Bytes    int64
+	Free     int64 // -1 where that cannot be asked
+	Degraded string
+	Since    time.Time // of the degradation
+}
+
+// Status tells how the journal is. It asks the disk for its free space.
+func (j *Journal) Status() Status {
+	s := j.ledger.Stats()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return Status{Head: j.head, Acked: j.acked.Seq, Bytes: s.Bytes, Free: s.Free, Degraded: j.degraded, Since: j.since}
+}
