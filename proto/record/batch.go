@@ -1,6 +1,9 @@
 package record
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Check says how much of a batch is checked.
 type Check int
@@ -44,6 +47,9 @@ func CheckBatch(head Head, raw [][]byte, how Check) (Head, []Entry, error) {
 
 // ReadEntry reads one record on its own. The error wraps a FaultKind. It does not check the signature.
 func ReadEntry(raw []byte) (Entry, error) {
+	if len(raw) > MaxRecord {
+		return Entry{}, fmt.Errorf("read record: %w: more than %d bytes", FaultTooLarge, MaxRecord)
+	}
 	e, err := ParseEnvelope(raw)
 	if err != nil {
 		return Entry{}, err

@@ -3,6 +3,7 @@ package record
 import (
 	"bytes"
 	"crypto/ed25519"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -129,6 +130,11 @@ func diagnose(b []byte) error {
 		return FaultUnsigned
 	case loose.Payload == "" || loose.PayloadType == "":
 		return fmt.Errorf("%w: no payload", FaultMalformed)
+	}
+	for _, s := range [...]string{loose.Payload, loose.Signatures[0].Sig} {
+		if _, err := base64.StdEncoding.DecodeString(s); err != nil {
+			return fmt.Errorf("%w: %w", FaultMalformed, err)
+		}
 	}
 	return FaultNotCanonical
 }

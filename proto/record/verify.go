@@ -119,11 +119,11 @@ func (cv *ChainVerifier) receipt(e Envelope) (Receipt, *Fault) {
 	switch {
 	case err != nil:
 		return r, cv.fail(&Fault{
-			Station: cv.statement.Station, Chain: cv.statement.Chain, Seq: r.Seq, Kind: FaultReceiptForged, Detail: err.Error(),
+			Station: cv.statement.Station, Chain: cv.statement.Chain, Kind: FaultReceiptForged, Detail: err.Error(),
 		})
 	case r.Station != cv.statement.Station || r.Chain != cv.statement.Chain:
 		return r, cv.fail(&Fault{
-			Station: cv.statement.Station, Chain: cv.statement.Chain, Seq: r.Seq, Kind: FaultReceiptForeign,
+			Station: cv.statement.Station, Chain: cv.statement.Chain, Kind: FaultReceiptForeign,
 			Detail: fmt.Sprintf("a receipt for chain %s of %s", r.Chain, r.Station),
 		})
 	}
