@@ -3,6 +3,7 @@ package record_test
 import (
 	"crypto/ed25519"
 	"crypto/sha256"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"testing"
@@ -21,9 +22,14 @@ func key(name string) ed25519.PrivateKey {
 }
 
 func statement(station record.StationID, chain int, previous *record.ChainEnd) record.StationStatement {
-	id := record.ChainID(fmt.Sprintf("00000000-0000-4000-8000-%012d", chain))
+	h := record.HashOf([]byte{byte(chain)}).String()
+	id := record.ChainID(fmt.Sprintf("%s-%s-4%s-8%s-%s", h[:8], h[8:12], h[13:16], h[17:20], h[20:32]))
+	identity, err := x509.MarshalPKIXPublicKey(key("identity of " + string(station)).Public())
+	if err != nil {
+		panic(err)
+	}
 	return record.StationStatement{
-		V: record.Version, Station: station, Chain: id, IdentityKey: []byte("an identity key"),
+		V: record.Version, Station: station, Chain: id, IdentityKey: identity,
 		FirstKey: record.PublicKeyOf(epochKey(id, 1)), EnrolledAt: start, Previous: previous,
 	}
 }

@@ -212,11 +212,11 @@ func tamperedMeaning() []tampering {
 
 func tamperedPapers() []tampering {
 	return []tampering{
-		{"no-trust", "takes the broker's keys away", before, 0, record.FaultTrustMissing, func(_ testing.TB, w *world) { w.trust = "" }},
-		{"other-trust", "puts keys of his own in their place", before, 0, record.FaultStatementForged, func(t testing.TB, w *world) {
+		{"no-trust", "takes the broker's keys away", control, 0, record.FaultTrustMissing, func(_ testing.TB, w *world) { w.trust = "" }},
+		{"other-trust", "puts keys of his own in their place", control, 0, record.FaultStatementForged, func(t testing.TB, w *world) {
 			swap(t, &w.trust, record.PublicKeyOf(key("broker")).String(), record.PublicKeyOf(key("forger")).String())
 		}},
-		{"key-not-in-use", "lets a key sign before its time", before, 0, record.FaultStatementForged, func(t testing.TB, w *world) {
+		{"key-not-in-use", "lets a key sign before its time", control, 0, record.FaultStatementForged, func(t testing.TB, w *world) {
 			swap(t, &w.trust, "2026-11-22T05", "2026-11-22T07")
 		}},
 		{"no-statement", "takes a station statement away", line, 0, record.FaultStatementMissing, on(func(_ testing.TB, c *chain) { c.statement = "" })},

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,13 +22,15 @@ var update = flag.Bool("update", false, "write the test vectors anew")
 
 const vectors = "testdata/vectors"
 
-// expectation is expect.json of a folder of bad evidence.
+// expectation is expect.json of a folder of bad evidence. The folder has just the files that differ from those in good; Without are the files of
+// good that the forger took away.
 type expectation struct {
 	Does    string           `json:"does"`
 	Station record.StationID `json:"station"`
 	Chain   record.ChainID   `json:"chain"`
 	Seq     record.Seq       `json:"seq"`
 	Reason  record.FaultKind `json:"reason"`
+	Without []string         `json:"without,omitempty"`
 }
 
 // verify gives the first fault of the evidence in dir, and how many records were good.
@@ -73,24 +76,18 @@ func TestTamperingIsFoundAndNamed(t *testing.T) {
 			w := golden(t)
 			id := w.chains[c.chain].id
 			c.corrupt(t, w)
-			w.only(hmi1)
 			dir := t.TempDir()
 			w.store(t, dir)
 			fault, _ := verify(t, dir)
 			if fault == nil {
 				t.Fatalf("who %s is not found", c.does)
 			}
-			got := expectation{c.does, fault.Station, fault.Chain, fault.Seq, fault.Kind}
-			want := expectation{c.does, id.Station, id.Chain, c.seq, c.kind}
+			got := expectation{c.does, fault.Station, fault.Chain, fault.Seq, fault.Kind, nil}
+			want := expectation{c.does, id.Station, id.Chain, c.seq, c.kind, nil}
 			if d := cmp.Diff(want, got); d != "" {
 				t.Errorf("who %s (-want +got):\n%s%v", c.does, d, fault)
 			}
-			b, err := json.MarshalIndent(want, "", "  ")
-			if err != nil {
-				t.Fatal(err)
-			}
-			storeFile(t, filepath.Join(dir, "expect.json"), string(b)+"\n")
-			compare(t, dir, filepath.Join(vectors, "bad", c.name))
+			compare(t, overlay(t, dir, want), filepath.Join(vectors, "bad", c.name))
 		})
 	}
 	stored, err := os.ReadDir(filepath.Join(vectors, "bad"))
@@ -137,7 +134,7 @@ func TestEveryKindOfFaultHasACase(t *testing.T) {
 func TestStoredGoldenEvidence(t *testing.T) {
 	dir := t.TempDir()
 	golden(t).store(t, dir)
-	compare(t, dir, filepath.Join(vectors, "good"))
+	compare(t, files(t, dir), filepath.Join(vectors, "good"))
 }
 
 // What the broker's writer writes is the stored evidence, byte for byte.
@@ -195,23 +192,44 @@ func TestStoredWalkThrough(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	storeFile(t, filepath.Join(dir, "record.json"), string(b)+"\n")
-	compare(t, dir, filepath.Join(vectors, "walk"))
+	compare(t, map[string]string{"record.json": string(b) + "\n"}, filepath.Join(vectors, "walk"))
 }
 
-// compare compares the folder got with the stored one, or with -update stores it.
-func compare(t *testing.T, got, want string) {
+// overlay is what makes bad evidence of the good, with expect.json.
+func overlay(t *testing.T, dir string, want expectation) map[string]string {
+	t.Helper()
+	clean := t.TempDir()
+	golden(t).store(t, clean)
+	good, bad := files(t, clean), files(t, dir)
+	for name, content := range good {
+		switch _, there := bad[name]; {
+		case !there:
+			want.Without = append(want.Without, name)
+		case bad[name] == content:
+			delete(bad, name)
+		}
+	}
+	slices.Sort(want.Without)
+	b, err := json.MarshalIndent(want, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad["expect.json"] = string(b) + "\n"
+	return bad
+}
+
+// compare compares files with the stored ones, or with -update stores them.
+func compare(t *testing.T, got map[string]string, want string) {
 	t.Helper()
 	if *update {
 		if err := os.RemoveAll(want); err != nil {
 			t.Fatal(err)
 		}
-		for name, content := range files(t, got) {
+		for name, content := range got {
 			storeFile(t, filepath.Join(want, name), content)
 		}
 	}
-	if d := cmp.Diff(files(t, want), files(t, got)); d != "" {
+	if d := cmp.Diff(files(t, want), got); d != "" {
 		t.Errorf("%s differs; go test -update writes it anew (-stored +made):\n%s", want, d)
 	}
 }

@@ -192,11 +192,6 @@ func swap(t testing.TB, s *string, from, to string) {
 	*s = strings.Replace(*s, from, to, 1)
 }
 
-// only leaves out the other stations, to keep the test vectors small.
-func (w *world) only(station record.StationID) {
-	w.chains = slices.DeleteFunc(w.chains, func(c *chain) bool { return c.id.Station != station })
-}
-
 // store writes the world as an export.
 func (w *world) store(t testing.TB, dir string) {
 	t.Helper()
