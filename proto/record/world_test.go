@@ -232,3 +232,15 @@ func storeFile(t testing.TB, path, content string) {
 		t.Fatal(err)
 	}
 }
+
+// envelopeOf writes the parts of e by the letter of SPEC.md.
+func envelopeOf(e record.Envelope) []byte {
+	_, rest, _ := strings.Cut(string(e.Bytes()), `"sig":"`)
+	sig, _, _ := strings.Cut(rest, `"`)
+	raw, err := base64.StdEncoding.Strict().DecodeString(sig)
+	if err != nil {
+		return nil
+	}
+	return fmt.Appendf(nil, `{"payload":"%s","payloadType":"%s","signatures":[{"keyid":"%s","sig":"%s"}]}`,
+		base64.StdEncoding.EncodeToString(e.PayloadBytes()), e.PayloadType(), e.KeyID(), base64.StdEncoding.EncodeToString(raw))
+}
