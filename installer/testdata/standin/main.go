@@ -13,17 +13,18 @@ import (
 	"tapline/installer/osservice"
 )
 
-// Set by the linker: which program it stands for and which release it is.
-var (
-	name    = "tapline-agent"
-	version = "0"
-)
+// version is set by the linker.
+var version = "0"
 
 func main() {
 	os.Exit(int(osservice.Execute(context.Background(), root())))
 }
 
 func root() *cobra.Command {
+	name := "tapline-agent"
+	if filepath.Base(os.Args[0]) == "tapbroker" {
+		name = "tapline-broker"
+	}
 	spec := osservice.Spec{Name: name, DisplayName: "Tapline stand-in", ManualReady: true}
 	spec.Reload = func(context.Context) error { return note(spec, "reloaded") }
 	run := func(ctx context.Context) error { return live(ctx, spec) }
