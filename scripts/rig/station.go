@@ -131,6 +131,13 @@ func (s *Station) AwaitDrained(ctx context.Context) error {
 	})
 }
 
+// AwaitBundle waits until the line to the broker stands and a grant bundle is in hand.
+func (s *Station) AwaitBundle(ctx context.Context) error {
+	return s.AwaitStatus(ctx, func(st *taplinev1.GetStatusResponse) bool {
+		return st.GetBroker().GetConnected() && st.GetBundle().GetSequence() > 0
+	})
+}
+
 // AwaitStatus waits until the agent's status is as wanted.
 func (s *Station) AwaitStatus(ctx context.Context, wanted func(*taplinev1.GetStatusResponse) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
