@@ -86,4 +86,4 @@ func (s *sealer) unseal(name string, data []byte) ([]byte, error) {
 	return secret, nil
 }
 
-func isErased(data []byte) bool { return len(bytes.Trim(data, "\x00")) == 0 }
+func isErased(data []byte) bool { return len(data) > 0 && data[0] == 0 }

@@ -3,7 +3,7 @@
 // The agent's keystore and identity keep their state in such files, and any part of the agent may that has a few kilobytes which must survive
 // the plug being pulled. Only the owner may read them. Records do not go here: a journal grows at its end and is package ledger's.
 //
-// The package never reads a clock, never retries and never logs: an error means that the file may hold either content, and the caller, who
+// The package never retries and never logs: an error means that the file may hold either content, and the caller, who
 // must be ready for both after a crash anyway, says which it wants by writing again.
 package statefile
 
@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // tempMark is in the name of every file that was not renamed yet.
@@ -100,14 +101,21 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// Sweep removes what a crash left half written in dir. Call it before the first Write, while nobody else writes there.
+// sweepAge is how old a file must be to have been left by a crash, rather than being written by another process now.
+const sweepAge = time.Minute
+
+// Sweep removes what a crash left half written in dir.
 func Sweep(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return fmt.Errorf("sweep %s: %w", dir, err)
 	}
 	for _, e := range entries {
-		if strings.Contains(e.Name(), tempMark) && e.Type().IsRegular() {
+		info, err := e.Info()
+		if err != nil || !info.Mode().IsRegular() || time.Since(info.ModTime()) < sweepAge {
+			continue
+		}
+		if strings.Contains(e.Name(), tempMark) {
 			if err := ignoreMissing(os.Remove(filepath.Join(dir, e.Name()))); err != nil {
 				return fmt.Errorf("sweep %s: %w", dir, err)
 			}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"tapline/agent/statefile"
 	"tapline/agent/statefile/statefiletest"
@@ -27,10 +28,17 @@ func TestAReplacedFileHasTheOldContentOrTheNew(t *testing.T) {
 		if s := string(got); s != "new content" && (err == nil || s != "old content") {
 			t.Errorf("after %v the file holds %q", err, s)
 		}
+		entries, _ := os.ReadDir(dir)
+		for _, e := range entries {
+			hourAgo := time.Now().Add(-time.Hour)
+			if err := os.Chtimes(filepath.Join(dir, e.Name()), hourAgo, hourAgo); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if err := statefile.Sweep(dir); err != nil {
 			t.Fatal(err)
 		}
-		entries, _ := os.ReadDir(dir)
+		entries, _ = os.ReadDir(dir)
 		if len(entries) != 1 {
 			t.Errorf("%d files are left, want 1", len(entries))
 		}

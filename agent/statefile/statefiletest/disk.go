@@ -82,8 +82,10 @@ func (f *file) Write(b []byte) (int, error) {
 	return 0, err
 }
 
-func (f *file) Sync() error  { return f.disk.Step(f.File.Sync) }
-func (f *file) Close() error { return errors.Join(f.disk.Step(func() error { return nil }), f.File.Close()) }
+func (f *file) Sync() error { return f.disk.Step(f.File.Sync) }
+func (f *file) Close() error {
+	return errors.Join(f.disk.Step(func() error { return nil }), f.File.Close())
+}
 
 // EachCrash runs scenario once without a fault, then once for each of its steps and each way to die. Each run has a folder of its own.
 func EachCrash(t *testing.T, scenario func(t *testing.T, disk *Disk, dir string)) {
