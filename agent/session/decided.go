@@ -1,0 +1,137 @@
+package session
+
+import (
+	"cmp"
+	"time"
+
+	"tapline/proto/record"
+)
+
+func (e Decided) apply(s *step) {
+	a := e.Answer
+	if s.pending == nil || s.pending.Session != a.Session {
+		s.giveBack(a, AgentStopped) // nobody waits for it any more
+		return
+	}
+	tap := *s.pending
+	s.pending = nil
+	switch {
+	case a.Allowed && a.Session == s.revoked:
+		s.giveBack(a, RevokedCause)
+		s.refuse(tap, Answer{Refusal: RevokedCause, Person: a.Person, Decision: a.Decision, Latency: a.Latency})
+	case a.Allowed:
+		s.begin(tap, a)
+	default:
+		s.refuse(tap, a)
+	}
+	s.next()
+}
+
+// giveBack returns the lease of a session that does not begin.
+func (s *step) giveBack(a Answer, cause record.Reason) {
+	if a.Allowed && a.Lease != nil {
+		s.do(Release{Session: a.Session, Fence: a.Lease.Fence, Cause: cause})
+	}
+}
+
+// refuse records a tap that did not become a session, and tells the person.
+func (s *step) refuse(tap Tap, a Answer) {
+	p := record.Payload{
+		Type: record.TapRefused, Person: a.Person.ID, Badge: badgeOf(tap, a.Factors), Reader: string(tap.Reader),
+		Reason: cmp.Or(a.Refusal, "policy"), Latency: latencyOf(a), Mode: s.mode(),
+	}
+	if a.Decision.By != "" {
+		decision := a.Decision
+		p.Decision = &decision
+	}
+	s.do(Record{p})
+	s.do(Tell{Notice{
+		Kind: Refused, Reason: p.Reason, HelpCode: a.HelpCode, Person: a.Person, Reader: tap.Reader,
+		Lasts: max(noticeLasts, a.RetryAfter),
+	}})
+}
+
+// begin opens the session, or takes over from the one in force: then one record names both.
+func (s *step) begin(tap Tap, a Answer) {
+	before := s.open
+	decision := a.Decision
+	p := record.Payload{
+		Type: record.SessionOpened, Session: a.Session, Person: a.Person.ID, Account: a.Account, Mode: cmp.Or(a.Terms.Mode, s.rules.Mode),
+		Badge: badgeOf(tap, a.Factors), Reader: string(tap.Reader), Decision: &decision, Lease: leaseOf(a.Lease), Latency: latencyOf(a),
+	}
+	if before.id != "" {
+		p.Type = record.SessionHandedOver
+		p.From = &record.From{Session: before.id, Person: before.person.ID}
+	}
+	s.open = s.newOpen(tap, a)
+	s.do(Record{p})
+	s.do(Show{s.Presence()})
+	if before.lease != nil && a.Lease == nil { // the broker doesn't know of the hand-over
+		s.do(Release{Session: before.id, Fence: before.lease.Fence, Cause: HandOver})
+	}
+	if s.left {
+		s.gone(tap.Reader, s.open.cardGrace)
+	}
+}
+
+func (s *step) newOpen(tap Tap, a Answer) open {
+	r, t := s.rules, a.Terms
+	o := open{
+		id: a.Session, person: a.Person, badge: tap.Badge, account: a.Account, lease: a.Lease, by: a.Decision.By,
+		mode: cmp.Or(t.Mode, r.Mode), reader: tap.Reader, presence: tap.Presence, since: s.now, touched: s.now,
+		idle: cmp.Or(t.Idle, r.Idle), idleWarning: cmp.Or(t.IdleWarning, r.IdleWarning),
+		leaveTheCard: t.LeaveTheCard || r.LeaveTheCard, cardGrace: cmp.Or(t.CardGrace, r.CardGrace),
+		endsAt: t.EndsAt, endsWhy: ShiftEnd,
+	}
+	if r.Longest > 0 {
+		if longest := s.now.Add(r.Longest); o.endsAt.IsZero() || longest.Before(o.endsAt) {
+			o.endsAt, o.endsWhy = longest, Expired
+		}
+	}
+	o.extendAt = s.extendAt(a.Lease)
+	return o
+}
+
+// extendAt is two thirds into a lease.
+func (s *step) extendAt(l *Lease) time.Time {
+	if l == nil || l.ExpiresAt.IsZero() {
+		return time.Time{}
+	}
+	return s.now.Add(max(0, l.ExpiresAt.Sub(s.now)) * 2 / 3)
+}
+
+// end closes the session in force.
+func (s *step) end(cause record.Reason) {
+	o := s.open
+	s.open = open{}
+	s.do(Record{record.Payload{
+		Type: record.SessionClosed, Session: o.id, Person: o.person.ID, Account: o.account, Lease: leaseOf(o.lease),
+		Reason: cause, Mode: o.mode,
+	}})
+	s.do(Show{s.Presence()})
+	if o.lease != nil {
+		s.do(Release{Session: o.id, Fence: o.lease.Fence, Cause: cause})
+	}
+}
+
+func badgeOf(tap Tap, factors []string) *record.Badge {
+	if len(factors) == 0 {
+		factors = []string{"badge"}
+	}
+	return &record.Badge{Ref: tap.Badge.Ref, Technology: tap.Badge.Technology, Assurance: tap.Badge.Assurance, Factors: factors}
+}
+
+func leaseOf(l *Lease) *record.Lease {
+	if l == nil {
+		return nil
+	}
+	return &record.Lease{ID: l.ID, Fence: l.Fence}
+}
+
+func latencyOf(a Answer) *record.Latency {
+	if a.Latency == (record.Latency{}) {
+		return nil
+	}
+	l := a.Latency
+	return &l
+}

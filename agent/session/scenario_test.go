@@ -1,0 +1,357 @@
+package session
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tapline/proto/record"
+	"tapline/reader"
+)
+
+// scenario runs stations in one bubble of time. Its tests read as prose: r.As("anna").Tap("press-4").
+type scenario struct {
+	t        *testing.T
+	rules    Rules
+	terms    Terms
+	slow     time.Duration // what a decision takes
+	strange  []string      // people that are refused
+	stations map[string]*desk
+	sessions int
+}
+
+// desk is one station.
+type desk struct {
+	r        *scenario
+	state    State
+	presence Presence
+	notice   Notice
+	story    []string
+}
+
+// actor is a person who does things.
+type actor struct {
+	r    *scenario
+	name string
+}
+
+func play(t *testing.T, do func(r *scenario)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		do(&scenario{t: t, rules: DefaultRules(), stations: map[string]*desk{}})
+	})
+}
+
+func (r *scenario) at(station string) *desk {
+	if r.stations[station] == nil {
+		r.stations[station] = &desk{r: r}
+	}
+	return r.stations[station]
+}
+
+// As begins a sentence about a person.
+func (r *scenario) As(name string) actor { return actor{r, name} }
+
+// Tap taps the person's badge at a station and waits for the answer.
+func (a actor) Tap(station string) {
+	d := a.r.at(station)
+	a.r.sessions++
+	d.feed(Tapped{Tap{
+		Session: record.SessionID(fmt.Sprintf("s%d", a.r.sessions)), Reader: "reader", Presence: true,
+		Badge: Badge{Ref: record.BadgeRef(a.name), Technology: "iso14443a", Assurance: 1}, At: time.Now(),
+	}})
+}
+
+// Take takes the person's badge off the reader of a station.
+func (a actor) Take(station string) { a.r.at(station).feed(Left{"reader"}) }
+
+// Leave ends the person's session on the panel of a station.
+func (a actor) Leave(station string) { a.r.at(station).feed(EndAsked{a.r.at(station).state.Session()}) }
+
+// feed lets one event happen; the answer to a question comes when its time has passed.
+func (d *desk) feed(e Event) {
+	var effects []Effect
+	d.state, effects = d.r.rules.Step(d.state, e, time.Now())
+	var ask *Decide
+	for _, effect := range effects {
+		switch effect := effect.(type) {
+		case Record:
+			d.tell(effect.Payload)
+		case Show:
+			d.presence, d.notice = effect.Presence, Notice{}
+		case Tell:
+			d.notice = effect.Notice
+		case Decide:
+			ask = &effect
+		}
+	}
+	if ask != nil {
+		if d.r.slow > 0 {
+			time.AfterFunc(d.r.slow, func() { d.feed(Decided{d.r.decide(ask.Tap)}) })
+			return
+		}
+		d.feed(Decided{d.r.decide(ask.Tap)})
+	}
+}
+
+func (r *scenario) decide(tap Tap) Answer {
+	a := Answer{Session: tap.Session, Decision: record.Decision{By: "bundle"}, Person: Person{ID: record.PersonID(tap.Badge.Ref)}, Terms: r.terms}
+	a.Allowed = !slices.Contains(r.strange, string(tap.Badge.Ref))
+	if !a.Allowed {
+		a.Refusal = "unknown-badge"
+	}
+	return a
+}
+
+func (d *desk) tell(p record.Payload) {
+	line := strings.TrimPrefix(string(p.Type), "session.")
+	switch {
+	case p.From != nil:
+		line = fmt.Sprintf("%s from %s to %s", line, p.From.Person, p.Person)
+	case p.Person != "":
+		line += " " + string(p.Person)
+	}
+	if p.Reason != "" {
+		line += ": " + string(p.Reason)
+	}
+	d.story = append(d.story, line)
+}
+
+// Wait lets time pass, with the ticks that are due.
+func (r *scenario) Wait(d time.Duration) {
+	end := time.Now().Add(d)
+	for time.Now().Before(end) {
+		next := end
+		for _, desk := range r.stations {
+			if t, ok := r.rules.Deadline(desk.state); ok && t.Before(next) {
+				next = t
+			}
+		}
+		pause := time.NewTimer(max(time.Until(next), time.Millisecond))
+		<-pause.C
+		synctest.Wait()
+		for _, desk := range r.stations {
+			desk.feed(Tick{})
+		}
+	}
+}
+
+// Here asserts who is at a station; empty for nobody.
+func (r *scenario) Here(station, name string) {
+	r.t.Helper()
+	if got := string(r.at(station).presence.Person.ID); got != name {
+		r.t.Errorf("at %s is %q, want %q", station, got, name)
+	}
+}
+
+// Story asserts the records of a station.
+func (r *scenario) Story(station string, want ...string) {
+	r.t.Helper()
+	if got := r.at(station).story; !slices.Equal(got, want) {
+		r.t.Errorf("story of %s\n got %q\nwant %q", station, got, want)
+	}
+}
+
+// Says asserts what the panel of a station says.
+func (r *scenario) Says(station string, kind NoticeKind) {
+	r.t.Helper()
+	if got := r.at(station).notice.Kind; got != kind {
+		r.t.Errorf("%s says %q, want %q", station, got, kind)
+	}
+}
+
+func TestAnnaHandsOverToBen(t *testing.T) {
+	play(t, func(r *scenario) {
+		r.As("anna").Tap("press-4")
+		r.Here("press-4", "anna")
+		r.Wait(2 * time.Hour)
+		r.As("ben").Tap("press-4")
+		r.Here("press-4", "ben")
+		r.As("ben").Leave("press-4")
+		r.Here("press-4", "")
+		r.Story("press-4", "opened anna", "handed-over from anna to ben", "closed ben: tap-out")
+	})
+}
+
+func TestTheSameBadgeShowsWhoIsThereAndAsks(t *testing.T) {
+	play(t, func(r *scenario) {
+		r.As("anna").Tap("press-4")
+		r.Wait(time.Second)
+		r.As("anna").Tap("press-4") // a bounce
+		r.Says("press-4", "")
+		r.Wait(time.Minute)
+		r.As("anna").Tap("press-4")
+		r.Says("press-4", AlreadyHere)
+		r.Wait(11 * time.Second) // no answer
+		r.Says("press-4", "")
+		r.As("anna").Tap("press-4")
+		r.Says("press-4", AlreadyHere)
+		r.Here("press-4", "anna")
+		r.Wait(4 * time.Second)
+		r.As("anna").Tap("press-4") // yes
+		r.Here("press-4", "")
+		r.Story("press-4", "opened anna", "closed anna: tap-out")
+	})
+}
+
+func TestABadgeThatFlickersOnTheReaderEndsNothing(t *testing.T) {
+	play(t, func(r *scenario) {
+		for range 200 {
+			r.As("anna").Tap("press-4")
+			r.Wait(1100 * time.Millisecond)
+		}
+		r.Story("press-4", "opened anna")
+	})
+}
+
+func TestWhereTapsNeverEndASession(t *testing.T) {
+	play(t, func(r *scenario) {
+		r.rules.TapOut = Never
+		for range 20 {
+			r.As("anna").Tap("press-4")
+			r.Wait(4 * time.Second)
+		}
+		r.Story("press-4", "opened anna")
+	})
+}
+
+func TestAStrangerChangesNothing(t *testing.T) {
+	play(t, func(r *scenario) {
+		r.strange = []string{"mallory"}
+		r.As("anna").Tap("press-4")
+		r.Wait(time.Minute)
+		r.As("mallory").Tap("press-4")
+		r.Says("press-4", Refused)
+		r.Here("press-4", "anna")
+		r.Story("press-4", "opened anna", "tap.refused mallory: unknown-badge")
+	})
+}
+
+func TestTheLastOfThreeQuickTapsWins(t *testing.T) {
+	play(t, func(r *scenario) {
+		r.slow = 400 * time.Millisecond
+		r.As("anna").Tap("press-4")
+		r.Wait(50 * time.Millisecond)
+		r.As("ben").Tap("press-4")
+		r.Wait(50 * time.Millisecond)
+		r.As("cleo").Tap("press-4")
+		r.Wait(2 * time.Second)
+		r.Here("press-4", "cleo")
+		r.Story("press-4", "tap.refused: overtaken", "opened anna", "handed-over from anna to cleo")
+	})
+}
+
+func TestLeaveTheCard(t *testing.T) {
+	play(t, func(r *scenario) {
+		r.terms = Terms{LeaveTheCard: true, CardGrace: 5 * time.Second}
+		r.As("anna").Tap("press-4")
+		r.Wait(time.Hour)
+		r.As("anna").Take("press-4")
+		r.Wait(4 * time.Second)
+		r.As("anna").Tap("press-4") // slipped and put back
+		r.Wait(time.Hour)
+		r.Here("press-4", "anna")
+		r.As("anna").Take("press-4")
+		r.Wait(6 * time.Second)
+		r.Here("press-4", "")
+		r.Story("press-4", "opened anna", "closed anna: card-removed")
+	})
+}
+
+func TestABadgeTakenWhileItIsDecidedCounts(t *testing.T) {
+	play(t, func(r *scenario) {
+		r.terms = Terms{LeaveTheCard: true}
+		r.slow = 300 * time.Millisecond
+		r.As("anna").Tap("press-4")
+		r.As("anna").Take("press-4")
+		r.Wait(time.Minute)
+		r.Story("press-4", "opened anna", "closed anna: card-removed")
+	})
+}
+
+func TestAReaderPulledWithTheCardOnIt(t *testing.T) {
+	play(t, func(r *scenario) {
+		r.terms = Terms{LeaveTheCard: true}
+		r.As("anna").Tap("press-4")
+		r.at("press-4").feed(Detached{"reader", reader.ReaderGone})
+		r.Wait(20 * time.Second)
+		r.at("press-4").feed(Attached{"reader"})
+		r.As("anna").Tap("press-4")
+		r.Wait(time.Hour)
+		r.Here("press-4", "anna")
+		r.at("press-4").feed(Detached{"reader", reader.ReaderGone})
+		r.Wait(31 * time.Second)
+		r.Here("press-4", "")
+	})
+}
+
+func TestIdleWarnsAndEnds(t *testing.T) {
+	play(t, func(r *scenario) {
+		r.terms = Terms{Idle: 10 * time.Minute, IdleWarning: time.Minute}
+		r.As("anna").Tap("press-4")
+		r.Wait(8 * time.Minute)
+		r.at("press-4").feed(Input{})
+		r.Wait(9*time.Minute + time.Second)
+		r.Says("press-4", IdleWarning)
+		r.Wait(time.Minute)
+		r.Here("press-4", "")
+		r.Story("press-4", "opened anna", "closed anna: idle")
+	})
+}
+
+func TestAShiftEnds(t *testing.T) {
+	play(t, func(r *scenario) {
+		r.terms = Terms{EndsAt: time.Now().Add(8 * time.Hour)}
+		r.As("anna").Tap("press-4")
+		r.Wait(8*time.Hour + time.Second)
+		r.Story("press-4", "opened anna", "closed anna: shift-end")
+		r.terms = Terms{}
+		r.As("ben").Tap("press-4")
+		r.Wait(13 * time.Hour)
+		r.Story("press-4", "opened anna", "closed anna: shift-end", "opened ben", "closed ben: expired")
+	})
+}
+
+func TestTwoStationsKeepApart(t *testing.T) {
+	play(t, func(r *scenario) {
+		r.As("anna").Tap("press-4")
+		r.As("anna").Tap("press-5")
+		r.As("anna").Leave("press-4")
+		r.Here("press-4", "")
+		r.Here("press-5", "anna")
+	})
+}
+
+func TestTheBrokerEndsASession(t *testing.T) {
+	play(t, func(r *scenario) {
+		r.As("anna").Tap("press-4")
+		r.at("press-4").feed(Revoked{Session: "another", Cause: RevokedCause})
+		r.Here("press-4", "anna")
+		r.at("press-4").feed(Revoked{Session: "s1", Cause: "elsewhere"})
+		r.Story("press-4", "opened anna", "closed anna: elsewhere")
+	})
+}
+
+func TestWhatTheLastRunLeftOpenIsClosed(t *testing.T) {
+	play(t, func(r *scenario) {
+		r.at("press-4").feed(Found{record.Payload{Session: "old", Person: "anna"}})
+		r.Here("press-4", "")
+		r.Story("press-4", "closed anna: agent-died")
+	})
+}
+
+func TestAnOrderlyStopClosesTheSessionAndRefusesWhatWaits(t *testing.T) {
+	play(t, func(r *scenario) {
+		r.As("anna").Tap("press-4")
+		r.slow = time.Second
+		r.Wait(time.Minute)
+		r.As("ben").Tap("press-4")
+		r.at("press-4").feed(Shutdown{})
+		r.Wait(2 * time.Second)
+		r.As("cleo").Tap("press-4")
+		r.Story("press-4", "opened anna", "tap.refused: agent-stopped", "closed anna: agent-stopped")
+	})
+}

@@ -1,0 +1,101 @@
+package session
+
+import (
+	"time"
+
+	"tapline/proto/record"
+	"tapline/reader"
+)
+
+// State is what a station remembers between two events. The zero State is a station where nobody is.
+type State struct {
+	open    open
+	pending *Tap // being decided
+	left    bool // the pending tap's badge has left again
+	queued  *Tap // to be decided next
+	seen    seen // the last badge
+	unread  unread
+	revoked record.SessionID // the last session that the broker ended, in case its answer is still on the way
+	stopped bool
+}
+
+// open is the session in force; its ID is empty when there is none.
+type open struct {
+	id       record.SessionID
+	person   Person
+	badge    Badge
+	account  record.AccountID
+	lease    *Lease
+	by       string
+	mode     record.Mode
+	reader   reader.Name
+	presence bool
+
+	since    time.Time
+	touched  time.Time // last tap or input
+	warned   bool
+	askUntil time.Time // zero when the station does not ask
+	extendAt time.Time // zero when there is nothing to extend
+
+	idle, idleWarning time.Duration
+	endsAt            time.Time
+	endsWhy           record.Reason
+	leaveTheCard      bool
+	cardGrace         time.Duration
+	goneAt            time.Time // when the session ends because its badge is gone; zero as long as it is there
+}
+
+type seen struct {
+	ref record.BadgeRef
+	at  time.Time
+}
+
+type unread struct {
+	reader reader.Name
+	reason reader.Reason
+	at     time.Time
+}
+
+// Session is the session in force, empty for none.
+func (s State) Session() record.SessionID { return s.open.id }
+
+// Stopped reports whether Shutdown was seen.
+func (s State) Stopped() bool { return s.stopped }
+
+// Presence is who is at the station.
+func (s State) Presence() Presence {
+	o := s.open
+	if o.id == "" {
+		return Presence{}
+	}
+	return Presence{
+		Session: o.id, Person: o.person, Since: o.since, EndsAt: o.endsAt, Account: o.account,
+		Assurance: o.badge.Assurance, Mode: o.mode, By: o.by, Reader: o.reader,
+	}
+}
+
+// Deadline is when a Tick is due; false when time changes nothing.
+func (r Rules) Deadline(s State) (time.Time, bool) {
+	var next time.Time
+	for _, t := range s.deadlines() {
+		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	return next, !next.IsZero()
+}
+
+func (s State) deadlines() []time.Time {
+	if s.open.id == "" {
+		return nil
+	}
+	o := s.open
+	list := []time.Time{o.goneAt, o.endsAt, o.askUntil, o.extendAt}
+	if o.idle > 0 {
+		list = append(list, o.touched.Add(o.idle))
+		if !o.warned && o.idleWarning > 0 {
+			list = append(list, o.touched.Add(o.idle-o.idleWarning))
+		}
+	}
+	return list
+}
