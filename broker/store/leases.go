@@ -1,0 +1,139 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"tapline/proto/record"
+)
+
+// Lease is one shared account held by one session. Scope is what is counted: the account, or the station where it has none.
+type Lease struct {
+	ID        string
+	Scope     string
+	Account   record.AccountID
+	Fence     record.Fence
+	Session   record.SessionID
+	Station   record.StationID
+	Person    record.PersonID
+	OpenedAt  time.Time
+	ExpiresAt time.Time
+	EndedAt   time.Time // zero while in force
+	Cause     string
+}
+
+const leaseColumns = `id, scope, account, fence, session, station, person, opened_at, expires_at, ended_at, cause`
+
+func scanLease(r scanner) (Lease, error) {
+	var l Lease
+	var fence, opened, expires, ended int64
+	err := r.Scan(&l.ID, &l.Scope, &l.Account, &fence, &l.Session, &l.Station, &l.Person, &opened, &expires, &ended, &l.Cause)
+	l.Fence, l.OpenedAt, l.ExpiresAt, l.EndedAt = record.Fence(fence), at(opened), at(expires), at(ended)
+	return l, err
+}
+
+func (tx *Tx) leases(query string, args ...any) ([]Lease, error) {
+	found, err := all(tx, scanLease, `SELECT `+leaseColumns+` FROM leases `+query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read leases: %w", err)
+	}
+	return found, nil
+}
+
+// LeaseOf reads the lease of a session, in force or not.
+func (tx *Tx) LeaseOf(session record.SessionID) (Lease, error) {
+	found, err := tx.leases(`WHERE session = ?`, string(session))
+	if err == nil && len(found) == 0 {
+		err = fmt.Errorf("lease of session %s: %w", session, ErrNotFound)
+	}
+	if err != nil {
+		return Lease{}, err
+	}
+	return found[0], nil
+}
+
+// LeaseByID reads one lease, in force or not.
+func (tx *Tx) LeaseByID(id string) (Lease, error) {
+	found, err := tx.leases(`WHERE id = ?`, id)
+	if err == nil && len(found) == 0 {
+		err = fmt.Errorf("lease %s: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return Lease{}, err
+	}
+	return found[0], nil
+}
+
+// LeasesOfScope reads the leases in force of a scope, oldest first. One that has expired and was not ended yet is among them.
+func (tx *Tx) LeasesOfScope(scope string) ([]Lease, error) {
+	return tx.leases(`WHERE scope = ? AND ended_at = 0 ORDER BY fence`, scope)
+}
+
+// LeasesOfStation reads the leases in force at a station.
+func (tx *Tx) LeasesOfStation(id record.StationID) ([]Lease, error) {
+	return tx.leases(`WHERE station = ? AND ended_at = 0 ORDER BY opened_at`, string(id))
+}
+
+// LeasesOfPerson reads the leases in force of a person.
+func (tx *Tx) LeasesOfPerson(id record.PersonID) ([]Lease, error) {
+	return tx.leases(`WHERE person = ? AND ended_at = 0 ORDER BY opened_at`, string(id))
+}
+
+// ExpiredLeases reads leases in force that should have ended by now.
+func (tx *Tx) ExpiredLeases(now time.Time) ([]Lease, error) {
+	return tx.leases(`WHERE ended_at = 0 AND expires_at <= ? ORDER BY expires_at LIMIT 1000`, micro(now))
+}
+
+// Leases lists leases in force by ID, of one account if that is not empty.
+func (tx *Tx) Leases(account record.AccountID, p Page) ([]Lease, error) {
+	return tx.leases(`WHERE ended_at = 0 AND id > ? AND (? = '' OR account = ?) ORDER BY id LIMIT ?`,
+		p.After, string(account), string(account), p.Size)
+}
+
+// AddLease writes a new lease.
+func (tx *Tx) AddLease(l Lease) error {
+	_, err := tx.exec(`INSERT INTO leases (`+leaseColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '')`,
+		l.ID, l.Scope, string(l.Account), int64(l.Fence), string(l.Session), string(l.Station), string(l.Person), micro(l.OpenedAt), micro(l.ExpiresAt))
+	if err != nil {
+		return fmt.Errorf("add lease: %w", err)
+	}
+	return nil
+}
+
+// ExtendLease moves the end of a lease.
+func (tx *Tx) ExtendLease(id string, until time.Time) error {
+	if _, err := tx.exec(`UPDATE leases SET expires_at = ? WHERE id = ? AND ended_at = 0`, micro(until), id); err != nil {
+		return fmt.Errorf("extend lease %s: %w", id, err)
+	}
+	return nil
+}
+
+// EndLease ends a lease; one that has ended stays as it is.
+func (tx *Tx) EndLease(id, cause string, now time.Time) error {
+	if _, err := tx.exec(`UPDATE leases SET ended_at = ?, cause = ? WHERE id = ? AND ended_at = 0`, micro(now), cause, id); err != nil {
+		return fmt.Errorf("end lease %s: %w", id, err)
+	}
+	return nil
+}
+
+// NextFence gives the next fencing number of a scope: 1, 2, 3 ... and none twice.
+func (tx *Tx) NextFence(scope string) (record.Fence, error) {
+	var last int64
+	err := tx.one(`INSERT INTO fences (scope, last) VALUES (?, 1)
+		ON CONFLICT (scope) DO UPDATE SET last = fences.last + 1 RETURNING last`, []any{scope}, &last)
+	if err != nil {
+		return 0, fmt.Errorf("fence of %s: %w", scope, err)
+	}
+	return record.Fence(last), nil
+}
+
+// LastFence gives the last fencing number of a scope; 0 before the first.
+func (tx *Tx) LastFence(scope string) (record.Fence, error) {
+	var last int64
+	err := tx.one(`SELECT last FROM fences WHERE scope = ?`, []any{scope}, &last)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return 0, fmt.Errorf("fence of %s: %w", scope, err)
+	}
+	return record.Fence(last), nil
+}

@@ -1,0 +1,45 @@
+package store
+
+import (
+	"fmt"
+	"time"
+
+	taplinev1 "tapline/proto/tapline/v1"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+func scanPolicy(r scanner) (*taplinev1.PolicySet, error) {
+	p := &taplinev1.PolicySet{}
+	var since int64
+	err := r.Scan(&p.Version, &p.Text, &since, &p.Author, &p.Comment)
+	p.Since = timestamppb.New(at(since))
+	return p, err
+}
+
+// Policy reads the policy set of a version, as it was put in force last; the one in force for an empty version.
+func (tx *Tx) Policy(version string) (*taplinev1.PolicySet, error) {
+	found, err := all(tx, scanPolicy, `SELECT version, text, since, author, comment FROM policies WHERE ? = '' OR version = ?
+		ORDER BY number DESC LIMIT 1`, version, version)
+	if err == nil && len(found) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("policy %s: %w", version, err)
+	}
+	return found[0], nil
+}
+
+// AddPolicy puts a policy set in force.
+func (tx *Tx) AddPolicy(p *taplinev1.PolicySet, now time.Time) error {
+	number, err := tx.Next("policies", 1)
+	if err != nil {
+		return err
+	}
+	_, err = tx.exec(`INSERT INTO policies (number, version, text, since, author, comment) VALUES (?, ?, ?, ?, ?, ?)`,
+		int64(number), p.GetVersion(), p.GetText(), micro(now), p.GetAuthor(), p.GetComment())
+	if err != nil {
+		return fmt.Errorf("add policy %s: %w", p.GetVersion(), err)
+	}
+	return nil
+}

@@ -1,0 +1,140 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+)
+
+// Tx is what an update or a view works with. It is good until the function that got it returns, for one goroutine.
+type Tx struct {
+	ctx       context.Context //nolint:containedctx // a Tx lives as long as one call
+	engine    engine
+	statement func(query string) (*sql.Stmt, error)
+}
+
+// exec runs a statement and gives the number of rows that it touched.
+func (tx *Tx) exec(query string, args ...any) (int64, error) {
+	stmt, err := tx.statement(query)
+	if err != nil {
+		return 0, fmt.Errorf("prepare: %w", err)
+	}
+	r, err := stmt.ExecContext(tx.ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}
+
+// one reads a single row into the places; ErrNotFound if there is none.
+func (tx *Tx) one(query string, args []any, into ...any) error {
+	stmt, err := tx.statement(query)
+	if err != nil {
+		return fmt.Errorf("prepare: %w", err)
+	}
+	err = stmt.QueryRowContext(tx.ctx, args...).Scan(into...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrNotFound
+	}
+	return err
+}
+
+// scanner is a row.
+type scanner interface{ Scan(into ...any) error }
+
+// all reads every row.
+func all[T any](tx *Tx, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+	stmt, err := tx.statement(query)
+	if err != nil {
+		return nil, fmt.Errorf("prepare: %w", err)
+	}
+	rows, err := stmt.QueryContext(tx.ctx, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err says more
+	var found []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, v)
+	}
+	return found, rows.Err()
+}
+
+// micro is how a time is stored.
+func micro(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+// at reads back what micro stored.
+func at(micros int64) time.Time {
+	if micros == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(micros).UTC()
+}
+
+// document is how an entry of the directory is stored: JSON, so that a person with a SQL prompt can read it.
+func document(m proto.Message) (string, error) {
+	b, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
+	if err != nil {
+		return "", fmt.Errorf("encode: %w", err)
+	}
+	return string(b), nil
+}
+
+// readDocument reads back what document made. A field that a newer version wrote is passed over.
+func readDocument(doc string, into proto.Message) error {
+	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal([]byte(doc), into); err != nil {
+		return fmt.Errorf("decode: %w", err)
+	}
+	return nil
+}
+
+// Next counts name up by n and gives the first of the n new numbers; the first ever is 1. Whoever else counts the same name waits for this
+// transaction's end, so numbers become visible in their order.
+func (tx *Tx) Next(name string, n uint64) (uint64, error) {
+	var last int64
+	err := tx.one(`INSERT INTO counters (name, value) VALUES (?, ?)
+		ON CONFLICT (name) DO UPDATE SET value = counters.value + excluded.value RETURNING value`, []any{name, int64(n)}, &last)
+	if err != nil {
+		return 0, fmt.Errorf("count %s: %w", name, err)
+	}
+	return uint64(last) - n + 1, nil
+}
+
+// Count reads a counter; 0 before the first Next.
+func (tx *Tx) Count(name string) (uint64, error) {
+	var last int64
+	err := tx.one(`SELECT value FROM counters WHERE name = ?`, []any{name}, &last)
+	if errors.Is(err, ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read count %s: %w", name, err)
+	}
+	return uint64(last), nil
+}
+
+// The counter of changes that a grant bundle may depend on.
+const generation = "generation"
+
+// Changed says that something changed that a grant bundle may depend on.
+func (tx *Tx) Changed() error {
+	_, err := tx.Next(generation, 1)
+	return err
+}
+
+// Generation counts the calls of Changed.
+func (tx *Tx) Generation() (uint64, error) { return tx.Count(generation) }
