@@ -18,7 +18,6 @@ type judge struct {
 	leases  map[record.SessionID]bool // granted and not given back
 	decided map[record.SessionID]bool // taps that were answered, by session to be
 	shown   record.SessionID
-	asked   time.Time // when the station last asked the person there
 }
 
 func newJudge() *judge {
@@ -87,6 +86,7 @@ type plant struct {
 	judge   *judge
 	taps    int
 	waiting []Decide
+	asked   time.Time // when the station last asked the person there
 	pending map[record.SessionID]record.BadgeRef
 }
 
@@ -114,11 +114,16 @@ func (p *plant) step(e Event) error {
 		return fmt.Errorf("%T: the state says %q, the records say %q", e, got, p.judge.open)
 	}
 	for _, effect := range effects {
-		if d, ok := effect.(Decide); ok {
+		switch effect := effect.(type) {
+		case Decide:
 			if len(p.waiting) > 0 {
 				return fmt.Errorf("%T: asks for two taps at once", e)
 			}
-			p.waiting = append(p.waiting, d)
+			p.waiting = append(p.waiting, effect)
+		case Tell:
+			if effect.Notice.Kind == AlreadyHere {
+				p.asked = p.now
+			}
 		}
 	}
 	if tap, ok := e.(Tapped); ok {
@@ -130,19 +135,12 @@ func (p *plant) step(e Event) error {
 // lawOfTheSameTap: a tap ends no session unless the rules let it confirm, and then only one that the station asked about.
 func (p *plant) lawOfTheSameTap(tap Tapped, had record.SessionID, effects []Effect) error {
 	for _, e := range effects {
-		switch e := e.(type) {
-		case Tell:
-			if e.Notice.Kind == AlreadyHere {
-				p.judge.asked = p.now
-				return nil
-			}
-		case Record:
-			if e.Payload.Type != record.SessionClosed {
-				continue
-			}
-			if p.rules.TapOut == Never || p.now.Sub(p.judge.asked) >= p.rules.Ask {
-				return fmt.Errorf("a tap of %s ended session %s without being asked", tap.Tap.Badge.Ref, had)
-			}
+		r, ok := e.(Record)
+		if !ok || r.Payload.Type != record.SessionClosed {
+			continue
+		}
+		if p.rules.TapOut == Never || p.now.Sub(p.asked) >= p.rules.Ask {
+			return fmt.Errorf("a tap of %s ended session %s without being asked", tap.Tap.Badge.Ref, had)
 		}
 	}
 	return nil
