@@ -135,6 +135,11 @@ func (p *Plant) run(ctx context.Context, program string, args ...string) (string
 	return p.runWith(ctx, nil, program, args...)
 }
 
+// RunWith is Run with standard input.
+func (p *Plant) RunWith(ctx context.Context, stdin []byte, program string, args ...string) (string, error) {
+	return p.runWith(ctx, stdin, program, args...)
+}
+
 func (p *Plant) runWith(ctx context.Context, stdin []byte, program string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, filepath.Join(p.bin, program), args...)
 	var out, errs bytes.Buffer
