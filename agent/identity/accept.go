@@ -23,7 +23,7 @@ type expected struct {
 	chain    record.ChainID
 	tlsKey   crypto.PublicKey
 	identity []byte // SPKI
-	join     uint64 // 0: any, as at enrolment
+	join     uint64 // the least
 	now      time.Time
 	firstKey record.PublicKey // zero: not known any more
 	pin      wire.Pin         // zero: the line was checked against the roots in hand
@@ -56,8 +56,8 @@ func (w expected) accept(id *taplinev1.Identity, had state) (state, Secret, erro
 }
 
 func (w expected) checkCertificate(s state) error {
-	if s.JoinSequence == 0 || (w.join != 0 && s.JoinSequence != w.join) {
-		return fmt.Errorf("join sequence %d, want %d", s.JoinSequence, w.join)
+	if s.JoinSequence < max(1, w.join) {
+		return fmt.Errorf("join sequence %d, want %d or more", s.JoinSequence, max(1, w.join))
 	}
 	roots, err := parseAll(s.Roots)
 	if err != nil {

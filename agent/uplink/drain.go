@@ -1,0 +1,199 @@
+package uplink
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"tapline/proto/record"
+	taplinev1 "tapline/proto/tapline/v1"
+	"tapline/proto/wire"
+)
+
+// drain sends the journal to the broker. One line uses it at a time.
+type drain struct {
+	u *Uplink
+}
+
+func newDrain(u *Uplink) *drain { return &drain{u: u} }
+
+// stalled is how long the record stream rests after a refusal that is not the line's fault, so that decisions go on meanwhile.
+const stalled = 30 * time.Second
+
+// run keeps the record stream of a line. What ends the line ends it; what is wrong with the records ends only the stream, which is tried again.
+func (d *drain) run(ctx context.Context, l *line) error {
+	for {
+		err := d.stream(ctx, l)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		switch wire.KindOf(err) {
+		case wire.BadEvidence, wire.Stale:
+			d.alarm(RecordsRefused, err)
+		case wire.Unavailable, wire.Deadline, wire.Cancelled:
+			return fmt.Errorf("record stream: %w", err)
+		}
+		d.u.cfg.Log.Error("the record stream ended", zap.Error(err))
+		pause(ctx, stalled)
+	}
+}
+
+func (d *drain) alarm(a Alarm, err error) {
+	d.u.change(func(s *State) { s.Alarm, s.AlarmText = a, err.Error() })
+}
+
+// stream asks where the broker is, then sends from there on. It always ends with an error.
+func (d *drain) stream(ctx context.Context, l *line) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stream, err := l.client.StreamRecords(ctx)
+	if err != nil {
+		return err
+	}
+	s := &recordStream{d: d, stream: stream, room: make(chan struct{}, inFlight), sent: make(chan flight, inFlight)}
+	from, err := s.ask(ctx, cancel)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.send(ctx, from) })
+	group.Go(func() error { return s.receive(ctx, cancel) })
+	err = group.Wait()
+	if cause := context.Cause(ctx); cause != nil && wire.KindOf(cause) == wire.Deadline {
+		return cause
+	}
+	return err
+}
+
+// recordStream is one StreamRecords call.
+type recordStream struct {
+	d      *drain
+	stream taplinev1.StationService_StreamRecordsClient
+	room   chan struct{} // holds one for each batch in flight
+	sent   chan flight   // batches in flight, oldest first
+}
+
+// flight is a batch that waits for its receipt.
+type flight struct {
+	last  record.Seq
+	until time.Time
+}
+
+// ask gets the broker's newest receipt and returns the first record to send.
+func (s *recordStream) ask(ctx context.Context, cancel context.CancelCauseFunc) (record.Seq, error) {
+	cfg := s.d.u.cfg
+	if err := s.stream.Send(&taplinev1.StreamRecordsRequest{Chain: string(cfg.Chain)}); err != nil {
+		return 0, s.reason(err)
+	}
+	r, err := s.receipt(ctx, cancel, time.Now().Add(cfg.Timing.Receipt))
+	if err != nil {
+		return 0, err
+	}
+	return r.Seq + 1, nil
+}
+
+// reason is why sending failed, which gRPC tells the receiving side.
+func (s *recordStream) reason(err error) error {
+	if ignoreEOF(err) != nil {
+		return err
+	}
+	_, err = s.stream.Recv()
+	return err
+}
+
+// send sends batch after batch, and waits for records when there are none.
+func (s *recordStream) send(ctx context.Context, from record.Seq) error {
+	journal := s.d.u.cfg.Journal
+	for {
+		appended := journal.Appended()
+		batch, err := nextBatch(journal, from)
+		if err != nil {
+			s.d.alarm(JournalUnreadable, err)
+			return err
+		}
+		if len(batch) == 0 {
+			select {
+			case <-appended:
+				continue
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		if err := s.sendBatch(ctx, from, batch); err != nil {
+			return err
+		}
+		from += record.Seq(len(batch))
+	}
+}
+
+func (s *recordStream) sendBatch(ctx context.Context, from record.Seq, batch [][]byte) error {
+	select {
+	case s.room <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	cfg := s.d.u.cfg
+	s.sent <- flight{last: from + record.Seq(len(batch)) - 1, until: time.Now().Add(cfg.Timing.Receipt)}
+	err := s.stream.Send(&taplinev1.StreamRecordsRequest{Chain: string(cfg.Chain), FirstSeq: uint64(from), Records: batch})
+	return ignoreEOF(err) // the receiving side has the reason
+}
+
+// nextBatch reads the records from seq on, as many as one message takes.
+func nextBatch(journal Journal, from record.Seq) ([][]byte, error) {
+	var batch [][]byte
+	size := 0
+	if _, next := journal.Bounds(); from >= next {
+		return nil, nil
+	}
+	for raw, err := range journal.Entries(from) {
+		if err != nil {
+			return nil, fmt.Errorf("read journal from %d: %w", from, err)
+		}
+		if len(batch) == batchRecords || (len(batch) > 0 && size+len(raw) > batchBytes) {
+			break
+		}
+		batch, size = append(batch, raw), size+len(raw)
+	}
+	return batch, nil
+}
+
+// receive takes the receipts of the batches in flight. A broker may cover several batches with one receipt, and one batch with several.
+func (s *recordStream) receive(ctx context.Context, cancel context.CancelCauseFunc) error {
+	for {
+		select {
+		case f := <-s.sent:
+			for {
+				r, err := s.receipt(ctx, cancel, f.until)
+				if err != nil {
+					return err
+				}
+				if r.Seq >= f.last {
+					break
+				}
+			}
+			<-s.room
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// receipt waits for the next receipt and checks it. Past until, the whole stream ends with a deadline.
+func (s *recordStream) receipt(ctx context.Context, cancel context.CancelCauseFunc, until time.Time) (record.Receipt, error) {
+	timer := time.AfterFunc(time.Until(until), func() { cancel(wire.E(wire.Deadline, "the broker gives no receipt")) })
+	defer timer.Stop()
+	m, err := s.stream.Recv()
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			return record.Receipt{}, cause
+		}
+		return record.Receipt{}, err
+	}
+	if t := m.GetBrokerTime(); t != nil {
+		s.d.u.cfg.OnTime(t.AsTime())
+	}
+	return s.d.take(m)
+}

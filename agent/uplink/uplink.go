@@ -1,0 +1,124 @@
+package uplink
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"go.uber.org/zap"
+
+	taplinev1 "tapline/proto/tapline/v1"
+	"tapline/proto/wire"
+)
+
+// Uplink is the station's line to its brokers. Its methods may be called from several goroutines; Run only once.
+type Uplink struct {
+	cfg    Config
+	line   atomic.Pointer[line] // the line that has answered; nil when there is none
+	drain  *drain
+	closes closeQueue
+
+	mu    sync.Mutex // guards state
+	state State
+}
+
+// New makes an Uplink that is not connected yet.
+func New(cfg Config) *Uplink {
+	u := &Uplink{cfg: cfg.withDefaults()}
+	u.drain = newDrain(u)
+	u.closes.wake = make(chan struct{}, 1)
+	u.state = State{Reason: "not dialled yet", Acked: cfg.LastReceipt.Seq}
+	return u
+}
+
+// Run keeps the line up until ctx ends, then returns nil.
+func (u *Uplink) Run(ctx context.Context) error {
+	retry := &backoff.ExponentialBackOff{
+		InitialInterval: u.cfg.Timing.RetryFirst, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: u.cfg.Timing.RetryMax,
+	}
+	retry.Reset()
+	for turn := 0; ctx.Err() == nil; {
+		brokers := u.cfg.Brokers()
+		if len(brokers) == 0 {
+			u.away("", "no broker is known")
+			pause(ctx, retry.NextBackOff())
+			continue
+		}
+		began := time.Now()
+		err := u.hold(ctx, brokers[turn%len(brokers)])
+		if ctx.Err() != nil {
+			break
+		}
+		if err == nil { // the identity changed: the same broker again, at once
+			continue
+		}
+		u.cfg.Log.Warn("the line to the broker ended", zap.String("broker", brokers[turn%len(brokers)]), zap.Error(err))
+		if time.Since(began) >= u.cfg.Timing.Stable {
+			retry.Reset()
+		}
+		turn++
+		if turn%len(brokers) == 0 || time.Since(began) < u.cfg.Timing.RetryFirst {
+			pause(ctx, retry.NextBackOff())
+		}
+	}
+	u.away("", "the agent stops")
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// Connected reports whether there is a line. It is one read of memory.
+func (u *Uplink) Connected() bool { return u.line.Load() != nil }
+
+func (u *Uplink) away(broker, reason string) {
+	u.change(func(s *State) {
+		s.Connected, s.Reason = false, reason
+		if broker != "" {
+			s.Broker = broker
+		}
+	})
+}
+
+// OpenSession asks the broker for a session, within the deadline of ctx. The error matches ErrAway when there is no line; when it was
+// the line that failed, there is none from now on.
+func (u *Uplink) OpenSession(ctx context.Context, req *taplinev1.OpenSessionRequest) (*taplinev1.OpenSessionResponse, error) {
+	return call(ctx, u, func(ctx context.Context, c taplinev1.StationServiceClient) (*taplinev1.OpenSessionResponse, error) {
+		return c.OpenSession(ctx, req)
+	})
+}
+
+// ExtendSession asks the broker to keep a lease, within the deadline of ctx. Errors are as those of OpenSession.
+func (u *Uplink) ExtendSession(ctx context.Context, req *taplinev1.ExtendSessionRequest) (*taplinev1.ExtendSessionResponse, error) {
+	return call(ctx, u, func(ctx context.Context, c taplinev1.StationServiceClient) (*taplinev1.ExtendSessionResponse, error) {
+		return c.ExtendSession(ctx, req)
+	})
+}
+
+// call makes one call over the line in force.
+func call[T any](ctx context.Context, u *Uplink, do func(context.Context, taplinev1.StationServiceClient) (T, error)) (T, error) {
+	var none T
+	l := u.line.Load()
+	if l == nil {
+		return none, ErrAway
+	}
+	answer, err := do(ctx, l.client)
+	if err == nil {
+		if t, ok := any(answer).(interface{ GetBrokerTime() *timestamp }); ok && t.GetBrokerTime() != nil {
+			u.cfg.OnTime(t.GetBrokerTime().AsTime())
+		}
+		return answer, nil
+	}
+	if k := wire.KindOf(err); k == wire.Unavailable || k == wire.Deadline {
+		l.fail(err)
+	}
+	return none, err
+}
