@@ -57,8 +57,8 @@ func initFunctions(tree *Tree) []Breach {
 }
 
 func processExits(tree *Tree) []Breach {
-	return tree.eachCall(func(file *File, called string) string {
-		if file.Go.Name.Name == "main" {
+	return tree.eachCall(func(file *File, call *ast.SelectorExpr, called string) string {
+		if file.Go.Name.Name == "main" || inTestMain(file, call) {
 			return ""
 		}
 		if called == "os.Exit" || strings.HasPrefix(called, "log.Fatal") || strings.HasPrefix(called, "log.Panic") {
@@ -68,8 +68,22 @@ func processExits(tree *Tree) []Breach {
 	})
 }
 
+// inTestMain says whether a node stands in a TestMain function, which is the main of a test binary.
+func inTestMain(file *File, node ast.Node) bool {
+	if !file.Test() {
+		return false
+	}
+	for _, declaration := range file.Go.Decls {
+		function, is := declaration.(*ast.FuncDecl)
+		if is && function.Name.Name == "TestMain" && function.Pos() <= node.Pos() && node.End() <= function.End() {
+			return true
+		}
+	}
+	return false
+}
+
 func testSleeps(tree *Tree) []Breach {
-	return tree.eachCall(func(file *File, called string) string {
+	return tree.eachCall(func(file *File, _ *ast.SelectorExpr, called string) string {
 		if called == "time.Sleep" && (file.Test() || (file.Part() != "scripts" && forTests(file))) {
 			return "time.Sleep in a test: use testing/synctest, a channel, or a poll with a deadline"
 		}
@@ -141,7 +155,7 @@ func leadingText(expression ast.Expr) string {
 
 // eachCall calls check for every mention of a package's function, as "os.Exit"; a reply of "" means nothing is wrong.
 // A mention counts as much as a call: the function could be passed on.
-func (t *Tree) eachCall(check func(file *File, called string) string) []Breach {
+func (t *Tree) eachCall(check func(file *File, call *ast.SelectorExpr, called string) string) []Breach {
 	return t.eachNode(func(file *File, node ast.Node) string {
 		selector, is := node.(*ast.SelectorExpr)
 		if !is {
@@ -149,7 +163,7 @@ func (t *Tree) eachCall(check func(file *File, called string) string) []Breach {
 		}
 		// An identifier that the parser resolved is a variable of the file, not a package.
 		if name, is := selector.X.(*ast.Ident); is && name.Obj == nil {
-			return check(file, name.Name+"."+selector.Sel.Name)
+			return check(file, selector, name.Name+"."+selector.Sel.Name)
 		}
 		return ""
 	})

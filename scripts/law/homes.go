@@ -28,13 +28,13 @@ var homes = []home{
 	{"github.com/cedar-policy/cedar-go", []string{"broker/policy"}},
 	{"github.com/secure-systems-lab/go-securesystemslib", []string{"proto/record"}},
 	{"golang.org/x/mod", []string{"broker/tlog"}},
-	{"github.com/schollz/progressbar", []string{"broker/cmd/tapaudit"}},
+	{"github.com/schollz/progressbar", []string{"broker/cmd"}},
 
 	// Languages that several parts speak.
 	{"google.golang.org/grpc", []string{"proto", "agent", "broker", "scripts"}},
 	{"google.golang.org/protobuf", []string{"proto", "agent", "broker", "scripts"}},
 	{"google.golang.org/genproto", []string{"proto"}},
-	{"go.uber.org/zap", []string{"agent", "broker", "scripts"}},
+	{"go.uber.org/zap", []string{"agent", "broker", "reader", "scripts"}},
 	{"github.com/prometheus/client_golang", []string{"agent", "broker"}},
 	{"github.com/spf13/cobra", []string{"agent", "broker", "installer", "reader/vcard", "scripts"}},
 	{"github.com/spf13/pflag", []string{"agent", "broker", "scripts"}},

@@ -38,6 +38,7 @@ var cases = []struct {
 
 	{"pure packages do no I/O and read no clock", "a session that opens files", "agent/session/a.go", `import "os"`, true},
 	{"pure packages do no I/O and read no clock", "a session that asks for the time", "agent/session/a.go", `import "time"; func f() time.Time { return time.Now() }`, true},
+	{"pure packages do no I/O and read no clock", "a folder of evidence below the record", "proto/record/evidence/a.go", `import "os"`, false},
 	{"pure packages do no I/O and read no clock", "a session that is told the time", "agent/session/a.go", `import "time"; func f(now time.Time) int { return now.Hour() }`, false},
 
 	{"every package says what it is", "no comment", "agent/a.go", "package agent\n", true},
@@ -52,6 +53,9 @@ var cases = []struct {
 	{"only a main ends the process", "os.Exit passed on", "agent/a.go", `import "os"; var leave = os.Exit`, true},
 	{"only a main ends the process", "log.Fatalf", "agent/a.go", `import "log"; func f() { log.Fatalf("") }`, true},
 	{"only a main ends the process", "os.Exit in a main", "agent/cmd/tapagent/a.go", "package main\nimport \"os\"\nfunc main() { os.Exit(1) }", false},
+
+	{"only a main ends the process", "os.Exit in TestMain", "agent/a_test.go", `import "os"; func TestMain() { os.Exit(1) }`, false},
+	{"only a main ends the process", "os.Exit in a test", "agent/a_test.go", `import "os"; func TestMore() { os.Exit(1) }`, true},
 
 	{"no mutable package state", "a lock", "agent/a.go", `import "sync"; var lock sync.Mutex`, true},
 	{"no mutable package state", "a lock inside a struct", "agent/a.go", `import "sync"; var all struct{ sync.Mutex; n int }`, true},
