@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	taplinev1 "tapline/proto/tapline/v1"
+	"tapline/proto/wire"
 )
 
 // commandQueue is how many commands may wait while one is carried out; beyond it the stream waits.
@@ -17,19 +18,21 @@ const commandQueue = 16
 
 // commands runs the command stream of a line: beats and results out, commands in.
 func (l *line) commands(ctx context.Context) error {
-	stream, err := l.client.StreamCommands(ctx)
-	if err != nil {
-		return fmt.Errorf("command stream: %w", err)
-	}
-	s := &commandStream{
-		line: l, stream: stream, interval: make(chan time.Duration, 1),
-		todo: make(chan *taplinev1.StreamCommandsResponse, commandQueue), results: make(chan *taplinev1.CommandResult, commandQueue),
-	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.send(ctx) })
-	group.Go(func() error { return s.receive(ctx) })
-	group.Go(func() error { return s.work(ctx) })
 	group.Go(func() error { return l.mustAnswer(ctx) })
+	group.Go(func() error {
+		stream, err := l.client.StreamCommands(ctx) // waits for the connection
+		if err != nil {
+			return err
+		}
+		s := &commandStream{
+			line: l, stream: stream, interval: make(chan time.Duration, 1),
+			todo: make(chan *taplinev1.StreamCommandsResponse, commandQueue), results: make(chan *taplinev1.CommandResult, commandQueue),
+		}
+		group.Go(func() error { return s.send(ctx) })
+		group.Go(func() error { return s.work(ctx) })
+		return s.receive(ctx)
+	})
 	if err := group.Wait(); err != nil {
 		return fmt.Errorf("command stream: %w", err)
 	}
@@ -45,7 +48,7 @@ type commandStream struct {
 }
 
 // errNoAnswer is a broker that takes the stream and says nothing.
-var errNoAnswer = errors.New("the broker does not answer")
+var errNoAnswer = wire.E(wire.Deadline, "the broker does not answer")
 
 func (l *line) mustAnswer(ctx context.Context) error {
 	timer := time.NewTimer(l.u.cfg.Timing.Answer)

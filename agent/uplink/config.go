@@ -3,7 +3,6 @@ package uplink
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"iter"
 	"time"
 
@@ -12,10 +11,11 @@ import (
 
 	"tapline/proto/record"
 	taplinev1 "tapline/proto/tapline/v1"
+	"tapline/proto/wire"
 )
 
-// ErrAway says that there is no line to a broker now. Nothing was sent.
-var ErrAway = errors.New("no line to a broker")
+// ErrAway says that there is no line to a broker now. Nothing was sent. Its kind is wire.Unavailable.
+var ErrAway = wire.E(wire.Unavailable, "no line to a broker")
 
 // Journal is where the station's records are, durably. Its methods are called from one goroutine at a time.
 type Journal interface {
@@ -55,7 +55,7 @@ type Config struct {
 	OnBundle func(envelope []byte) error
 	// OnTime is told the broker's time, with each answer.
 	OnTime func(broker time.Time)
-	// OnState is told of every change, in order. It must not wait.
+	// OnState is told of every change, in order. It must not wait, nor call CloseSession.
 	OnState func(State)
 	// Log may be nil.
 	Log *zap.Logger

@@ -2,7 +2,9 @@ package uplink
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -42,30 +44,29 @@ func (d *drain) run(ctx context.Context, l *line) error {
 }
 
 func (d *drain) alarm(a Alarm, err error) {
+	d.u.cfg.Log.Error("records: alarm", zap.String("alarm", string(a)), zap.Error(err))
 	d.u.change(func(s *State) { s.Alarm, s.AlarmText = a, err.Error() })
 }
 
 // stream asks where the broker is, then sends from there on. It always ends with an error.
 func (d *drain) stream(ctx context.Context, l *line) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	stream, err := l.client.StreamRecords(ctx)
-	if err != nil {
-		return err
-	}
-	s := &recordStream{d: d, stream: stream, room: make(chan struct{}, inFlight), sent: make(chan flight, inFlight)}
-	from, err := s.ask(ctx, cancel)
-	if err != nil {
-		return err
-	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.send(ctx, from) })
-	group.Go(func() error { return s.receive(ctx, cancel) })
-	err = group.Wait()
-	if cause := context.Cause(ctx); cause != nil && wire.KindOf(cause) == wire.Deadline {
-		return cause
-	}
-	return err
+	group.Go(func() error {
+		stream, err := l.client.StreamRecords(ctx)
+		if err != nil {
+			return err
+		}
+		s := &recordStream{d: d, stream: stream, room: make(chan struct{}, inFlight), late: make(chan struct{})}
+		defer s.forget()
+		group.Go(func() error { return s.punctual(ctx) })
+		from, err := s.ask(ctx)
+		if err != nil {
+			return err
+		}
+		group.Go(func() error { return s.send(ctx, from) })
+		return s.receive(ctx)
+	})
+	return group.Wait()
 }
 
 // recordStream is one StreamRecords call.
@@ -73,7 +74,11 @@ type recordStream struct {
 	d      *drain
 	stream taplinev1.StationService_StreamRecordsClient
 	room   chan struct{} // holds one for each batch in flight
-	sent   chan flight   // batches in flight, oldest first
+	late   chan struct{} // closed when a receipt is overdue
+
+	mu      sync.Mutex // guards what follows
+	flights []flight   // batches in flight, oldest first
+	timer   *time.Timer
 }
 
 // flight is a batch that waits for its receipt.
@@ -83,16 +88,15 @@ type flight struct {
 }
 
 // ask gets the broker's newest receipt and returns the first record to send.
-func (s *recordStream) ask(ctx context.Context, cancel context.CancelCauseFunc) (record.Seq, error) {
-	cfg := s.d.u.cfg
-	if err := s.stream.Send(&taplinev1.StreamRecordsRequest{Chain: string(cfg.Chain)}); err != nil {
-		return 0, s.reason(err)
-	}
-	r, err := s.receipt(ctx, cancel, time.Now().Add(cfg.Timing.Receipt))
-	if err != nil {
+func (s *recordStream) ask(ctx context.Context) (record.Seq, error) {
+	if err := s.takeOff(ctx, 0); err != nil {
 		return 0, err
 	}
-	return r.Seq + 1, nil
+	if err := s.stream.Send(&taplinev1.StreamRecordsRequest{Chain: string(s.d.u.cfg.Chain)}); err != nil {
+		return 0, s.reason(err)
+	}
+	r, err := s.receipt()
+	return r.Seq + 1, err
 }
 
 // reason is why sending failed, which gRPC tells the receiving side.
@@ -130,14 +134,10 @@ func (s *recordStream) send(ctx context.Context, from record.Seq) error {
 }
 
 func (s *recordStream) sendBatch(ctx context.Context, from record.Seq, batch [][]byte) error {
-	select {
-	case s.room <- struct{}{}:
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	if err := s.takeOff(ctx, from+record.Seq(len(batch))-1); err != nil {
+		return err
 	}
-	cfg := s.d.u.cfg
-	s.sent <- flight{last: from + record.Seq(len(batch)) - 1, until: time.Now().Add(cfg.Timing.Receipt)}
-	err := s.stream.Send(&taplinev1.StreamRecordsRequest{Chain: string(cfg.Chain), FirstSeq: uint64(from), Records: batch})
+	err := s.stream.Send(&taplinev1.StreamRecordsRequest{Chain: string(s.d.u.cfg.Chain), FirstSeq: uint64(from), Records: batch})
 	return ignoreEOF(err) // the receiving side has the reason
 }
 
@@ -160,40 +160,27 @@ func nextBatch(journal Journal, from record.Seq) ([][]byte, error) {
 	return batch, nil
 }
 
-// receive takes the receipts of the batches in flight. A broker may cover several batches with one receipt, and one batch with several.
-func (s *recordStream) receive(ctx context.Context, cancel context.CancelCauseFunc) error {
+// receive takes receipts. A broker may cover several batches with one receipt, and one batch with several.
+func (s *recordStream) receive(ctx context.Context) error {
 	for {
-		select {
-		case f := <-s.sent:
-			for {
-				r, err := s.receipt(ctx, cancel, f.until)
-				if err != nil {
-					return err
-				}
-				if r.Seq >= f.last {
-					break
-				}
-			}
-			<-s.room
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		if _, err := s.receipt(); err != nil {
+			return errors.Join(context.Cause(ctx), err)
 		}
 	}
 }
 
-// receipt waits for the next receipt and checks it. Past until, the whole stream ends with a deadline.
-func (s *recordStream) receipt(ctx context.Context, cancel context.CancelCauseFunc, until time.Time) (record.Receipt, error) {
-	timer := time.AfterFunc(time.Until(until), func() { cancel(wire.E(wire.Deadline, "the broker gives no receipt")) })
-	defer timer.Stop()
+// receipt waits for the next receipt and checks it.
+func (s *recordStream) receipt() (record.Receipt, error) {
 	m, err := s.stream.Recv()
 	if err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			return record.Receipt{}, cause
-		}
 		return record.Receipt{}, err
 	}
 	if t := m.GetBrokerTime(); t != nil {
 		s.d.u.cfg.OnTime(t.AsTime())
 	}
-	return s.d.take(m)
+	r, err := s.d.take(m)
+	if err == nil {
+		s.land(r.Seq)
+	}
+	return r, err
 }

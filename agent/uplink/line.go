@@ -46,7 +46,9 @@ func (u *Uplink) hold(ctx context.Context, broker string) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return l.commands(ctx) })
 	group.Go(func() error { return l.whenUp(ctx, u.drain.run) })
-	group.Go(func() error { return l.whenUp(ctx, func(ctx context.Context, l *line) error { return l.fetchBundles(ctx) }) })
+	group.Go(func() error {
+		return l.whenUp(ctx, func(ctx context.Context, l *line) error { return l.fetchBundles(ctx) })
+	})
 	group.Go(func() error { return l.whenUp(ctx, u.sendCloses) })
 	group.Go(func() error {
 		select {

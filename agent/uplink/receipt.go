@@ -8,7 +8,6 @@ import (
 
 	"tapline/proto/record"
 	taplinev1 "tapline/proto/tapline/v1"
-	"tapline/proto/wire"
 )
 
 // take checks a receipt and, if it is good, keeps it. A bad one is an alarm and never counts.
@@ -16,7 +15,7 @@ func (d *drain) take(m *taplinev1.StreamRecordsResponse) (record.Receipt, error)
 	e, r, alarm, err := d.check(m)
 	if err != nil {
 		d.alarm(alarm, err)
-		return record.Receipt{}, wire.E(wire.BadEvidence, "receipt: %w", err)
+		return record.Receipt{}, fmt.Errorf("receipt: %w", err)
 	}
 	acked := d.u.State().Acked
 	d.u.change(func(s *State) {

@@ -40,15 +40,18 @@ type State struct {
 
 // change applies f to the state and tells it if it changed.
 func (u *Uplink) change(f func(*State)) {
+	u.telling.Lock()
+	defer u.telling.Unlock()
 	u.mu.Lock()
-	defer u.mu.Unlock()
 	before := u.state
 	f(&u.state)
 	if u.state.Connected != before.Connected {
 		u.state.Since = time.Now()
 	}
-	if u.state != before {
-		u.cfg.OnState(u.state)
+	after := u.state
+	u.mu.Unlock()
+	if after != before {
+		u.cfg.OnState(after)
 	}
 }
 

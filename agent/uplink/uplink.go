@@ -20,8 +20,9 @@ type Uplink struct {
 	drain  *drain
 	closes closeQueue
 
-	mu    sync.Mutex // guards state
-	state State
+	telling sync.Mutex // held over a change of state and its telling, so that changes are told in order
+	mu      sync.Mutex // guards state
+	state   State
 }
 
 // New makes an Uplink that is not connected yet.
@@ -117,8 +118,11 @@ func call[T any](ctx context.Context, u *Uplink, do func(context.Context, taplin
 		}
 		return answer, nil
 	}
-	if k := wire.KindOf(err); k == wire.Unavailable || k == wire.Deadline {
+	switch k := wire.KindOf(err); {
+	case k == wire.Unavailable || k == wire.Deadline:
 		l.fail(err)
+	case k == wire.Cancelled && ctx.Err() == nil: // the line ended under the call
+		return none, wire.E(wire.Unavailable, "the line ended: %w", err)
 	}
 	return none, err
 }
