@@ -14,16 +14,19 @@ const (
 	giveATR  = 4
 )
 
+// tooLong is a length that no Answer To Reset has (ISO/IEC 7816-3, 8.1: at most 33 bytes).
+const tooLong = 40
+
 // reply is what the card sends back to a request, nil for requests that want no answer, and whether the request was a command.
 func (c Card) reply(request []byte) (answer []byte, command bool) {
 	if len(request) != 1 {
-		return c.answer(request).Bytes(), true
+		return c.Answer(request), true
 	}
 	if request[0] != giveATR {
 		return nil, false // power and reset are orders
 	}
 	if c.Mute {
-		return []byte{0}, false // present, but no Answer To Reset begins with 00
+		return make([]byte, tooLong), false // the reader knows that a card is there, and cannot power it
 	}
 	return c.ATR, false
 }

@@ -42,7 +42,9 @@ func Muted() Card {
 	return Card{Mute: true}
 }
 
-// answer is what the card says to a command.
+// Answer is the response APDU that the card gives to a command APDU.
+func (c Card) Answer(command []byte) []byte { return c.answer(command).Bytes() }
+
 func (c Card) answer(command []byte) apdu.Response {
 	cmd, err := apdu.ParseCommand(command)
 	if err != nil {

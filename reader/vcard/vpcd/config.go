@@ -24,7 +24,11 @@ func (d *Daemon) configure() error {
 				return fmt.Errorf("no free ports for reader %q from %d on", name, firstPort)
 			}
 		}
-		entry := fmt.Sprintf("FRIENDLYNAME \"%s\"\nDEVICENAME /dev/null:0x%X\nLIBPATH %s\nCHANNELID 0x%X\n", name, port, driver, port)
+		lib, err := d.driverFor(i)
+		if err != nil {
+			return err
+		}
+		entry := fmt.Sprintf("FRIENDLYNAME \"%s\"\nDEVICENAME /dev/null:0x%X\nLIBPATH %s\nCHANNELID 0x%X\n", name, port, lib, port)
 		file := filepath.Join(d.confDir(), strconv.Itoa(i))
 		if err := os.WriteFile(file, []byte(entry), 0o600); err != nil {
 			return err
@@ -33,6 +37,20 @@ func (d *Daemon) configure() error {
 		port += 2
 	}
 	return nil
+}
+
+// driverFor returns the driver library for reader i. The driver keeps its connections in one table by slot number, whatever the entry, so two
+// entries on one library would listen on the same port: each further reader gets a copy, which the loader takes for another library.
+func (d *Daemon) driverFor(i int) (string, error) {
+	if i == 0 {
+		return driver, nil
+	}
+	code, err := os.ReadFile(driver)
+	if err != nil {
+		return "", err
+	}
+	lib := filepath.Join(d.dir, "libifdvpcd-"+strconv.Itoa(i)+".so")
+	return lib, os.WriteFile(lib, code, 0o700)
 }
 
 func free(port int) bool {

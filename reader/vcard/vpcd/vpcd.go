@@ -28,6 +28,9 @@ const (
 	startLimit = 15 * time.Second
 )
 
+// Spare is a pattern for pcsc.Config.Exclude: the driver makes two slots of each reader, and the second is of no use.
+const Spare = "* 00 01"
+
 // ErrMissing is wrapped by errors that say that a package is not installed on this machine.
 var ErrMissing = errors.New("not installed")
 
@@ -76,7 +79,7 @@ func Start(ctx context.Context, dir string, names ...string) (*Daemon, error) {
 // Addr is where cards are laid on reader i (in the order of the names given to Start).
 func (d *Daemon) Addr(i int) string { return "127.0.0.1:" + strconv.Itoa(d.ports[i]) }
 
-// Reader is what PC/SC calls reader i.
+// Reader is what PC/SC calls reader i: the name and the numbers of the entry and its slot.
 func (d *Daemon) Reader(i int) string { return d.names[i] + " 00 00" }
 
 // PID is the process id of pcscd while it runs.
