@@ -58,7 +58,7 @@ func TestTamperingIsFoundByHand(t *testing.T) {
 		delete(finds, c.name)
 		t.Run(c.name, func(t *testing.T) {
 			if testing.Short() && c.name != "edit" {
-				return // one case shows that it runs
+				t.Skip("needs: full suite")
 			}
 			w := golden(t)
 			station := w.chains[c.chain].id.Station
