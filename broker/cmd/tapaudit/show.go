@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -76,6 +78,9 @@ func (f *showFlags) run(c *cobra.Command, paths []string) error {
 		}
 		stays = append(stays, found...)
 	}
+	slices.SortStableFunc(stays, func(a, b stay) int {
+		return cmp.Or(cmp.Compare(a.Station, b.Station), a.From.Compare(b.From))
+	})
 	return f.print(c.OutOrStdout(), stays, format)
 }
 
@@ -100,13 +105,16 @@ func (f *showFlags) print(w io.Writer, stays []stay, format string) error {
 			}
 			continue
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Station, s.who(), clock(s.From), clock(s.Until), s.length(), s.Mode, s.By, s.Ended)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Station, s.who(), clock(s.From), clock(s.Until), s.length(),
+			orDash(string(s.Mode)), orDash(s.By), orDash(s.Ended))
 	}
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("%w: %w", errWrite, err)
 	}
 	return nil
 }
+
+func orDash(s string) string { return cmp.Or(s, "-") }
 
 func clock(t time.Time) string {
 	if t.IsZero() {
