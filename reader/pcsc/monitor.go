@@ -29,7 +29,15 @@ type monitor struct {
 	slots map[reader.Name]*slot
 
 	contradictions int
+	alert          time.Time // until when readers are listed often
 }
+
+// Some services (pcscd 1.9.9) do not report a reader that comes between the listing and the wait. One that went may be on its way back, so for
+// a while after a change the readers are listed often.
+const (
+	alertFor  = 3 * time.Second
+	alertWait = 100 * time.Millisecond
+)
 
 // turn lists the readers, waits once for changes and tells of them. An error means that the context is of no more use.
 func (m *monitor) turn(ctx context.Context, svc service, waiting *atomic.Bool) error {
@@ -64,6 +72,7 @@ func (m *monitor) adopt(names []reader.Name) {
 	for _, name := range names {
 		if m.slots[name] == nil {
 			m.slots[name] = &slot{since: time.Now()}
+			m.alert = time.Now().Add(alertFor)
 		}
 	}
 }
@@ -72,6 +81,9 @@ func (m *monitor) adopt(names []reader.Name) {
 func (m *monitor) ask() ([]report, time.Duration) {
 	var asked []report
 	limit, now := m.cfg.Wait, time.Now()
+	if now.Before(m.alert) {
+		limit = min(limit, alertWait)
+	}
 	for name, s := range m.slots {
 		asked = append(asked, report{name: name, state: s.feedback()})
 		if !s.settled {
@@ -173,6 +185,7 @@ func (m *monitor) drop(name reader.Name, why reader.Reason) {
 		m.push(reader.Event{Kind: reader.Detached, Reader: name, Reason: why, At: time.Now()})
 	}
 	delete(m.slots, name)
+	m.alert = time.Now().Add(alertFor)
 }
 
 // lose forgets all readers: the service went away, and what lies on them when it returns is no tap.
