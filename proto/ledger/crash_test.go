@@ -38,8 +38,8 @@ func script(d *ledgertest.Disk, seed uint64, after answer) (*history, error) {
 				h.ack(first, c)
 				break
 			}
-			if !errors.Is(err, ledger.ErrFailed) {
-				return h, err
+			if errors.Is(err, ledger.ErrFull) && after != giveUp {
+				continue // by contract nothing has changed, so just try again
 			}
 			if after == giveUp {
 				h.unknown = append(h.unknown, c)
@@ -71,13 +71,14 @@ func appendTo(l *ledger.Ledger, n int, c call) (ledger.Index, error) {
 	return l.Append(context.Background(), c.bytes()...)
 }
 
-// openAgain opens the ledger; if a fault hits that, once more.
+// openAgain opens the ledger, again and again if faults hit that.
 func openAgain(d *ledgertest.Disk, after answer) (*ledger.Ledger, error) {
-	l, _, err := ledger.Open(dir, small(d))
-	if err != nil && errors.Is(err, syscall.EIO) && after != giveUp {
-		l, _, err = ledger.Open(dir, small(d))
+	for tries := 0; ; tries++ {
+		l, _, err := ledger.Open(dir, small(d))
+		if err == nil || after == giveUp || tries > 50 || errors.Is(err, ledger.ErrCorrupt) {
+			return l, err
+		}
 	}
-	return l, err
 }
 
 func recoverFrom(l *ledger.Ledger, d *ledgertest.Disk, after answer) (*ledger.Ledger, error) {
@@ -86,7 +87,7 @@ func recoverFrom(l *ledger.Ledger, d *ledgertest.Disk, after answer) (*ledger.Le
 		return openAgain(d, after)
 	}
 	_, err := l.Reopen()
-	if err != nil {
+	for tries := 0; err != nil && tries < 50; tries++ {
 		_, err = l.Reopen()
 	}
 	return l, err
@@ -99,13 +100,13 @@ func find(l *ledger.Ledger, c call) (ledger.Index, bool) {
 }
 
 // once makes step n fail. For giveUp all after it fail too: the process is gone.
-func once(n int, kept bool, after answer) func(ledgertest.Step) *ledgertest.Fault {
+func once(n int, kept bool, cause error, after answer) func(ledgertest.Step) *ledgertest.Fault {
 	return func(s ledgertest.Step) *ledgertest.Fault {
 		switch {
 		case s.N == n:
-			return &ledgertest.Fault{Err: syscall.EIO, Kept: kept}
+			return &ledgertest.Fault{Err: cause, Kept: kept}
 		case s.N > n && after == giveUp:
-			return &ledgertest.Fault{Err: syscall.EIO}
+			return &ledgertest.Fault{Err: cause}
 		}
 		return nil
 	}
@@ -121,24 +122,50 @@ func TestFaultTable(t *testing.T) {
 	}
 	h.survive(t, whole, rand.New(rand.NewPCG(1, 1)), 8)
 	rows := 0
-	for _, after := range []answer{giveUp, reopen, restart} {
-		for _, kept := range []bool{false, true} {
-			for n := 1; n <= whole.Steps(); n++ {
-				rows++
-				d := ledgertest.NewDisk(0)
-				d.Inject(once(n, kept, after))
-				t.Run(fmt.Sprintf("step %d fails, kept %t, the process %s", n, kept, after), func(t *testing.T) {
-					h, err := script(d, 1, after)
-					if err != nil && after != giveUp {
-						t.Fatal(err)
-					}
-					d.Kill()
-					h.survive(t, d, rand.New(rand.NewPCG(uint64(n), 2)), 4)
-				})
-			}
+	for _, row := range []struct {
+		cause error
+		kept  bool
+		after answer
+	}{
+		{syscall.EIO, false, giveUp}, {syscall.EIO, false, reopen}, {syscall.EIO, false, restart},
+		{syscall.EIO, true, giveUp}, {syscall.EIO, true, reopen}, {syscall.EIO, true, restart},
+		{syscall.ENOSPC, false, reopen}, {syscall.ENOSPC, true, reopen},
+	} {
+		for n := 1; n <= whole.Steps(); n++ {
+			rows++
+			d := ledgertest.NewDisk(0)
+			d.Inject(once(n, row.kept, row.cause, row.after))
+			t.Run(fmt.Sprintf("step %d fails with %v, kept %t, the process %s", n, row.cause, row.kept, row.after), func(t *testing.T) {
+				h, err := script(d, 1, row.after)
+				if err != nil && row.after != giveUp {
+					t.Fatal(err)
+				}
+				d.Kill()
+				h.survive(t, d, rand.New(rand.NewPCG(uint64(n), 2)), 4)
+			})
 		}
 	}
 	t.Logf("%d steps, %d rows", whole.Steps(), rows)
+}
+
+// TestFaultStorm makes one step in ten fail, also the steps of recovering from a fault, and cuts the power at the end.
+func TestFaultStorm(t *testing.T) {
+	for seed := range uint64(400) {
+		rng := rand.New(rand.NewPCG(seed, 4))
+		d := ledgertest.NewDisk(0)
+		d.Inject(func(s ledgertest.Step) *ledgertest.Fault {
+			if s.N == 0 || rng.IntN(10) > 0 {
+				return nil
+			}
+			return &ledgertest.Fault{Err: syscall.EIO, Kept: rng.IntN(2) == 0}
+		})
+		h, err := script(d, seed, reopen)
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		d.Kill()
+		h.survive(t, d, rng, 4)
+	}
 }
 
 // TestRandomCrashes lets four callers append at once, so that writes hold several calls, breaks something at a random step, and cuts
@@ -151,7 +178,7 @@ func TestRandomCrashes(t *testing.T) {
 	for seed := range uint64(states) {
 		rng := rand.New(rand.NewPCG(seed, 3))
 		d := ledgertest.NewDisk(0)
-		d.Inject(once(5+rng.IntN(120), rng.IntN(2) == 0, giveUp))
+		d.Inject(once(5+rng.IntN(120), rng.IntN(2) == 0, syscall.EIO, giveUp))
 		h := crowd(d, seed)
 		d.Kill()
 		if err := h.reopened(d.Crash(rng, rng.Float64()), rng); err != nil {

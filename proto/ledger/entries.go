@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"iter"
@@ -55,7 +56,7 @@ func (l *Ledger) readEntries(s *segment, from Index, yield func(Entry, error) bo
 				return false
 			}
 			if fr, ok = parseFrame(buf); !ok || fr.index != m.index {
-				yield(Entry{}, l.readError(s, m, errors.New("bad frame")))
+				yield(Entry{}, l.readError(s, m, errBadFrame))
 				return false
 			}
 		}
@@ -75,8 +76,12 @@ func readMore(f File, have []byte, at, end int64) ([]byte, error) {
 	want := max(readChunk, frameLen(have))
 	for {
 		buf := make([]byte, min(want, end-at))
-		if n, err := readFull(f, buf, at); err != nil || n < len(buf) {
-			return nil, errors.Join(err, io.ErrUnexpectedEOF)
+		n, err := readFull(f, buf, at)
+		if err != nil {
+			return nil, err
+		}
+		if n < len(buf) {
+			return nil, io.ErrUnexpectedEOF
 		}
 		size := frameLen(buf)
 		if size <= int64(len(buf)) || size > end-at {
@@ -102,14 +107,18 @@ func readFull(f File, buf []byte, at int64) (int, error) {
 	return n, nil
 }
 
+// readError tells damage from a disk that doesn't answer, and both from a file that TrimBefore has removed.
 func (l *Ledger) readError(s *segment, m mark, err error) error {
-	kind := ErrCorrupt
-	if errors.Is(err, fs.ErrNotExist) {
-		l.mu.Lock()
-		if l.first() >= s.next {
-			kind = ErrTrimmed
+	e := &Error{Op: "read", Path: s.path, Offset: m.at, Index: m.index, Kind: ErrCorrupt, Err: err}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if first, _ := l.Bounds(); first >= s.next {
+			e.Kind = ErrTrimmed
 		}
-		l.mu.Unlock()
+	case !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, errBadFrame):
+		return fmt.Errorf("read ledger %s at offset %d (entry %d): %w", s.path, m.at, m.index, err)
 	}
-	return &Error{Op: "read", Path: s.path, Offset: m.at, Index: m.index, Kind: kind, Err: err}
+	return e
 }
+
+var errBadFrame = errors.New("bad frame")

@@ -85,6 +85,9 @@ func parseFrame(b []byte) (f frame, ok bool) {
 		return frame{}, false
 	}
 	n := frameHead + int(binary.LittleEndian.Uint32(b))
+	if lastByte(b[n:size]) > 0 {
+		return frame{}, false
+	}
 	f = frame{
 		index: frameIndex(b),
 		back:  binary.LittleEndian.Uint32(b[16:]),

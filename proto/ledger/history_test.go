@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"tapline/proto/ledger"
 	"tapline/proto/ledger/ledgertest"
@@ -14,9 +16,13 @@ import (
 
 const dir = "/var/journal"
 
-// small makes every kind of file turn over within a few dozen entries.
+// small makes every kind of file turn over within a few dozen entries. Its clock goes on by a second each time it is asked.
 func small(d ledger.FS) ledger.Options {
-	return ledger.Options{FS: d, SegmentSize: 8192, MaxEntry: 1024, Reserve: 8192}
+	var now atomic.Int64
+	return ledger.Options{
+		FS: d, SegmentSize: 8192, MaxEntry: 1024, Reserve: 8192,
+		Now: func() time.Time { return time.Unix(now.Add(1), 0) },
+	}
 }
 
 // history is what a caller of a ledger knows: what was acknowledged under which index, and what it was never told about.

@@ -42,11 +42,13 @@ func scan(b []byte, first, limit Index) content {
 		c.end, c.kind, c.reason = 0, Corrupt, err.Error()
 		return c
 	}
+	var back uint32 // of the frame before
 	for c.next != limit {
 		unit := parseUnit(b[c.end:], c.next)
-		if unit == nil {
+		if unit == nil || unit[0].back != 0 && unit[0].back != back+1 {
 			break
 		}
+		back = unit[len(unit)-1].back
 		c.note(c.next, c.end)
 		for _, f := range unit {
 			c.end += f.size
