@@ -3,10 +3,12 @@ package journal
 import (
 	"fmt"
 	"iter"
+	"path/filepath"
 	"time"
 
 	"go.uber.org/zap"
 
+	"tapline/agent/statefile"
 	"tapline/proto/ledger"
 	"tapline/proto/record"
 )
@@ -38,6 +40,13 @@ func (j *Journal) Head() record.Head {
 	return j.head
 }
 
+// Receipt is the newest receipt; zero when there is none yet.
+func (j *Journal) Receipt() record.Receipt {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.acked
+}
+
 // Acked takes in a receipt whose signature the caller has checked. It is on the disk within a second: a lost one costs only that records are
 // sent again.
 func (j *Journal) Acked(receipt record.Envelope, r record.Receipt) error {
@@ -64,7 +73,7 @@ func (j *Journal) saveReceipt() {
 	if !unsaved {
 		return
 	}
-	if err := j.writeFile(receiptName, receipt.Bytes()); err != nil {
+	if err := statefile.Write(statefile.OS(), filepath.Join(j.cfg.Dir, receiptName), receipt.Bytes()); err != nil {
 		j.log.Warn("receipt not saved", zap.Error(err))
 		j.mu.Lock()
 		j.unsaved = true

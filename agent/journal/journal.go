@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"fmt"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -146,31 +144,4 @@ func (j *Journal) signal() {
 	case j.wake <- struct{}{}:
 	default:
 	}
-}
-
-// writeFile puts b in the place of name in one durable step:
-//
-//	openat(NAME.new, 0600), write, fsync, close
-//	renameat(NAME.new, NAME)
-//	openat(DIR), fsync, close
-func (j *Journal) writeFile(name string, b []byte) error {
-	path := filepath.Join(j.cfg.Dir, name)
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closing := f.Close(); err == nil {
-		err = closing
-	}
-	if err == nil {
-		err = os.Rename(path+".new", path)
-	}
-	if err == nil {
-		err = ledger.OS().SyncDir(j.cfg.Dir)
-	}
-	return err
 }

@@ -219,3 +219,37 @@ func TestALostKeyIsSaid(t *testing.T) {
 		t.Errorf("open: %v, want ErrKeyLost", err)
 	}
 }
+
+func TestAStationEnrolledAnewBeginsANewJournal(t *testing.T) {
+	s := newStation(t)
+	j, _, stop := s.start()
+	s.wall.pass(25 * time.Hour)
+	s.write(j, refused()) // after a seal: the key of epoch 2 is in the store
+	stop()
+	first := s.dir
+	anew := newStation(t)
+	var statement record.StationStatement
+	if err := record.OpenStatement(anew.statement, record.StationPayloadType, record.PublicKeyOf(evidenceKey), &statement); err != nil {
+		t.Fatal(err)
+	}
+	statement.Chain = "0190a1b2-0000-7000-8000-000000000002"
+	e, err := record.SignStatement(record.StationPayloadType, &statement, evidenceKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.statement = e
+	s.keys.keys[KeyName(1)] = anew.keys.keys[KeyName(1)]
+	j, rec, stop := s.start()
+	if rec.Records != 0 {
+		t.Errorf("the new chain has %d records", rec.Records)
+	}
+	s.write(j, refused())
+	stop()
+	if _, err := os.Stat(filepath.Join(first+"."+chainID, recordsName)); err != nil {
+		t.Errorf("the earlier journal is gone: %v", err)
+	}
+	if len(s.keys.keys) != 1 {
+		t.Errorf("%d keys are left, want 1", len(s.keys.keys))
+	}
+	s.verify()
+}

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"tapline/agent/statefile"
 	"tapline/proto/ledger"
 	"tapline/proto/record"
 )
@@ -61,7 +63,13 @@ func Open(cfg Config) (*Journal, Recovery, error) {
 
 // prepare makes the directory and the files that make it readable on its own.
 func (j *Journal) prepare() error {
-	if err := os.MkdirAll(j.cfg.Dir, 0o700); err != nil {
+	if err := j.setAside(); err != nil {
+		return err
+	}
+	if _, err := statefile.Folder(j.cfg.Dir); err != nil {
+		return err
+	}
+	if err := statefile.Sweep(j.cfg.Dir); err != nil {
 		return err
 	}
 	trust := record.Pin(j.cfg.Evidence)
@@ -74,11 +82,57 @@ func (j *Journal) prepare() error {
 		if err == nil && bytes.Equal(have, want) {
 			continue
 		}
-		if err := j.writeFile(name, want); err != nil {
+		if err := statefile.Write(statefile.OS(), filepath.Join(j.cfg.Dir, name), want); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// setAside keeps the journal of an earlier chain, of before the station was enrolled anew, beside this one: journal.CHAIN.
+func (j *Journal) setAside() error {
+	b, err := os.ReadFile(filepath.Join(j.cfg.Dir, statementName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	e, err := record.ParseEnvelope(b)
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrDamaged, statementName, err)
+	}
+	var before record.StationStatement
+	if err := json.Unmarshal(e.PayloadBytes(), &before); err != nil || !before.Chain.Valid() {
+		return fmt.Errorf("%w: %s names no chain", ErrDamaged, statementName)
+	}
+	if before.Chain == j.statement.Chain {
+		return nil
+	}
+	j.destroyKeysOf(before)
+	j.log.Info("the journal of the earlier chain is set aside", zap.String("chain", string(before.Chain)))
+	return os.Rename(j.cfg.Dir, j.cfg.Dir+"."+string(before.Chain))
+}
+
+// destroyKeysOf destroys the keys that an earlier chain left, so that nothing is ever signed for it again. That of epoch 1 is the new chain's.
+func (j *Journal) destroyKeysOf(before record.StationStatement) {
+	epoch := record.Epoch(1)
+	if r, err := ledger.OpenReader(filepath.Join(j.cfg.Dir, recordsName), j.cfg.Ledger); err == nil {
+		_, next := r.Bounds()
+		for e, err := range r.Entries(max(next, 1) - 1) {
+			if entry, bad := record.ReadEntry(e.Data); err == nil && bad == nil {
+				epoch = entry.Payload.Epoch
+			}
+		}
+	}
+	for _, old := range []record.Epoch{epoch, epoch + 1, epoch + 2} {
+		if old == 1 {
+			continue
+		}
+		if err := j.cfg.Keys.Delete(KeyName(old)); err != nil {
+			j.log.Warn("a key of the earlier chain is not destroyed", zap.String("chain", string(before.Chain)), zap.Error(err))
+		}
+	}
 }
 
 // resume finds where the chain stands, and the key that goes on with it.

@@ -44,7 +44,7 @@ func (s *step) refuse(tap Tap, a Answer) {
 		decision := a.Decision
 		p.Decision = &decision
 	}
-	s.do(Record{p})
+	s.do(Record{Payload: p, Tap: tap.Session})
 	s.do(Tell{Notice{
 		Kind: Refused, Reason: p.Reason, HelpCode: a.HelpCode, Person: a.Person, Reader: tap.Reader,
 		Lasts: max(noticeLasts, a.RetryAfter),
@@ -64,7 +64,7 @@ func (s *step) begin(tap Tap, a Answer) {
 		p.From = &record.From{Session: before.id, Person: before.person.ID}
 	}
 	s.open = s.newOpen(tap, a)
-	s.do(Record{p})
+	s.do(Record{Payload: p, Tap: tap.Session})
 	s.do(Show{s.Presence()})
 	if before.lease != nil && a.Lease == nil { // the broker doesn't know of the hand-over
 		s.do(Release{Session: before.id, Fence: before.lease.Fence, Cause: HandOver})
@@ -104,7 +104,7 @@ func (s *step) extendAt(l *Lease) time.Time {
 func (s *step) end(cause record.Reason) {
 	o := s.open
 	s.open = open{}
-	s.do(Record{record.Payload{
+	s.do(Record{Payload: record.Payload{
 		Type: record.SessionClosed, Session: o.id, Person: o.person.ID, Account: o.account, Lease: leaseOf(o.lease),
 		Reason: cause, Mode: o.mode,
 	}})

@@ -63,8 +63,11 @@ type (
 		Tap  Tap
 		From record.SessionID
 	}
-	// Record writes a record and waits until it is durable.
-	Record struct{ Payload record.Payload }
+	// Record writes a record and waits until it is durable. Tap names the tap that it answers, by its session to be; empty for none.
+	Record struct {
+		Payload record.Payload
+		Tap     record.SessionID
+	}
 	// Show says who is at the station from now on.
 	Show struct{ Presence Presence }
 	// Tell says something to the person at the station.

@@ -122,18 +122,18 @@ func (e Unreadable) apply(s *step) {
 	again := s.unread.reader == e.Reader && s.unread.reason == e.Reason && s.now.Sub(s.unread.at) < s.rules.Bounce
 	s.unread = unread{e.Reader, e.Reason, s.now}
 	if !again {
-		s.do(Record{record.Payload{Type: record.TapRefused, Reader: string(e.Reader), Reason: record.Reason(e.Reason), Mode: s.mode()}})
+		s.do(Record{Payload: record.Payload{Type: record.TapRefused, Reader: string(e.Reader), Reason: record.Reason(e.Reason), Mode: s.mode()}})
 	}
 	s.do(Tell{Notice{Kind: CannotRead, Reason: record.Reason(e.Reason), Reader: e.Reader, Lasts: noticeLasts}})
 }
 
 func (e Attached) apply(s *step) {
-	s.do(Record{record.Payload{Type: record.ReaderAttached, Reader: string(e.Reader), Mode: s.mode()}})
+	s.do(Record{Payload: record.Payload{Type: record.ReaderAttached, Reader: string(e.Reader), Mode: s.mode()}})
 	s.do(Tell{Notice{Kind: ReaderChanged, Reader: e.Reader}})
 }
 
 func (e Detached) apply(s *step) {
-	s.do(Record{record.Payload{Type: record.ReaderDetached, Reader: string(e.Reader), Reason: record.Reason(e.Reason), Mode: s.mode()}})
+	s.do(Record{Payload: record.Payload{Type: record.ReaderDetached, Reader: string(e.Reader), Reason: record.Reason(e.Reason), Mode: s.mode()}})
 	s.do(Tell{Notice{Kind: ReaderChanged, Reader: e.Reader, Reason: record.Reason(e.Reason)}})
 	if s.pending != nil && s.pending.Reader == e.Reader {
 		s.left = true
@@ -162,7 +162,7 @@ func (e Revoked) apply(s *step) {
 
 func (e Found) apply(s *step) {
 	p := e.Begun
-	s.do(Record{record.Payload{
+	s.do(Record{Payload: record.Payload{
 		Type: record.SessionClosed, Session: p.Session, Person: p.Person, Account: p.Account, Lease: p.Lease,
 		Reason: AgentDied, Mode: s.mode(),
 	}})

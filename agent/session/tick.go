@@ -71,7 +71,7 @@ func (e Extended) apply(s *step) {
 		if soonest := s.now.Add(minExtend); !o.extendAt.IsZero() && o.extendAt.Before(soonest) {
 			o.extendAt = soonest
 		}
-		s.do(Record{record.Payload{
+		s.do(Record{Payload: record.Payload{
 			Type: record.SessionExtended, Session: o.id, Person: o.person.ID, Account: o.account, Lease: leaseOf(o.lease), Mode: o.mode,
 		}})
 	}
