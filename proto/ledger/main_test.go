@@ -18,21 +18,25 @@ const childDir = "LEDGER_TEST_CHILD_DIR"
 
 func TestMain(m *testing.M) {
 	if home := os.Getenv(childDir); home != "" {
-		child(home)
+		child(home, 1500)
+		return
+	}
+	if home := os.Getenv(childDir + "_50"); home != "" {
+		child(home, 50)
 		return
 	}
 	m.Run()
 }
 
-// child appends until it is killed or has told of three failures. It prints "ack INDEX TEXT" after each append that returned nil,
+// child appends up to so many times, until it is killed or until it has told of three failures. It prints "ack INDEX TEXT" after each append that returned nil,
 // "failed" after each that returned ErrFailed, and reopens then.
-func child(home string) {
+func child(home string, appends int) {
 	l, _, err := ledger.Open(home, ledger.Options{SegmentSize: 64 << 10, MaxEntry: 1024, Reserve: 8192})
 	if err != nil {
 		fmt.Println("open", err)
 		return
 	}
-	for n, failures := 0, 0; failures < 3; n++ {
+	for n, failures := 0, 0; failures < 3 && n < appends; n++ {
 		text := fmt.Sprintf("%d-%d", os.Getpid(), n)
 		i, err := l.Append(context.Background(), []byte(text), []byte(text+"b"))
 		switch {
