@@ -73,6 +73,7 @@ type Timing struct {
 	RetryFirst time.Duration // pause after the first failed round; 200 ms
 	RetryMax   time.Duration // longest pause; 15 s
 	Stable     time.Duration // a line that lasted this long starts the pauses anew; 30 s
+	Stall      time.Duration // rest of the record stream after a fault that is not the line's; 10 s
 	Bundle     time.Duration // between looks for a newer bundle; 1 h
 }
 
@@ -90,7 +91,7 @@ func (c Config) withDefaults() Config {
 	}{
 		{&c.Timing.Answer, 5 * time.Second}, {&c.Timing.Receipt, 15 * time.Second}, {&c.Timing.Beat, 15 * time.Second},
 		{&c.Timing.RetryFirst, 200 * time.Millisecond}, {&c.Timing.RetryMax, 15 * time.Second},
-		{&c.Timing.Stable, 30 * time.Second}, {&c.Timing.Bundle, time.Hour},
+		{&c.Timing.Stable, 30 * time.Second}, {&c.Timing.Stall, 10 * time.Second}, {&c.Timing.Bundle, time.Hour},
 	} {
 		if *d.value <= 0 {
 			*d.value = d.or

@@ -2,7 +2,6 @@ package uplink
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -22,9 +21,6 @@ type drain struct {
 
 func newDrain(u *Uplink) *drain { return &drain{u: u} }
 
-// stalled is how long the record stream rests after a refusal that is not the line's fault, so that decisions go on meanwhile.
-const stalled = 30 * time.Second
-
 // run keeps the record stream of a line. What ends the line ends it; what is wrong with the records ends only the stream, which is tried again.
 func (d *drain) run(ctx context.Context, l *line) error {
 	for {
@@ -39,7 +35,7 @@ func (d *drain) run(ctx context.Context, l *line) error {
 			return fmt.Errorf("record stream: %w", err)
 		}
 		d.u.cfg.Log.Error("the record stream ended", zap.Error(err))
-		pause(ctx, stalled)
+		pause(ctx, d.u.cfg.Timing.Stall)
 	}
 }
 
@@ -64,7 +60,7 @@ func (d *drain) stream(ctx context.Context, l *line) error {
 			return err
 		}
 		group.Go(func() error { return s.send(ctx, from) })
-		return s.receive(ctx)
+		return s.receive()
 	})
 	return group.Wait()
 }
@@ -161,10 +157,10 @@ func nextBatch(journal Journal, from record.Seq) ([][]byte, error) {
 }
 
 // receive takes receipts. A broker may cover several batches with one receipt, and one batch with several.
-func (s *recordStream) receive(ctx context.Context) error {
+func (s *recordStream) receive() error {
 	for {
 		if _, err := s.receipt(); err != nil {
-			return errors.Join(context.Cause(ctx), err)
+			return err
 		}
 	}
 }
