@@ -13,10 +13,8 @@ tool (
 require (
 	github.com/breml/bidichk v0.3.4
 	github.com/gordonklaus/ineffassign v0.2.0
-	github.com/gostaticanalysis/nilerr v0.1.2
 	github.com/kisielk/errcheck v1.30.0
 	github.com/polyfloyd/go-errorlint v1.8.0
-	github.com/ryanrolds/sqlclosecheck v0.6.0
 	github.com/timakin/bodyclose v0.0.0-20260723120731-857993a2939c
 	golang.org/x/tools v0.52.0
 	honnef.co/go/tools v0.8.2

@@ -7,7 +7,6 @@ import (
 	"github.com/gordonklaus/ineffassign/pkg/ineffassign"
 	"github.com/kisielk/errcheck/errcheck"
 	"github.com/polyfloyd/go-errorlint/errorlint"
-	"github.com/ryanrolds/sqlclosecheck/pkg/analyzer"
 	"github.com/timakin/bodyclose/passes/bodyclose"
 	"golang.org/x/tools/go/analysis"
 	"golang.org/x/tools/go/analysis/passes/appends"
@@ -97,7 +96,6 @@ var bare = []struct {
 	{errorlint.NewAnalyzer(), "errors compared with == once they are wrapped"},
 	{ineffassign.Analyzer, "assignments nobody reads, often a lost error"},
 	{bodyclose.Analyzer, "HTTP bodies that are never closed"},
-	{analyzer.NewDeferOnlyAnalyzer(), "rows and statements that are never closed hold the one writer"},
 	{bidichk.NewAnalyzer(), "text that reads otherwise than it compiles"},
 }
 
