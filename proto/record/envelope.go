@@ -31,8 +31,9 @@ const (
 // signature is: see Verify, OpenStatement and the Verifier. The zero Envelope holds nothing.
 type Envelope struct {
 	raw         []byte
+	pae         []byte
 	payloadType string
-	payload     []byte
+	payload     []byte // the end of pae
 	keyID       string
 	sig         []byte
 }
@@ -84,9 +85,10 @@ func scan(b []byte) (Envelope, bool) {
 		return Envelope{}, false
 	}
 	var err1, err2 error
-	e.payload, err1 = decodeBase64(payload)
-	e.sig, err2 = decodeBase64(sig)
 	e.payloadType, e.keyID = string(payloadType), string(keyID)
+	payload, err1 = decodeBase64(payload)
+	e.sig, err2 = decodeBase64(sig)
+	e.setPayload(payload)
 	return e, err1 == nil && err2 == nil && len(e.payload) > 0 && len(e.sig) == ed25519.SignatureSize
 }
 
@@ -147,7 +149,8 @@ func seal(payloadType string, payload []byte, key ed25519.PrivateKey) (Envelope,
 	if !isPlain([]byte(payloadType)) {
 		return Envelope{}, fmt.Errorf("sign: payload type %q", payloadType)
 	}
-	e := Envelope{payloadType: payloadType, payload: payload, keyID: PublicKeyOf(key).ID()}
+	e := Envelope{payloadType: payloadType, keyID: PublicKeyOf(key).ID()}
+	e.setPayload(payload)
 	e.sig = ed25519.Sign(key, e.PAE())
 	e.raw = e.write()
 	if limit := limitOf(payloadType); len(e.raw) > limit {
@@ -190,14 +193,19 @@ func (e Envelope) PayloadBytes() []byte { return e.payload }
 // KeyID is the ID of the key that the envelope says signed it.
 func (e Envelope) KeyID() string { return e.keyID }
 
-// PAE is the signed bytes: the pre-authentication encoding of DSSE v1, "DSSEv1 LEN(type) TYPE LEN(payload) PAYLOAD".
-func (e Envelope) PAE() []byte {
-	b := make([]byte, 0, len(e.payloadType)+len(e.payload)+32)
+// PAE is the signed bytes: the pre-authentication encoding of DSSE v1, "DSSEv1 LEN(type) TYPE LEN(payload) PAYLOAD". The caller must not
+// change them.
+func (e Envelope) PAE() []byte { return e.pae }
+
+// setPayload builds the signed bytes around payload.
+func (e *Envelope) setPayload(payload []byte) {
+	b := make([]byte, 0, len(e.payloadType)+len(payload)+32)
 	b = append(b, "DSSEv1 "...)
 	b = append(strconv.AppendInt(b, int64(len(e.payloadType)), 10), ' ')
 	b = append(append(b, e.payloadType...), ' ')
-	b = append(strconv.AppendInt(b, int64(len(e.payload)), 10), ' ')
-	return append(b, e.payload...)
+	b = append(strconv.AppendInt(b, int64(len(payload)), 10), ' ')
+	e.pae = append(b, payload...)
+	e.payload = e.pae[len(b):]
 }
 
 // Hash is the SHA-256 of the signed bytes. The next record of the chain has it as prev.
