@@ -46,6 +46,19 @@ func (tx *Tx) Chain(id record.ChainID) (Chain, error) {
 	return found[0], nil
 }
 
+// LastChain reads the newest chain of a station that has records.
+func (tx *Tx) LastChain(id record.StationID) (Chain, error) {
+	found, err := all(tx, scanChain, `SELECT `+chainColumns+` FROM chains WHERE station = ? AND seq > 0
+		ORDER BY enrolled_at DESC LIMIT 1`, string(id))
+	if err == nil && len(found) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Chain{}, fmt.Errorf("last chain of %s: %w", id, err)
+	}
+	return found[0], nil
+}
+
 // Chains reads the chains of the stations from first to last in the order of their names, in the order of their beginning.
 func (tx *Tx) Chains() ([]Chain, error) {
 	found, err := all(tx, scanChain, `SELECT `+chainColumns+` FROM chains ORDER BY station, enrolled_at, chain`)

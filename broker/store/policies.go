@@ -30,6 +30,15 @@ func (tx *Tx) Policy(version string) (*taplinev1.PolicySet, error) {
 	return found[0], nil
 }
 
+// PolicyVersion reads which policy set is in force.
+func (tx *Tx) PolicyVersion() (string, error) {
+	var version string
+	if err := tx.one(`SELECT version FROM policies ORDER BY number DESC LIMIT 1`, nil, &version); err != nil {
+		return "", fmt.Errorf("policy in force: %w", err)
+	}
+	return version, nil
+}
+
 // AddPolicy puts a policy set in force.
 func (tx *Tx) AddPolicy(p *taplinev1.PolicySet, now time.Time) error {
 	number, err := tx.Next("policies", 1)

@@ -1,0 +1,64 @@
+// Package alarm names what somebody must look at, and says for each kind what to do.
+//
+// The broker's parts raise alarms inside the update that found the trouble, so that there is no trouble without its alarm. Of one kind and
+// station at most one is open: a flood is counted, not listed. Alarms are for people; nothing in the broker acts on one, and closing one
+// changes nothing but the alarm.
+package alarm
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tapline/broker/store"
+	"tapline/proto/record"
+)
+
+// Kind is a short stable word for a sort of trouble.
+type Kind string
+
+// The kinds of alarm.
+const (
+	Clone         Kind = "clone"          // two copies of one station
+	BadRecord     Kind = "bad-record"     // records that do not verify
+	Fork          Kind = "fork"           // two histories of one chain
+	Gap           Kind = "gap"            // records are missing that the station says it sent
+	HeadBack      Kind = "head-back"      // a station's journal is shorter than what it sent
+	PolicyError   Kind = "policy-error"   // a policy could not be evaluated; the tap was denied
+	LeaseConflict Kind = "lease-conflict" // an account was used offline while somebody else held it
+	Session       Kind = "session"        // records of a session that do not fit one another
+)
+
+func (k Kind) hint() string {
+	switch k {
+	case Clone:
+		return "find out which copy is the real one, then release the station with the serial number of its certificate"
+	case BadRecord:
+		return "export the station's records and run tapaudit on them; keep the station's disk"
+	case Fork:
+		return "the station's disk was restored from a copy, or somebody rewrote its journal: keep the disk, then enrol the station anew"
+	case Gap:
+		return "was the broker restored from a backup? The records may still be in the station's journal: keep its disk"
+	case HeadBack:
+		return "the station's journal was cut or its disk restored from a copy: keep the disk, then enrol the station anew"
+	case PolicyError:
+		return "correct the policy; tapctl tells which rule failed"
+	case LeaseConflict:
+		return "somebody worked offline under an account that was held elsewhere: ask both people"
+	case Session:
+		return "see the station's records around that time"
+	}
+	return ""
+}
+
+// Raise raises an alarm at a station; an empty station means the broker itself.
+func Raise(tx *store.Tx, kind Kind, station record.StationID, now time.Time, format string, args ...any) error {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return fmt.Errorf("name alarm: %w", err)
+	}
+	return tx.Raise(store.Alarm{
+		ID: id.String(), Kind: string(kind), Station: station, At: now, What: fmt.Sprintf(format, args...), Hint: kind.hint(),
+	})
+}

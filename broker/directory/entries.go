@@ -1,0 +1,156 @@
+package directory
+
+import (
+	"slices"
+	"strings"
+
+	taplinev1 "tapline/proto/tapline/v1"
+
+	"tapline/proto/record"
+	"tapline/proto/wire"
+)
+
+// Limits of an entry.
+const (
+	maxID    = 64
+	maxName  = 128
+	maxList  = 64
+	maxWords = 64
+)
+
+// goodID reports whether an ID is 1 to 64 letters, digits and a few marks: it stands in records, file names and command lines.
+func goodID(id string) bool {
+	const bytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-"
+	return id != "" && len(id) <= maxID && strings.Trim(id, bytes) == "" && id[0] != '-'
+}
+
+// goodText reports whether a text can be shown on one line.
+func goodText(s string, limit int) bool {
+	return len(s) <= limit && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\uFFFD' })
+}
+
+func checkWords(field string, words []string) error {
+	if len(words) > maxList {
+		return wire.E(wire.Invalid, "%s: more than %d", field, maxList)
+	}
+	for i, w := range words {
+		if w == "" || !goodText(w, maxWords) {
+			return wire.E(wire.Invalid, "%s: entry %d is empty or longer than %d characters", field, i, maxWords)
+		}
+	}
+	return nil
+}
+
+// CheckPerson checks an entry and puts its lists in order.
+func CheckPerson(p *taplinev1.PersonEntry) error {
+	switch {
+	case p == nil:
+		return wire.E(wire.Invalid, "person: missing")
+	case !goodID(p.GetId()):
+		return wire.E(wire.Invalid, "person.id: 1 to %d letters, digits, dots, dashes, underscores or @", maxID)
+	case !goodText(p.GetDisplayName(), maxName):
+		return wire.E(wire.Invalid, "person.display_name: at most %d characters on one line", maxName)
+	case !goodText(p.GetLanguage(), 35):
+		return wire.E(wire.Invalid, "person.language: not a BCP 47 tag")
+	case len(p.GetCertifications()) > maxList:
+		return wire.E(wire.Invalid, "person.certifications: more than %d", maxList)
+	case !goodText(p.GetSource(), 16):
+		return wire.E(wire.Invalid, "person.source: at most 16 characters")
+	}
+	for i, c := range p.GetCertifications() {
+		if c.GetName() == "" || !goodText(c.GetName(), maxWords) {
+			return wire.E(wire.Invalid, "person.certifications: entry %d has no name, or one longer than %d characters", i, maxWords)
+		}
+		if c.GetNotAfter() != nil && !c.GetNotAfter().IsValid() {
+			return wire.E(wire.Invalid, "person.certifications: entry %d: not_after is no time", i)
+		}
+	}
+	if err := checkWords("person.roles", p.GetRoles()); err != nil {
+		return err
+	}
+	if err := checkWords("person.shifts", p.GetShifts()); err != nil {
+		return err
+	}
+	if p.GetDisplayName() == "" {
+		p.DisplayName = p.GetId()
+	}
+	if p.GetSource() == "" {
+		p.Source = "local"
+	}
+	slices.Sort(p.Roles)
+	p.Roles = slices.Compact(p.Roles)
+	return nil
+}
+
+// CheckAccount checks an entry.
+func CheckAccount(a *taplinev1.Account) error {
+	switch {
+	case a == nil:
+		return wire.E(wire.Invalid, "account: missing")
+	case !goodID(a.GetId()):
+		return wire.E(wire.Invalid, "account.id: 1 to %d letters, digits, dots, dashes, underscores or @", maxID)
+	case !slices.Contains([]string{"", "none", "manual", "ldap", "local"}, a.GetDriver()):
+		return wire.E(wire.Invalid, "account.driver: %q is none of none, manual, ldap, local", a.GetDriver())
+	case a.GetCapacity() > 10_000:
+		return wire.E(wire.Invalid, "account.capacity: more than 10,000")
+	case a.GetLeaseTime() != nil && (!a.GetLeaseTime().IsValid() || a.GetLeaseTime().AsDuration() < 0):
+		return wire.E(wire.Invalid, "account.lease_time: below zero")
+	case len(a.GetStations()) > 1000:
+		return wire.E(wire.Invalid, "account.stations: more than 1,000")
+	}
+	for _, s := range a.GetStations() {
+		if level, below := strings.CutSuffix(s, "/"); !below && !record.StationID(s).Valid() || below && !goodLevels(level) {
+			return wire.E(wire.Invalid, "account.stations: %q is neither a station nor a level ending in /", s[:min(len(s), 80)])
+		}
+	}
+	if a.GetDriver() == "" {
+		a.Driver = "none"
+	}
+	return nil
+}
+
+func goodLevels(level string) bool {
+	n := strings.Count(level, "/") + 1
+	return n <= 3 && record.StationID(level+strings.Repeat("/x", 4-n)).Valid()
+}
+
+// CheckStation checks an entry.
+func CheckStation(s *taplinev1.Station) error {
+	if s == nil {
+		return wire.E(wire.Invalid, "station: missing")
+	}
+	_, mode := taplinev1.Mode_name[int32(s.GetMode())]
+	_, assurance := taplinev1.Assurance_name[int32(s.GetRequiresAssurance())]
+	switch {
+	case !record.StationID(s.GetId()).Valid():
+		return wire.E(wire.Invalid, "station.id: not site/area/line/station, each 1 to 64 letters, digits, dots, dashes, underscores")
+	case !mode:
+		return wire.E(wire.Invalid, "station.mode: %d is not known", s.GetMode())
+	case s.GetAccount() != "" && !goodID(s.GetAccount()):
+		return wire.E(wire.Invalid, "station.account: not an account's ID")
+	case !goodText(s.GetZone(), maxWords):
+		return wire.E(wire.Invalid, "station.zone: at most %d characters on one line", maxWords)
+	case !assurance:
+		return wire.E(wire.Invalid, "station.requires_assurance: %d is not known", s.GetRequiresAssurance())
+	}
+	for _, d := range []struct {
+		field string
+		value interface{ IsValid() bool }
+		zero  bool
+	}{
+		{"idle", s.GetTerms().GetIdle(), s.GetTerms().GetIdle() == nil},
+		{"idle_warning", s.GetTerms().GetIdleWarning(), s.GetTerms().GetIdleWarning() == nil},
+		{"card_grace", s.GetTerms().GetCardGrace(), s.GetTerms().GetCardGrace() == nil},
+		{"ends_at", s.GetTerms().GetEndsAt(), s.GetTerms().GetEndsAt() == nil},
+	} {
+		if !d.zero && !d.value.IsValid() {
+			return wire.E(wire.Invalid, "station.terms.%s: out of range", d.field)
+		}
+	}
+	return checkWords("station.requires_certifications", s.GetRequiresCertifications())
+}
+
+// Covers reports whether at, a station or a level ending in "/", covers a station.
+func Covers(at string, station record.StationID) bool {
+	return at == string(station) || strings.HasSuffix(at, "/") && strings.HasPrefix(string(station), at)
+}

@@ -1,0 +1,190 @@
+// Package lease says who holds which shared account: how many sessions at once, under which fencing number, until when.
+//
+// The session service takes and returns leases inside the update that answers a tap, the ingest reconciles them with what the records tell.
+// A lease belongs to one session. What is counted is its scope: the shared account, or the station itself where it has no account. Each
+// lease of a scope has a greater fencing number than all before it, so that whoever acts on an older one can be told. A station has one
+// session at a time: a new one ends the station's others.
+//
+// The package decides nothing about people, and never waits: a lease that cannot be had is refused at once.
+package lease
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	taplinev1 "tapline/proto/tapline/v1"
+
+	"github.com/google/uuid"
+
+	"tapline/broker/store"
+	"tapline/proto/record"
+)
+
+// DefaultTime is how long a lease lasts unless it is extended.
+const DefaultTime = 12 * time.Hour
+
+// ErrHeld says that the account's leases are all taken.
+var ErrHeld = errors.New("the account is held elsewhere")
+
+// Causes of an end that are no record.EndCause.
+const (
+	CauseSuperseded = "superseded"
+	CauseExpired    = "expired"
+)
+
+// Want is a lease that is asked for.
+type Want struct {
+	Session record.SessionID
+	Station record.StationID
+	Person  record.PersonID
+	Account record.AccountID // empty where the station has none
+	// Until is when the session must end at the latest; zero for no such time.
+	Until time.Time
+}
+
+// terms is what an account allows.
+type terms struct {
+	scope    string
+	capacity int
+	time     time.Duration
+}
+
+func termsOf(tx *store.Tx, w Want) (terms, error) {
+	t := terms{scope: "station " + string(w.Station), capacity: 1, time: DefaultTime}
+	if w.Account == "" {
+		return t, nil
+	}
+	t.scope = "account " + string(w.Account)
+	a, err := tx.Account(w.Account)
+	if errors.Is(err, store.ErrNotFound) { // deleted while a station still names it: exclusive is the safe reading
+		return t, nil
+	}
+	if err != nil {
+		return t, err
+	}
+	t.capacity = max(1, int(a.GetCapacity()))
+	if d := a.GetLeaseTime().AsDuration(); d > 0 {
+		t.time = d
+	}
+	return t, nil
+}
+
+// Take takes a lease. The station's other leases end with it, expired ones of the scope too. ErrHeld if there is none to be had.
+func Take(tx *store.Tx, w Want, now time.Time) (store.Lease, error) {
+	return take(tx, w, now, false)
+}
+
+// Adopt takes a lease for a session that has begun without one, offline, whether or not there is one to be had. held says that there was none.
+func Adopt(tx *store.Tx, w Want, now time.Time) (l store.Lease, held bool, err error) {
+	l, err = take(tx, w, now, false)
+	if !errors.Is(err, ErrHeld) {
+		return l, false, err
+	}
+	l, err = take(tx, w, now, true)
+	return l, true, err
+}
+
+func take(tx *store.Tx, w Want, now time.Time, force bool) (store.Lease, error) {
+	t, err := termsOf(tx, w)
+	if err != nil {
+		return store.Lease{}, err
+	}
+	held, err := tx.LeasesOfScope(t.scope)
+	if err != nil {
+		return store.Lease{}, err
+	}
+	taken := 0
+	for _, l := range held {
+		if l.Station != w.Station && now.Before(l.ExpiresAt) {
+			taken++
+		}
+	}
+	if taken >= t.capacity && !force {
+		return store.Lease{}, ErrHeld
+	}
+	if err := endOthers(tx, w.Station, held, now); err != nil {
+		return store.Lease{}, err
+	}
+	return add(tx, w, t, now)
+}
+
+// endOthers ends what the station holds, and what has expired.
+func endOthers(tx *store.Tx, station record.StationID, scope []store.Lease, now time.Time) error {
+	own, err := tx.LeasesOfStation(station)
+	if err != nil {
+		return err
+	}
+	for _, l := range append(own, scope...) {
+		cause := CauseSuperseded
+		if !now.Before(l.ExpiresAt) {
+			cause = CauseExpired
+		} else if l.Station != station {
+			continue
+		}
+		if err := tx.EndLease(l.ID, cause, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func add(tx *store.Tx, w Want, t terms, now time.Time) (store.Lease, error) {
+	fence, err := tx.NextFence(t.scope)
+	if err != nil {
+		return store.Lease{}, err
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return store.Lease{}, fmt.Errorf("name lease: %w", err)
+	}
+	l := store.Lease{
+		ID: id.String(), Scope: t.scope, Account: w.Account, Fence: fence, Session: w.Session, Station: w.Station, Person: w.Person,
+		OpenedAt: now, ExpiresAt: now.Add(t.time),
+	}
+	if !w.Until.IsZero() && w.Until.Before(l.ExpiresAt) {
+		l.ExpiresAt = w.Until
+	}
+	return l, tx.AddLease(l)
+}
+
+// Errors of Extend and End.
+var (
+	// ErrStale says that the fence is not the lease's, or that the lease is another station's.
+	ErrStale = errors.New("the fence is not this lease's")
+	// ErrEnded says that the lease has ended.
+	ErrEnded = errors.New("the lease has ended")
+)
+
+// Held gives the lease of a session, if station holds it under fence. It may have ended: see EndedAt.
+func Held(tx *store.Tx, session record.SessionID, station record.StationID, fence record.Fence) (store.Lease, error) {
+	l, err := tx.LeaseOf(session)
+	if err != nil {
+		return l, err
+	}
+	if l.Fence != fence || l.Station != station {
+		return l, ErrStale
+	}
+	return l, nil
+}
+
+// Extend moves the end of a lease in force.
+func Extend(tx *store.Tx, l store.Lease, until, now time.Time) (store.Lease, error) {
+	if !l.EndedAt.IsZero() {
+		return l, ErrEnded
+	}
+	t, err := termsOf(tx, Want{Account: l.Account, Station: l.Station})
+	if err != nil {
+		return l, err
+	}
+	l.ExpiresAt = now.Add(t.time)
+	if !until.IsZero() && until.Before(l.ExpiresAt) {
+		l.ExpiresAt = until
+	}
+	return l, tx.ExtendLease(l.ID, l.ExpiresAt)
+}
+
+// Message is a lease as a station sees it.
+func Message(l store.Lease) *taplinev1.Lease {
+	return &taplinev1.Lease{Id: l.ID, Account: string(l.Account), Fence: uint64(l.Fence), ExpiresAt: timestamp(l.ExpiresAt)}
+}
