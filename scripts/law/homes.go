@@ -28,6 +28,7 @@ var homes = []home{
 	{"github.com/cedar-policy/cedar-go", []string{"broker/policy"}},
 	{"github.com/secure-systems-lab/go-securesystemslib", []string{"proto/record"}},
 	{"golang.org/x/mod", []string{"broker/tlog"}},
+	{"golang.org/x/crypto", []string{"broker/pin"}},
 	{"github.com/schollz/progressbar", []string{"broker/cmd"}},
 
 	// Languages that several parts speak.
