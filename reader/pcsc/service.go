@@ -48,10 +48,16 @@ func (s service) cancel() { _ = guard(s.scope.Cancel) }
 
 // readers lists the readers; none is no error.
 func (s service) readers() (names []string, err error) {
-	err = guard(func() error {
-		names, err = s.scope.ListReaders()
-		return err
-	})
+	// The binding asks for the size and then for the list, and a reader may come in between.
+	for range mostContradictions {
+		err = guard(func() error {
+			names, err = s.scope.ListReaders()
+			return err
+		})
+		if !errors.Is(err, scard.ErrInsufficientBuffer) {
+			break
+		}
+	}
 	if errors.Is(err, scard.ErrNoReadersAvailable) {
 		return nil, nil
 	}

@@ -156,6 +156,10 @@ func (c *client) connect(r request) {
 			r.put(148, unresponsive)
 		case s.held:
 			r.put(148, sharing)
+			select {
+			case c.daemon.refused <- struct{}{}:
+			default:
+			}
 		default:
 			if c.cards == nil {
 				c.cards = map[uint32]connected{}

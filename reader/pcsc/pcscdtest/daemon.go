@@ -29,11 +29,12 @@ type Daemon struct {
 	readers  [maxReaders]*slot
 	contexts map[uint32]*client // by context number
 	next     uint32             // the next context or card number
+	refused  chan struct{}      // has one element when a client has met a held card
 }
 
 // New makes a service on the socket path, not yet running and without readers.
 func New(path string) *Daemon {
-	return &Daemon{path: path, clients: map[*client]bool{}, contexts: map[uint32]*client{}, next: 1}
+	return &Daemon{path: path, clients: map[*client]bool{}, contexts: map[uint32]*client{}, refused: make(chan struct{}, 1)}
 }
 
 // Start starts serving.
@@ -177,6 +178,9 @@ func (d *Daemon) idle() bool {
 	}
 	return len(d.clients) == 0
 }
+
+// Refused returns once a program has been told that another one holds the card (see Hold).
+func (d *Daemon) Refused() { <-d.refused }
 
 // change does something to the readers and tells those who wait for it.
 func (d *Daemon) change(do func()) {
