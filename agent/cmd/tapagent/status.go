@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	taplinev1 "tapline/proto/tapline/v1"
+)
+
+func (c *cli) statusCommand() *cobra.Command {
+	var output string
+	s := &cobra.Command{
+		Use:     "status",
+		Short:   "Tell on one screen how the station is",
+		Long:    "Asks the running agent how it is: who is here, readers, broker, journal, clock, keys, and the last troubles with what to do.",
+		Example: "  tapagent status\n  tapagent status -o json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := c.load()
+			if err != nil {
+				return err
+			}
+			local, done, err := dial(cfg)
+			if err != nil {
+				return err
+			}
+			defer done()
+			ctx, cancel := context.WithTimeout(cmd.Context(), askWithin)
+			defer cancel()
+			st, err := local.GetStatus(ctx, &taplinev1.GetStatusRequest{})
+			if err != nil {
+				return localFault(err)
+			}
+			if output == "json" {
+				_, err := fmt.Fprintln(cmd.OutOrStdout(), protojson.MarshalOptions{Multiline: true, UseProtoNames: true}.Format(st))
+				return err
+			}
+			return printStatus(cmd.OutOrStdout(), st, time.Now())
+		},
+	}
+	s.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	return s
+}
+
+// screen collects lines; the first error that its writer gives stays.
+type screen struct {
+	out io.Writer
+	err error
+}
+
+func (s *screen) line(label, format string, args ...any) {
+	if s.err == nil {
+		_, s.err = fmt.Fprintf(s.out, "%-9s %s\n", label, fmt.Sprintf(format, args...))
+	}
+}
+
+func printStatus(out io.Writer, st *taplinev1.GetStatusResponse, now time.Time) error {
+	s := &screen{out: out}
+	s.line("station", "%s (tapagent %s, up %s)", st.GetStation(), st.GetBuild(), ago(st.GetStartedAt(), now))
+	s.line("here", "%s", whoText(st.GetPresence(), now))
+	if len(st.GetReaders()) == 0 {
+		s.line("reader", "NONE: plug one in; \"tapagent check\" looks for the smart card service")
+	}
+	for _, r := range st.GetReaders() {
+		s.line("reader", "%s", readerText(r, now))
+	}
+	s.line("broker", "%s", brokerText(st.GetBroker(), now))
+	s.line("grants", "%s", bundleText(st.GetBundle(), now))
+	s.line("journal", "%s", journalText(st.GetJournal()))
+	clock := st.GetClockState()
+	if e := st.GetClockError().AsDuration(); e > 0 {
+		clock += fmt.Sprintf(" (true time within %s)", e.Round(time.Millisecond))
+	}
+	s.line("clock", "%s", clock)
+	s.line("keys", "%s; certificate until %s", st.GetKeyStore(), st.GetCertificateExpiresAt().AsTime().Local().Format("2006-01-02 15:04"))
+	for i, t := range st.GetTroubles() {
+		if i == 5 {
+			break
+		}
+		s.line("trouble", "%s ago, %s: %s", ago(t.GetAt(), now), t.GetPart(), t.GetWhat())
+		if t.GetHint() != "" {
+			s.line("", "hint: %s", t.GetHint())
+		}
+	}
+	return s.err
+}
+
+func whoText(p *taplinev1.Presence, now time.Time) string {
+	if p.GetSession() == "" {
+		return "nobody"
+	}
+	name := p.GetPerson().GetDisplayName()
+	if name == "" {
+		name = p.GetPerson().GetId()
+	}
+	text := fmt.Sprintf("%s, since %s, decided by %s", name, ago(p.GetSince(), now), p.GetDecidedBy())
+	if p.GetState() == taplinev1.PresenceState_PRESENCE_STATE_UNATTRIBUTED {
+		text += " (NOT RECORDED YET)"
+	}
+	return text
+}
+
+func readerText(r *taplinev1.ReaderStatus, now time.Time) string {
+	if !r.GetAttached() {
+		return fmt.Sprintf("%s: AWAY (%s)", r.GetName(), r.GetReason())
+	}
+	if r.GetLastTapAt() == nil {
+		return r.GetName() + ": ready, no tap yet"
+	}
+	return fmt.Sprintf("%s: ready, last tap %s ago", r.GetName(), ago(r.GetLastTapAt(), now))
+}
+
+func brokerText(b *taplinev1.BrokerStatus, now time.Time) string {
+	if b.GetConnected() {
+		return fmt.Sprintf("%s: connected for %s", b.GetAddress(), ago(b.GetSince(), now))
+	}
+	return fmt.Sprintf("%s: AWAY for %s (%s)", b.GetAddress(), ago(b.GetSince(), now), b.GetReason())
+}
+
+func bundleText(b *taplinev1.BundleStatus, now time.Time) string {
+	if b.GetSequence() == 0 {
+		return "NONE: without the broker nobody gets in"
+	}
+	return fmt.Sprintf("number %d, %s old, grants now: %s, ends %s", b.GetSequence(), ago(b.GetIssuedAt(), now), b.GetTier(),
+		b.GetNotAfter().AsTime().Local().Format("2006-01-02"))
+}
+
+func journalText(j *taplinev1.JournalStatus) string {
+	text := fmt.Sprintf("%d records, %d not yet at the broker, epoch %d, %d MB used, %d MB free",
+		j.GetSeq(), j.GetSeq()-min(j.GetAcked(), j.GetSeq()), j.GetEpoch(), j.GetBytes()>>20, j.GetFreeBytes()>>20)
+	if j.GetDegraded() {
+		text += "; DEGRADED (" + j.GetReason() + "): records are kept in memory"
+	}
+	return text
+}
+
+// ago is the time since t in the words of a status screen.
+func ago(t *timestamppb.Timestamp, now time.Time) string {
+	if t == nil {
+		return "?"
+	}
+	switch d := max(0, now.Sub(t.AsTime())); {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+	default:
+		return fmt.Sprintf("%d days", int(d.Hours())/24)
+	}
+}

@@ -1,0 +1,203 @@
+package agent
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"go.uber.org/zap/zapcore"
+
+	"tapline/agent/keystore"
+	"tapline/agent/session"
+	"tapline/installer/osservice"
+	"tapline/proto/record"
+)
+
+// Config is a station's own settings. Every key has a default; an unknown key is an error.
+type Config struct {
+	// StateDir holds identity, journal, bundle and, where the OS has no keyring, keys.
+	StateDir string `yaml:"state_dir"`
+	// Socket is where programs on the station reach the local API.
+	Socket string `yaml:"socket"`
+	// KeyStore is auto, keyring or file.
+	KeyStore string `yaml:"keystore"`
+	// Station, if given, must be the name that the station was enrolled under.
+	Station string `yaml:"station"`
+	// Brokers, if given, are called instead of those that the broker names, host:port in order of preference.
+	Brokers []string `yaml:"brokers"`
+	// Mode is how far the station enforces. This build has attribute.
+	Mode string `yaml:"mode"`
+	// Panel is terminal (lines on standard output) or none.
+	Panel   string        `yaml:"panel"`
+	Readers Readers       `yaml:"readers"`
+	Session SessionConfig `yaml:"session"`
+	// DecideWithin is how long a tap waits for the broker.
+	DecideWithin time.Duration `yaml:"decide_within"`
+	// Heartbeat is the time between two signs of life in the journal.
+	Heartbeat time.Duration `yaml:"heartbeat"`
+	Log       LogConfig     `yaml:"log"`
+}
+
+// Readers says which readers are used.
+type Readers struct {
+	PCSC   PCSC     `yaml:"pcsc"`
+	Serial []Serial `yaml:"serial"`
+}
+
+// PCSC is the smart card service of the operating system.
+type PCSC struct {
+	Enabled bool `yaml:"enabled"`
+	// Match names the readers to use and Ignore those to leave alone, with * and ?. An empty Match is all.
+	Match  []string `yaml:"match"`
+	Ignore []string `yaml:"ignore"`
+}
+
+// Serial is one reader on a serial line.
+type Serial struct {
+	Device string `yaml:"device"`
+	Baud   int    `yaml:"baud"`
+}
+
+// SessionConfig is session.Rules as a configuration spells it.
+type SessionConfig struct {
+	Bounce       time.Duration `yaml:"bounce"`
+	Ask          time.Duration `yaml:"ask"`
+	TapOut       string        `yaml:"tap_out"`
+	Idle         time.Duration `yaml:"idle"`
+	IdleWarning  time.Duration `yaml:"idle_warning"`
+	Longest      time.Duration `yaml:"longest"`
+	LeaveTheCard bool          `yaml:"leave_the_card"`
+	CardGrace    time.Duration `yaml:"card_grace"`
+	ReaderGrace  time.Duration `yaml:"reader_grace"`
+}
+
+// LogConfig says how much is logged, on standard error.
+type LogConfig struct {
+	Level  string `yaml:"level"`  // debug, info, warn, error
+	Format string `yaml:"format"` // console or json
+}
+
+// Spec describes the agent as a service.
+func Spec() osservice.Spec {
+	return osservice.Spec{
+		Name: "tapline-agent", DisplayName: "Tapline agent", Description: "Names the person at this station",
+		Dependencies: dependencies(), ManualReady: true,
+	}
+}
+
+// DefaultConfig is the configuration of a station that has none.
+func DefaultConfig() (Config, error) {
+	dir, err := osservice.Folder(Spec())
+	if err != nil {
+		return Config{}, err
+	}
+	r := session.DefaultRules()
+	return Config{
+		StateDir: dir, Socket: defaultSocket(dir), KeyStore: "auto", Mode: string(record.ModeAttribute), Panel: "terminal",
+		Readers: Readers{PCSC: PCSC{Enabled: true}},
+		Session: SessionConfig{
+			Bounce: r.Bounce, Ask: r.Ask, TapOut: string(r.TapOut), Idle: r.Idle, IdleWarning: r.IdleWarning, Longest: r.Longest,
+			LeaveTheCard: r.LeaveTheCard, CardGrace: r.CardGrace, ReaderGrace: r.ReaderGrace,
+		},
+		DecideWithin: 400 * time.Millisecond, Heartbeat: 5 * time.Minute,
+		Log: LogConfig{Level: "info", Format: "console"},
+	}, nil
+}
+
+// LoadConfig reads the file at path over the defaults. An empty path is the place where packages put it, which may be missing.
+func LoadConfig(path string) (Config, error) {
+	cfg, err := DefaultConfig()
+	if err != nil {
+		return Config{}, fmt.Errorf("default configuration: %w", err)
+	}
+	named := path != ""
+	if !named {
+		if path, err = osservice.ConfigFile(Spec()); err != nil {
+			return Config{}, fmt.Errorf("find configuration: %w", err)
+		}
+	}
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) && !named {
+		return cfg, nil
+	}
+	if err != nil {
+		return Config{}, fmt.Errorf("read configuration: %w", err)
+	}
+	err = yaml.NewDecoder(bytes.NewReader(b), yaml.Strict()).Decode(&cfg)
+	if err != nil && !errors.Is(err, io.EOF) { // EOF: nothing but comments
+		return Config{}, fmt.Errorf("configuration %s: %w", path, err)
+	}
+	return cfg, nil
+}
+
+// Rules are the session's rules.
+func (c Config) Rules() session.Rules {
+	r, s := session.DefaultRules(), c.Session
+	r.Bounce, r.Ask, r.TapOut, r.Idle, r.IdleWarning = s.Bounce, s.Ask, session.TapOut(s.TapOut), s.Idle, s.IdleWarning
+	r.Longest, r.LeaveTheCard, r.CardGrace, r.ReaderGrace = s.Longest, s.LeaveTheCard, s.CardGrace, s.ReaderGrace
+	return r
+}
+
+// Check gives everything that is wrong with the configuration, at once.
+func (c Config) Check() []error {
+	var faults []error
+	wrong := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if !filepath.IsAbs(c.StateDir) {
+		wrong("state_dir %q: want an absolute path", c.StateDir)
+	}
+	if !filepath.IsAbs(c.Socket) {
+		wrong("socket %q: want an absolute path", c.Socket)
+	}
+	if _, err := keystore.ParseKind(c.KeyStore); err != nil {
+		faults = append(faults, err)
+	}
+	if c.Station != "" && !record.StationID(c.Station).Valid() {
+		wrong("station %q: want site/area/line/station", c.Station)
+	}
+	if m := record.Mode(c.Mode); m == "" || !m.Valid() {
+		wrong("mode %q: want attribute, gate, lock or signin", c.Mode)
+	}
+	if c.Panel != "terminal" && c.Panel != "none" {
+		wrong("panel %q: want terminal or none", c.Panel)
+	}
+	if t := session.TapOut(c.Session.TapOut); t != session.Confirm && t != session.Never {
+		wrong("session.tap_out %q: want confirm or never", c.Session.TapOut)
+	}
+	for _, d := range c.durations() {
+		if d.is < d.least {
+			wrong("%s %s: want at least %s", d.name, d.is, d.least)
+		}
+	}
+	for i, s := range c.Readers.Serial {
+		if s.Device == "" {
+			wrong("readers.serial[%d]: device is missing", i)
+		}
+	}
+	if _, err := zapcore.ParseLevel(c.Log.Level); err != nil {
+		wrong("log.level %q: want debug, info, warn or error", c.Log.Level)
+	}
+	if c.Log.Format != "console" && c.Log.Format != "json" {
+		wrong("log.format %q: want console or json", c.Log.Format)
+	}
+	return faults
+}
+
+type limit struct {
+	name      string
+	is, least time.Duration
+}
+
+func (c Config) durations() []limit {
+	s := c.Session
+	return []limit{
+		{"decide_within", c.DecideWithin, 10 * time.Millisecond}, {"heartbeat", c.Heartbeat, time.Second},
+		{"session.bounce", s.Bounce, 0}, {"session.ask", s.Ask, 0}, {"session.idle", s.Idle, 0}, {"session.idle_warning", s.IdleWarning, 0},
+		{"session.longest", s.Longest, 0}, {"session.card_grace", s.CardGrace, 0}, {"session.reader_grace", s.ReaderGrace, 0},
+	}
+}

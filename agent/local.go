@@ -1,0 +1,115 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"tapline/agent/session"
+	"tapline/proto/record"
+	taplinev1 "tapline/proto/tapline/v1"
+	"tapline/proto/wire"
+)
+
+// show puts a change on the panel and before those who watch.
+func (a *Agent) show(s screen) {
+	now := presenceOf(a.Station(), s.who, record.ModeAttribute, s.durable)
+	if s.notice == nil {
+		a.panel.Show(s.who, s.durable)
+		a.hub.publish(now, nil)
+		return
+	}
+	a.panel.Tell(*s.notice)
+	a.hub.publish(now, toNotice(*s.notice))
+}
+
+// Presence is who is here now.
+func (a *Agent) Presence() *taplinev1.Presence { return a.hub.presence() }
+
+// Watch returns the present state and then every change, until ctx ends or the reader of the channel is too slow.
+func (a *Agent) Watch(ctx context.Context) <-chan *taplinev1.WatchPresenceResponse {
+	return a.hub.watch(ctx)
+}
+
+// EndSession ends the session of that name, durably.
+func (a *Agent) EndSession(ctx context.Context, id string) error {
+	if a.hub.presence().GetSession() != id {
+		return wire.E(wire.NotFound, "session %s is not in force", id)
+	}
+	err := a.loop.do(ctx, session.EndAsked{Session: record.SessionID(id)})
+	if errors.Is(err, errEnded) {
+		return wire.E(wire.Unavailable, "%w", err)
+	}
+	return err
+}
+
+// Status tells a technician how the agent is.
+func (a *Agent) Status() *taplinev1.GetStatusResponse {
+	id, line, j := a.identity.Current(), a.line.State(), a.journal.Status()
+	state, half := a.clock.State()
+	s := &taplinev1.GetStatusResponse{
+		Build: a.opts.Build, Station: string(id.Station), Presence: a.hub.presence(), Readers: a.desk.status(),
+		Broker: &taplinev1.BrokerStatus{Address: line.Broker, Connected: a.line.Connected(), Since: stamp(line.Since), Reason: line.Reason},
+		Journal: &taplinev1.JournalStatus{
+			Seq: uint64(j.Head.Seq), Acked: uint64(j.Acked), Bytes: j.Bytes, FreeBytes: j.Free,
+			Degraded: j.Degraded != "", Reason: j.Degraded, Epoch: uint64(j.Head.Epoch),
+		},
+		ClockState: string(state), ClockError: durationpb.New(half), KeyStore: a.keys.Where(), Bundle: &taplinev1.BundleStatus{},
+		Troubles: a.troubles.newestFirst(), StartedAt: stamp(a.started), CertificateExpiresAt: stamp(id.NotAfter),
+	}
+	if b, ok := a.bundle.Status(a.clock.Trusted()); ok {
+		s.Bundle = &taplinev1.BundleStatus{Sequence: b.Sequence, IssuedAt: stamp(b.IssuedAt), NotAfter: stamp(b.NotAfter), Tier: string(b.Tier)}
+	}
+	return s
+}
+
+// status is the readers, by name.
+func (d *desk) status() []*taplinev1.ReaderStatus {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var list []*taplinev1.ReaderStatus
+	for _, name := range slices.Sorted(maps.Keys(d.readers)) {
+		r := d.readers[name]
+		list = append(list, &taplinev1.ReaderStatus{Name: string(name), Attached: r.attached, LastTapAt: stamp(r.lastTap), Reason: string(r.reason)})
+	}
+	return list
+}
+
+// working is the names of the readers that work.
+func (d *desk) working() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var names []string
+	for name, r := range d.readers {
+		if r.attached {
+			names = append(names, string(name))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Latency is over the last taps, from the reader's event to the durable record.
+func (a *Agent) Latency() (taps int, p50, p99 time.Duration) { return a.loop.timings.percentiles() }
+
+// Reload reads the configuration again and applies what can change while the station runs.
+func (a *Agent) Reload(context.Context) (*taplinev1.ReloadResponse, error) {
+	if a.opts.Reload == nil {
+		return nil, wire.E(wire.Unsupported, "this agent has no configuration to read again")
+	}
+	cfg, err := a.opts.Reload()
+	if err == nil {
+		err = errors.Join(cfg.Check()...)
+	}
+	if err != nil {
+		return nil, wire.E(wire.Invalid, "the old configuration stays: %w", err)
+	}
+	changed := a.reloaded(cfg)
+	a.log.Info("configuration read again", zap.Strings("applied", changed.GetApplied()), zap.Strings("pending", changed.GetPending()))
+	return changed, nil
+}

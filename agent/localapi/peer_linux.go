@@ -1,0 +1,30 @@
+package localapi
+
+import (
+	"errors"
+	"fmt"
+	"net"
+
+	"golang.org/x/sys/unix"
+)
+
+// credentialsOf asks for SO_PEERCRED: who connected, as it was when it connected.
+func credentialsOf(conn net.Conn) (Peer, error) {
+	u, ok := conn.(*net.UnixConn)
+	if !ok {
+		return Peer{}, errors.New("peer credentials: not a Unix socket")
+	}
+	raw, err := u.SyscallConn()
+	if err != nil {
+		return Peer{}, fmt.Errorf("peer credentials: %w", err)
+	}
+	var cred *unix.Ucred
+	var fault error
+	if err := raw.Control(func(fd uintptr) { cred, fault = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); err != nil {
+		return Peer{}, fmt.Errorf("peer credentials: %w", err)
+	}
+	if fault != nil {
+		return Peer{}, fmt.Errorf("peer credentials: %w", fault)
+	}
+	return Peer{UID: int(cred.Uid), PID: int(cred.Pid)}, nil
+}

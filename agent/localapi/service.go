@@ -1,0 +1,77 @@
+package localapi
+
+import (
+	"context"
+
+	taplinev1 "tapline/proto/tapline/v1"
+	"tapline/proto/wire"
+)
+
+// service is LocalService over a Station. What it does not have answers UNIMPLEMENTED by the embedded type.
+type service struct {
+	taplinev1.UnimplementedLocalServiceServer
+	station Station
+}
+
+func (s *service) WhoIsHere(context.Context, *taplinev1.WhoIsHereRequest) (*taplinev1.WhoIsHereResponse, error) {
+	return &taplinev1.WhoIsHereResponse{Presence: s.station.Presence()}, nil
+}
+
+func (s *service) WatchPresence(_ *taplinev1.WatchPresenceRequest, stream taplinev1.LocalService_WatchPresenceServer) error {
+	for change := range s.station.Watch(stream.Context()) {
+		if err := stream.Send(change); err != nil {
+			return err
+		}
+	}
+	if err := stream.Context().Err(); err != nil {
+		return err
+	}
+	return wire.E(wire.Unavailable, "the watch ended: ask again")
+}
+
+func (s *service) EndSession(ctx context.Context, req *taplinev1.EndSessionRequest) (*taplinev1.EndSessionResponse, error) {
+	if req.GetSession() == "" {
+		return nil, wire.E(wire.Invalid, "session is empty")
+	}
+	if err := s.station.EndSession(ctx, req.GetSession()); err != nil {
+		return nil, err
+	}
+	return &taplinev1.EndSessionResponse{}, nil
+}
+
+func (s *service) GetStatus(context.Context, *taplinev1.GetStatusRequest) (*taplinev1.GetStatusResponse, error) {
+	return s.station.Status(), nil
+}
+
+func (s *service) Reload(ctx context.Context, _ *taplinev1.ReloadRequest) (*taplinev1.ReloadResponse, error) {
+	return s.station.Reload(ctx)
+}
+
+// later answers for what this build does not have.
+func later(what string) error {
+	return wire.E(wire.Unsupported, "%s is not in this build", what)
+}
+
+func (s *service) IssueToken(context.Context, *taplinev1.IssueTokenRequest) (*taplinev1.IssueTokenResponse, error) {
+	return nil, later("issuing operator tokens")
+}
+
+func (s *service) SignAction(context.Context, *taplinev1.SignActionRequest) (*taplinev1.SignActionResponse, error) {
+	return nil, later("signing actions")
+}
+
+func (s *service) BeginEmergency(context.Context, *taplinev1.BeginEmergencyRequest) (*taplinev1.BeginEmergencyResponse, error) {
+	return nil, later("the emergency button")
+}
+
+func (s *service) ClaimEmergency(context.Context, *taplinev1.ClaimEmergencyRequest) (*taplinev1.ClaimEmergencyResponse, error) {
+	return nil, later("claiming emergencies")
+}
+
+func (s *service) EnterPin(context.Context, *taplinev1.EnterPinRequest) (*taplinev1.EnterPinResponse, error) {
+	return nil, later("PIN entry")
+}
+
+func (s *service) Authorize(context.Context, *taplinev1.AuthorizeRequest) (*taplinev1.AuthorizeResponse, error) {
+	return nil, later("signing in to the operating system")
+}

@@ -1,0 +1,304 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"tapline/agent/journal"
+	"tapline/agent/session"
+	"tapline/proto/grant"
+	"tapline/proto/record"
+	"tapline/reader"
+)
+
+// writeWithin is how long the station waits for a record to become durable before it goes on and says so.
+const writeWithin = 2 * time.Second
+
+// inputQueue is how many events may wait for the loop; beyond it the readers wait.
+const inputQueue = 64
+
+// writer makes records durable; package journal has the real one.
+type writer interface {
+	Write(ctx context.Context, p record.Payload) (record.Seq, error)
+}
+
+// loopConfig is what a loop needs.
+type loopConfig struct {
+	Rules   session.Rules
+	Journal writer
+	Decider *decider
+	// Badges gives the key for references of badge numbers.
+	Badges func() []byte
+	// Show takes what the person at the station is to see. It does not wait.
+	Show      func(screen)
+	Heartbeat time.Duration
+	Found     journal.Recovery
+	Start     record.Start
+	// Acked is the newest record under a receipt, for the heartbeat.
+	Acked func() record.Seq
+	Log   *zap.Logger
+}
+
+// screen is one change of what the station shows: who is here, or a notice.
+type screen struct {
+	who     session.Presence
+	notice  *session.Notice
+	durable bool // the record behind it is on the disk
+}
+
+// loop is the station's one goroutine that knows who is there. Everything that happens comes in through post, one after the other.
+type loop struct {
+	cfg     loopConfig
+	log     *zap.Logger
+	inputs  chan input
+	ended   chan struct{} // closed when no input is read any more
+	started time.Time
+	timings timings
+
+	// Owned by run.
+	state    session.State
+	durable  bool // the last record was
+	asked    sync.WaitGroup
+	deciding int
+
+	mu    sync.Mutex // guards rules
+	rules session.Rules
+}
+
+// input is one event. done is closed when its effects were carried out.
+type input struct {
+	event session.Event
+	read  readTiming
+	done  chan struct{}
+}
+
+func newLoop(cfg loopConfig) *loop {
+	if cfg.Acked == nil {
+		cfg.Acked = func() record.Seq { return 0 }
+	}
+	return &loop{
+		cfg: cfg, log: cfg.Log, rules: cfg.Rules, inputs: make(chan input, inputQueue), ended: make(chan struct{}),
+		started: time.Now(), durable: true, timings: timings{open: map[record.SessionID]*tapTiming{}},
+	}
+}
+
+// setRules changes the rules from the next event on.
+func (l *loop) setRules(r session.Rules) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rules = r
+}
+
+func (l *loop) currentRules() session.Rules {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rules
+}
+
+// errEnded says that the loop takes nothing any more.
+var errEnded = errors.New("the station is stopping")
+
+// post lines an event up. It waits while the loop is busy, until ctx or the loop ends.
+func (l *loop) post(ctx context.Context, in input) error {
+	select {
+	case l.inputs <- in:
+		return nil
+	case <-l.ended:
+		return errEnded
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// do posts an event and waits until it was dealt with.
+func (l *loop) do(ctx context.Context, e session.Event) error {
+	done := make(chan struct{})
+	if err := l.post(ctx, input{event: e, done: done}); err != nil {
+		return err
+	}
+	select {
+	case <-done:
+		return nil
+	case <-l.ended:
+		return errEnded
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// run deals with events until ctx ends, then with the end itself.
+func (l *loop) run(ctx context.Context) error {
+	beat := time.NewTicker(l.cfg.Heartbeat)
+	defer beat.Stop()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	l.begin()
+	for {
+		l.schedule(timer)
+		select {
+		case <-ctx.Done():
+			l.finish()
+			return nil
+		case in := <-l.inputs:
+			l.handle(in)
+		case <-timer.C:
+			l.handle(input{event: session.Tick{}})
+		case <-beat.C:
+			l.beat()
+		}
+	}
+}
+
+// schedule sets the timer for what time alone brings about.
+func (l *loop) schedule(timer *time.Timer) {
+	wait := time.Hour
+	if t, ok := l.currentRules().Deadline(l.state); ok {
+		wait = max(0, time.Until(t))
+	}
+	timer.Reset(wait)
+}
+
+// begin says that the station is there, and closes what the last run left open.
+func (l *loop) begin() {
+	start := l.cfg.Start
+	l.write(record.Payload{Type: record.StationStarted, Start: &start, Mode: l.currentRules().Mode})
+	if l.cfg.Found.Open != nil {
+		l.log.Warn("the last run left a session open", zap.String("session", string(l.cfg.Found.Open.Session)))
+		l.handle(input{event: session.Found{Begun: *l.cfg.Found.Open}})
+	}
+	l.cfg.Show(screen{durable: l.durable})
+}
+
+// finish closes the session, waits for the answers that are on the way, so that no lease is kept, and says that the station is gone.
+func (l *loop) finish() {
+	l.handle(input{event: session.Shutdown{}})
+	for l.deciding > 0 {
+		l.handle(<-l.inputs)
+	}
+	close(l.ended)
+	l.asked.Wait()
+	l.write(record.Payload{Type: record.StationStopped, Mode: l.currentRules().Mode})
+}
+
+// handle takes one event in and carries out what follows from it, in order.
+func (l *loop) handle(in input) {
+	if d, ok := in.event.(session.Decided); ok {
+		l.deciding--
+		l.timings.decided(d.Answer)
+	}
+	if t, ok := in.event.(session.Tapped); ok {
+		l.timings.began(t.Tap, in.read)
+	}
+	var effects []session.Effect
+	l.state, effects = l.currentRules().Step(l.state, in.event, time.Now())
+	var told record.Seq
+	var done []finishedTap
+	for _, e := range effects {
+		switch e := e.(type) {
+		case session.Record:
+			began := time.Now()
+			told = l.write(e.Payload)
+			if tap, ok := l.timings.ended(e, time.Since(began)); ok {
+				done = append(done, tap)
+			}
+		case session.Show:
+			l.cfg.Show(screen{who: e.Presence, durable: l.durable})
+		case session.Tell:
+			l.cfg.Show(screen{who: l.state.Presence(), notice: &e.Notice, durable: l.durable})
+		case session.Decide:
+			l.ask(e)
+		case session.Extend:
+			l.extend(e)
+		case session.Release:
+			l.cfg.Decider.release(e, told)
+		}
+	}
+	for _, tap := range done {
+		tap.log(l.log)
+	}
+	if in.done != nil {
+		close(in.done)
+	}
+}
+
+// write makes a record durable, or leaves it to the journal to make it so later. It gives the record's number, 0 when that is not known yet.
+func (l *loop) write(p record.Payload) record.Seq {
+	ctx, cancel := context.WithTimeout(context.Background(), writeWithin)
+	defer cancel()
+	seq, err := l.cfg.Journal.Write(ctx, p)
+	l.durable = err == nil
+	if err != nil {
+		l.log.Error("record not durable yet", zap.String("type", string(p.Type)), zap.Error(err))
+	}
+	return seq
+}
+
+// ask has a tap decided and posts the answer. The answer outlives ctx, because a lease that it brings must be given back.
+func (l *loop) ask(d session.Decide) {
+	l.deciding++
+	mode := l.currentRules().Mode
+	l.asked.Go(func() {
+		answer := l.cfg.Decider.decide(context.Background(), d, mode)
+		l.inputs <- input{event: session.Decided{Answer: answer}} // finish reads until all answers are in
+	})
+}
+
+func (l *loop) extend(e session.Extend) {
+	l.asked.Go(func() {
+		answer := l.cfg.Decider.extend(context.Background(), e)
+		_ = l.post(context.Background(), input{event: answer}) // too late is as good as never
+	})
+}
+
+// beat says that the station lives, and whether somebody is there.
+func (l *loop) beat() {
+	state := "idle"
+	if l.state.Session() != "" {
+		state = "named"
+	}
+	l.write(record.Payload{Type: record.StationHeartbeat, Mode: l.currentRules().Mode, Beat: &record.Beat{
+		Interval: int64(l.cfg.Heartbeat.Seconds()), Acked: l.cfg.Acked(), Uptime: int64(time.Since(l.started).Seconds()), State: state,
+	}})
+}
+
+// hear turns what a reader says into an event of the session. It is called by the reader's source, and waits while the loop is busy.
+func (l *loop) hear(ctx context.Context, e reader.Event, presence bool) {
+	in := input{}
+	switch e.Kind {
+	case reader.Tapped:
+		in.event = session.Tapped{Tap: session.Tap{
+			Session: newSession(), Reader: e.Reader, Number: e.Badge.Number, At: e.At, Presence: presence,
+			Badge: session.Badge{
+				Ref: grant.Ref(l.cfg.Badges(), e.Badge.Number.Canonical()), Technology: string(e.Badge.Technology), Assurance: uint8(e.Badge.Assurance),
+			},
+		}}
+		in.read = readTiming{at: e.At, took: time.Since(e.At)}
+	case reader.Left:
+		in.event = session.Left{Reader: e.Reader}
+	case reader.Unreadable:
+		in.event = session.Unreadable{Reader: e.Reader, Reason: e.Reason}
+	case reader.Attached:
+		in.event = session.Attached{Reader: e.Reader}
+	case reader.Detached:
+		in.event = session.Detached{Reader: e.Reader, Reason: e.Reason}
+	default:
+		return
+	}
+	if err := l.post(ctx, in); err != nil {
+		l.log.Warn("reader event dropped", zap.String("reader", string(e.Reader)), zap.Error(err))
+	}
+}
+
+// newSession is a UUIDv7: its order is that of the taps.
+func newSession() record.SessionID {
+	id, err := uuid.NewV7()
+	if err != nil { // no randomness: the kernel's own, so it does not happen
+		id = uuid.New()
+	}
+	return record.SessionID(id.String())
+}

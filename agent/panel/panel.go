@@ -1,0 +1,125 @@
+// Package panel shows the person at the station who is there, as lines of text on a terminal or in the service's log.
+//
+// The agent hands it each change; a line begins with the station's short name, so that several stations can share a screen:
+//
+//	press-4  Anna B. is here (14:03)
+//	press-4  nobody is here
+//
+// It is the plainest panel there is: the page for an HMI takes its place on stations that have a screen. What it says is chosen from the kind of
+// what happened, never from an error's text. It never shows a badge number, and it never waits for anybody.
+package panel
+
+import (
+	"fmt"
+	"io"
+	"path"
+	"sync"
+	"time"
+
+	"tapline/agent/session"
+	"tapline/proto/record"
+)
+
+// Panel writes lines. Its methods may be called from any goroutine.
+type Panel struct {
+	name string
+
+	mu    sync.Mutex // guards the fields below
+	out   io.Writer
+	shown record.SessionID
+}
+
+// New makes the panel of a station. A line that out does not take is lost.
+func New(out io.Writer, station record.StationID) *Panel {
+	return &Panel{name: path.Base(string(station)), out: out}
+}
+
+// Show says who is at the station. durable is false when the record of it could not be written yet.
+func (p *Panel) Show(who session.Presence, durable bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if who.Session == p.shown {
+		return
+	}
+	p.shown = who.Session
+	switch {
+	case who.Session == "":
+		p.line("nobody is here")
+	case !durable:
+		p.line("%s is here (%s), NOT RECORDED YET: the journal cannot be written", name(who.Person), clock(who.Since))
+	default:
+		p.line("%s is here (%s)", name(who.Person), clock(who.Since))
+	}
+}
+
+// Tell says something to the person at the station.
+func (p *Panel) Tell(n session.Notice) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch n.Kind {
+	case session.Refused:
+		p.line("%s%s", refusal(n.Reason), helpCode(n.HelpCode))
+	case session.CannotRead:
+		p.line("this badge cannot be read (%s): hold it flat on the reader, or try another", n.Reason)
+	case session.AlreadyHere:
+		p.line("%s is already here: tap again within %.0f s to leave", name(n.Person), n.Lasts.Seconds())
+	case session.IdleWarning:
+		p.line("%s, the session ends in %.0f s without input: tap to stay", name(n.Person), n.Lasts.Seconds())
+	case session.ReaderChanged:
+		if n.Reason != "" {
+			p.line("reader %s is away (%s)", n.Reader, n.Reason)
+			return
+		}
+		p.line("reader %s is ready", n.Reader)
+	}
+}
+
+// line writes one line. mu must be held.
+func (p *Panel) line(format string, args ...any) {
+	_, _ = fmt.Fprintf(p.out, "%s  %s\n", p.name, fmt.Sprintf(format, args...))
+}
+
+func name(p session.Person) string {
+	if p.Name != "" {
+		return p.Name
+	}
+	return string(p.ID)
+}
+
+func clock(t time.Time) string { return t.Local().Format("15:04") }
+
+func helpCode(code string) string {
+	if code == "" {
+		return ""
+	}
+	return " (help code " + code + ")"
+}
+
+// refusal says why a badge was refused and what to do next.
+func refusal(why record.Reason) string {
+	says := map[record.Reason]string{
+		"unknown-badge":   "this badge is not known: ask for it to be enrolled",
+		"badge-revoked":   "this badge was reported lost or taken back: use your new one",
+		"person-inactive": "this badge's owner is not active: ask your supervisor",
+		"policy":          "you may not work at this station: ask your supervisor",
+		"policy-error":    "the rules could not be read, so nobody may in: tell the help desk",
+		"pin-needed":      "a PIN is needed and cannot be entered here yet: ask your supervisor",
+		"pin-wrong":       "the PIN is wrong",
+		"pin-locked":      "too many wrong PINs: wait, then try again",
+		"assurance":       "this kind of badge is too weak for this station: use your card",
+		"lease-held":      "the account is in use elsewhere: end that session first",
+		"approval-needed": "a second person must approve",
+		"elsewhere":       "you are signed in at another station: leave there first",
+		"certification":   "a certificate that this station asks for is missing or has lapsed",
+		"shift":           "this is outside your shift",
+		"offline":         "the broker is away, and without it you may not work here: ask your supervisor",
+		"station":         "this station is not in order with its broker: tell the help desk",
+		"overtaken":       "another badge came first: tap again",
+		"agent-stopped":   "the agent is stopping: tap again in a moment",
+		"revoked":         "the session was ended by the broker",
+	}
+	if s, ok := says[why]; ok {
+		return s
+	}
+	return "this badge was refused: tell the help desk"
+}
