@@ -68,7 +68,7 @@ func TestLostRequestsAndLostAnswersNeverLockAStationOut(t *testing.T) {
 			}
 			return call()
 		}
-		for range 200 {
+		for range 80 {
 			stop := running(t, m)
 			wait(5 * day)
 			stop()
@@ -171,11 +171,12 @@ func TestAStationComesBackByItselfAfterALongAbsence(t *testing.T) {
 func TestTheLineComesBackWithinAMinuteHoweverLongItWasDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t)
+		s.broker.Life = day
 		m := s.enrol(s.broker.Token(press, address))
 		s.cut = func(func() error) error { return wire.E(wire.Unavailable, "no network") }
 		stop := running(t, m)
 		defer stop()
-		wait(100 * day)
+		wait(3 * day)
 		if m.Condition() != "identity-expired" {
 			t.Fatalf("condition %q", m.Condition())
 		}
