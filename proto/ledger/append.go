@@ -225,10 +225,12 @@ func (l *Ledger) publish(line []*request) {
 	s := l.current()
 	at, index := s.end, s.next
 	for _, r := range line {
-		s.note(index, at)
 		r.index = index
-		index += Index(len(r.data))
-		at += r.size
+		for _, d := range r.data {
+			s.note(index, at)
+			index++
+			at += frameSize(len(d))
+		}
 	}
 	newest := line[len(line)-1].data
 	s.end, s.next, l.next = at, index, index

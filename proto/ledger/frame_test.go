@@ -171,6 +171,36 @@ func TestHuntIsBounded(t *testing.T) {
 	}
 }
 
+// TestUnitsCountDown: frames that follow each other but don't agree on where their call ends are not one call.
+func TestUnitsCountDown(t *testing.T) {
+	b := image(1, dataStart)
+	b = appendFrame(b, 1, 0, 1, []byte("a"))
+	b = appendFrame(b, 2, 1, 1, []byte("b"))
+	b = appendFrame(b, 3, 2, 0, []byte("c"))
+	if c := scan(b, 1, 0); c.next != 1 || c.kind != Torn {
+		t.Errorf("next entry %d, kind %q; want none and torn", c.next, c.kind)
+	}
+}
+
+// TestLeftovers: files that were being made when the process ended must not take space for ever.
+func TestLeftovers(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"segment.new", "reserve.new"} {
+		if err := os.WriteFile(filepath.Join(dir, name), make([]byte, 100), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, _, err := Open(dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	left, err := filepath.Glob(filepath.Join(dir, "*.new"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left over: %v, %v", left, err)
+	}
+}
+
 func TestNames(t *testing.T) {
 	for _, name := range []string{"lock", "reserve", "1.seg", "00000000000000000000.seg", "0000000000000000000a.seg", "segment.new", ".seg"} {
 		if _, _, ok := parseName(name); ok {

@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"slices"
 )
@@ -34,15 +35,20 @@ func OpenReader(dir string, o Options) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read ledger %s: %w", dir, err)
 	}
-	list, err := listSegments(o.FS, dir)
-	if err != nil {
-		return nil, fmt.Errorf("read ledger: %w", err)
+	for tries := 0; ; tries++ {
+		r := &Reader{o: o}
+		list, err := listSegments(o.FS, dir)
+		if err == nil {
+			err = r.survey(list)
+		}
+		if err == nil {
+			return r, nil
+		}
+		// The owner may trim a file between listing and reading it; a directory that isn't there has no list.
+		if list == nil || tries > 10 || !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("read ledger: %w", err)
+		}
 	}
-	r := &Reader{o: o}
-	if err := r.survey(list); err != nil {
-		return nil, fmt.Errorf("read ledger: %w", err)
-	}
-	return r, nil
 }
 
 func (r *Reader) survey(list []listed) error {

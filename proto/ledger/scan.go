@@ -49,8 +49,8 @@ func scan(b []byte, first, limit Index) content {
 			break
 		}
 		back = unit[len(unit)-1].back
-		c.note(c.next, c.end)
 		for _, f := range unit {
+			c.note(f.index, c.end)
 			c.end += f.size
 		}
 		c.next += Index(len(unit))

@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -29,7 +30,7 @@ const (
 	// maxSegment bounds what recovery is willing to read into memory.
 	maxSegment = 1 << 30
 	// markEvery is how many bytes of frames a reader may have to skip to find an index.
-	markEvery = 32 << 10
+	markEvery = 4 << 10
 )
 
 const (
@@ -65,14 +66,11 @@ func (s *segment) note(i Index, at int64) {
 
 // find returns the last mark that is not behind i.
 func (s *segment) find(i Index) mark {
-	at := mark{s.first, dataStart}
-	for _, m := range s.marks {
-		if m.index > i {
-			break
-		}
-		at = m
+	n := sort.Search(len(s.marks), func(n int) bool { return s.marks[n].index > i })
+	if n == 0 {
+		return mark{s.first, dataStart}
 	}
-	return at
+	return s.marks[n-1]
 }
 
 func segmentName(first Index) string { return fmt.Sprintf("%020d%s", uint64(first), segmentSuffix) }
@@ -98,7 +96,7 @@ func encodeHeader(first Index, made time.Time) []byte {
 	binary.LittleEndian.PutUint32(b[12:], dataStart)
 	binary.LittleEndian.PutUint64(b[16:], uint64(first))
 	binary.LittleEndian.PutUint64(b[24:], uint64(made.UnixMilli()))
-	binary.LittleEndian.PutUint32(b[60:], crc32.Checksum(b[:60], castagnoli))
+	binary.LittleEndian.PutUint32(b[60:], crc32.Checksum(b[:60], castagnoli()))
 	return b
 }
 
@@ -108,7 +106,7 @@ func checkHeader(b []byte, first Index) error {
 		return errors.New("shorter than its header")
 	case string(b[:8]) != segmentMagic:
 		return errors.New("not a segment file")
-	case binary.LittleEndian.Uint32(b[60:]) != crc32.Checksum(b[:60], castagnoli):
+	case binary.LittleEndian.Uint32(b[60:]) != crc32.Checksum(b[:60], castagnoli()):
 		return errors.New("bad header checksum")
 	case binary.LittleEndian.Uint32(b[8:]) != segmentVersion:
 		return fmt.Errorf("version %d is unknown", binary.LittleEndian.Uint32(b[8:]))
