@@ -43,10 +43,10 @@ func Dial(address string, c *tls.Config, opts ...grpc.DialOption) (*grpc.ClientC
 	return conn, nil
 }
 
-// NewServer makes a server with our limits, error mapping and panic guard; opts may add interceptors, which run inside these.
+// NewServer makes a server with our limits, error mapping and panic guard, which refuses a client certificate that is not good; opts may add interceptors, which run inside these.
 func NewServer(c *tls.Config, opts ...grpc.ServerOption) *grpc.Server {
 	all := append([]grpc.ServerOption{
-		grpc.Creds(credentials.NewTLS(c)),
+		grpc.Creds(newJudge(c)),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingEvery, Timeout: pingTimeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingMinimum, PermitWithoutStream: true}),
 		grpc.MaxRecvMsgSize(MaxMessage), grpc.MaxSendMsgSize(MaxMessage),
@@ -60,12 +60,18 @@ func NewServer(c *tls.Config, opts ...grpc.ServerOption) *grpc.Server {
 // unaryErrors maps a handler's error to its status.
 func unaryErrors(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
 	defer func() { err = Status(caught(recover(), err)) }()
+	if err := admit(ctx); err != nil {
+		return nil, err
+	}
 	return next(ctx, req)
 }
 
 // streamErrors is unaryErrors for streams.
 func streamErrors(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
 	defer func() { err = Status(caught(recover(), err)) }()
+	if err := admit(stream.Context()); err != nil {
+		return err
+	}
 	return next(srv, stream)
 }
 

@@ -1,14 +1,10 @@
 package wire
 
 import (
-	"context"
 	"crypto/x509"
 	"fmt"
 	"net/url"
 	"strings"
-
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/peer"
 )
 
 // Role is what the holder of a certificate is to the broker.
@@ -53,22 +49,4 @@ func SubjectOf(cert *x509.Certificate) (Subject, error) {
 		return Subject{Site: u.Host, Role: r, Name: name}, nil
 	}
 	return Subject{}, fmt.Errorf("certificate %x names the unknown role %q", cert.SerialNumber, role)
-}
-
-// Caller is who calls, as the verified client certificate of the connection says; false when there is none.
-func Caller(ctx context.Context) (Subject, *x509.Certificate, bool) {
-	p, ok := peer.FromContext(ctx)
-	if !ok {
-		return Subject{}, nil, false
-	}
-	info, ok := p.AuthInfo.(credentials.TLSInfo)
-	if !ok || len(info.State.VerifiedChains) == 0 {
-		return Subject{}, nil, false
-	}
-	leaf := info.State.VerifiedChains[0][0]
-	s, err := SubjectOf(leaf)
-	if err != nil {
-		return Subject{}, nil, false
-	}
-	return s, leaf, true
 }

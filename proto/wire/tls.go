@@ -99,26 +99,28 @@ func ClientTLS(id func() (tls.Certificate, bool), roots func() *x509.CertPool, n
 	}
 }
 
-// ServerTLS shows the broker's certificate and verifies a client's if it shows one. A certificate is asked for, not demanded, so that a station
-// can enrol; each other call demands it. Go answers a certificate that is expired and one that is not valid yet with the same alert: the
-// station compares its own dates to tell which.
+// ServerTLS shows the broker's certificate and asks a client for one. It is asked for, not demanded, so that a station can enrol; and TLS does not
+// judge it, because TLS 1.3 tells a refused client nothing but an alert, the same for "expired" and "not valid yet", and that only sometimes in
+// time. The server that NewServer makes judges it, with words: see Caller.
 func ServerTLS(id func() (tls.Certificate, error), roots func() *x509.CertPool, now func() time.Time) *tls.Config {
-	base := &tls.Config{MinVersion: tls.VersionTLS13, Time: now}
-	base.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		cert, err := id()
-		if err != nil {
-			return nil, fmt.Errorf("own certificate: %w", err)
-		}
-		return &tls.Config{
-			MinVersion:   tls.VersionTLS13,
-			Time:         now,
-			Certificates: []tls.Certificate{cert},
-			ClientAuth:   tls.VerifyClientCertIfGiven,
-			ClientCAs:    roots(),
-			NextProtos:   []string{"h2"},
-			// No tickets: a resumed session would carry a certificate that has expired since.
-			SessionTicketsDisabled: true,
-		}, nil
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13,
+		Time:       now,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			cert, err := id()
+			if err != nil {
+				return nil, fmt.Errorf("own certificate: %w", err)
+			}
+			return &tls.Config{
+				MinVersion:   tls.VersionTLS13,
+				Time:         now,
+				Certificates: []tls.Certificate{cert},
+				ClientAuth:   tls.RequestClientCert,
+				ClientCAs:    roots(),
+				NextProtos:   []string{"h2"},
+				// No tickets: a resumed session would carry a certificate that has expired since.
+				SessionTicketsDisabled: true,
+			}, nil
+		},
 	}
-	return base
 }

@@ -74,6 +74,16 @@ func (a *authority) leaf(uri *url.URL, from, until time.Time) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{c.Raw, a.root.Raw}, PrivateKey: key, Leaf: c}
 }
 
+// serverOnly is a certificate that may serve and not call.
+func (a *authority) serverOnly() tls.Certificate {
+	key := newKey(a.t)
+	c := a.sign(&x509.Certificate{
+		SerialNumber: big.NewInt(3), NotBefore: epoch.Add(-time.Hour), NotAfter: epoch.Add(time.Hour), URIs: []*url.URL{station("a")},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}, a.root, key)
+	return tls.Certificate{Certificate: [][]byte{c.Raw}, PrivateKey: key, Leaf: c}
+}
+
 func (a *authority) pool() *x509.CertPool {
 	p := x509.NewCertPool()
 	p.AddCert(a.root)
@@ -138,9 +148,10 @@ func TestWhoMayConnect(t *testing.T) {
 		{"a station before enrolment knows its broker by the pin", PinnedTLS(PinOf(ours.root), now), ""},
 		{"a broker under another root is refused by the pin", PinnedTLS(PinOf(foreign.root), now), ErrWrongRoot.Error()},
 		{"a broker under another root is refused by the roots", ClientTLS(showing(good), foreign.pool, now), "unknown authority"},
-		{"an expired certificate is refused", ClientTLS(showing(ours.leaf(station("a"), epoch.Add(-2*day), epoch.Add(-day))), ours.pool, now), "expired certificate"},
-		{"a certificate of the future is refused", ClientTLS(showing(ours.leaf(station("a"), epoch.Add(day), epoch.Add(2*day))), ours.pool, now), "expired certificate"},
-		{"a certificate by a foreign CA is refused", ClientTLS(showing(foreign.leaf(station("a"), epoch.Add(-day), epoch.Add(day))), ours.pool, now), "unknown certificate authority"},
+		{"an expired certificate is refused", ClientTLS(showing(ours.leaf(station("a"), epoch.Add(-2*day), epoch.Add(-day))), ours.pool, now), "expired at 2026-11-21"},
+		{"a certificate of the future is refused", ClientTLS(showing(ours.leaf(station("a"), epoch.Add(day), epoch.Add(2*day))), ours.pool, now), "not valid before 2026-11-23"},
+		{"a server's certificate does not serve to call", ClientTLS(showing(ours.serverOnly()), ours.pool, now), "incompatible key usage"},
+		{"a certificate by a foreign CA is refused", ClientTLS(showing(foreign.leaf(station("a"), epoch.Add(-day), epoch.Add(day))), ours.pool, now), "not issued by this broker"},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
