@@ -32,16 +32,10 @@ func cardFault(err error) (out outcome, ok bool) {
 		return outcome{reason: reader.Mute, again: true}, true
 	case scard.ErrProtoMismatch, scard.ErrUnsupportedCard, scard.ErrCardUnsupported, scard.ErrUnknownCard:
 		return outcome{reason: reader.NoNumber}, true
+	case scard.ErrSecurityViolation: // ErrNoAccess is what a request gets whose service has just died
+		return outcome{reason: reader.NotPermitted}, true
 	case scard.ErrReaderUnavailable, scard.ErrUnknownReader, scard.ErrNotReady:
 		return outcome{reason: reader.ReaderFault}, true
 	}
 	return outcome{}, false
-}
-
-// serviceFault says why the service cannot be used.
-func serviceFault(err error) reader.Reason {
-	if errors.Is(err, scard.ErrSecurityViolation) || errors.Is(err, scard.ErrNoAccess) {
-		return reader.NotPermitted
-	}
-	return reader.ServiceGone
 }

@@ -144,7 +144,7 @@ func (m *monitor) change(ctx context.Context, svc service, c change, r report, a
 func (m *monitor) read(ctx context.Context, svc service, r report, at time.Time) error {
 	out, err := m.tryToRead(ctx, svc, r)
 	if err != nil {
-		m.unreadable(r.name, serviceFault(err), at)
+		m.unreadable(r.name, reader.ServiceGone, at)
 		return fmt.Errorf("read card: %w", err)
 	}
 	if out.reason != "" {

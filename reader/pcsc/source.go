@@ -66,7 +66,7 @@ func (m *monitor) run(ctx context.Context) {
 			m.cfg.Log.Warn("PC/SC service is not usable, trying again", zap.Error(err))
 			up = false
 		}
-		m.lose(serviceFault(err))
+		m.lose(reader.ServiceGone)
 		rest(ctx, pause.NextBackOff())
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap/zaptest"
 
 	"tapline/reader"
 	"tapline/reader/pcsc"
@@ -54,7 +55,7 @@ func start(t *testing.T, names ...string) *vpcd.Daemon {
 
 func source(t *testing.T) reader.Source {
 	t.Helper()
-	src, err := pcsc.New(pcsc.Config{Exclude: []string{vpcd.Spare}})
+	src, err := pcsc.New(pcsc.Config{Exclude: []string{vpcd.Spare}, Log: zaptest.NewLogger(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
