@@ -47,9 +47,8 @@ func TestGoldenEvidenceIsGoodByHand(t *testing.T) {
 // What the script finds, it finds where the verifier does.
 func TestTamperingIsFoundByHand(t *testing.T) {
 	finds := map[string]bool{
-		"edit": true, "drop": true, "reorder": true, "replay": true, "truncate": true, "fork": true, "foreign-key": true, "later-key": true,
-		"unsealed": true, "wrong-station": true, "payload-type": true, "extra-signature": true, "not-json": true, "statement-forged": true,
-		"statement-misplaced": true, "receipt-forged": true, "receipt-foreign": true, "delete-records": true,
+		"edit": true, "drop": true, "truncate": true, "fork": true, "later-key": true, "unsealed": true, "wrong-station": true,
+		"extra-signature": true, "not-json": true, "statement-forged": true, "receipt-foreign": true, "delete-records": true,
 	}
 	for _, c := range tamperings() {
 		if !finds[c.name] {
