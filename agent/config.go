@@ -58,10 +58,18 @@ type PCSC struct {
 	Ignore []string `yaml:"ignore"`
 }
 
-// Serial is one reader on a serial line.
+// Serial is one reader on a serial line, as package reader/serial describes it. Only Device has to be given.
 type Serial struct {
-	Device string `yaml:"device"`
-	Baud   int    `yaml:"baud"`
+	Device    string        `yaml:"device"`
+	Name      string        `yaml:"name"`
+	Baud      int           `yaml:"baud"`
+	DataBits  int           `yaml:"data_bits"`
+	Parity    string        `yaml:"parity"`
+	StopBits  int           `yaml:"stop_bits"`
+	Format    string        `yaml:"format"`
+	Pattern   string        `yaml:"pattern"`
+	MaxLength int           `yaml:"max_length"`
+	IdleFrame time.Duration `yaml:"idle_frame"`
 }
 
 // SessionConfig is session.Rules as a configuration spells it.
@@ -175,8 +183,8 @@ func (c Config) Check() []error {
 		}
 	}
 	for i, s := range c.Readers.Serial {
-		if s.Device == "" {
-			wrong("readers.serial[%d]: device is missing", i)
+		if _, err := s.source(nil); err != nil {
+			wrong("readers.serial[%d]: %w", i, err)
 		}
 	}
 	if _, err := zapcore.ParseLevel(c.Log.Level); err != nil {

@@ -217,7 +217,7 @@ func (p *plant) answer() error {
 }
 
 func TestLawsOverRandomDays(t *testing.T) {
-	days := uint64(4000)
+	days := uint64(1500)
 	if testing.Short() {
 		days = 400
 	}
