@@ -25,7 +25,7 @@ func freeBytes(dir string) (int64, error) {
 	if err := again(func() error { return unix.Statfs(dir, &s) }); err != nil {
 		return 0, err
 	}
-	return int64(s.Bavail) * s.Bsize, nil
+	return int64(s.Bavail) * int64(s.Bsize), nil // the block size is 32 bits wide on some CPUs
 }
 
 // again repeats a call that a signal interrupted; nothing else is ever repeated.
