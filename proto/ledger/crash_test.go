@@ -127,9 +127,14 @@ func TestFaultTable(t *testing.T) {
 		kept  bool
 		after answer
 	}{
-		{syscall.EIO, false, giveUp}, {syscall.EIO, false, reopen}, {syscall.EIO, false, restart},
-		{syscall.EIO, true, giveUp}, {syscall.EIO, true, reopen}, {syscall.EIO, true, restart},
-		{syscall.ENOSPC, false, reopen}, {syscall.ENOSPC, true, reopen},
+		{syscall.EIO, false, giveUp},
+		{syscall.EIO, false, reopen},
+		{syscall.EIO, false, restart},
+		{syscall.EIO, true, giveUp},
+		{syscall.EIO, true, reopen},
+		{syscall.EIO, true, restart},
+		{syscall.ENOSPC, false, reopen},
+		{syscall.ENOSPC, true, reopen},
 	} {
 		for n := 1; n <= whole.Steps(); n++ {
 			rows++

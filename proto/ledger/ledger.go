@@ -55,9 +55,9 @@ func (o Options) withDefaults() (Options, error) {
 	case o.MaxEntry < 0:
 		return o, errors.New("MaxEntry is negative")
 	case o.SegmentSize < largest || o.SegmentSize > maxSegment:
-		return o, fmt.Errorf("SegmentSize %d must be between %d, for the largest entry, and %d", o.SegmentSize, largest, maxSegment)
+		return o, fmt.Errorf("option SegmentSize: %d must be between %d, for the largest entry, and %d", o.SegmentSize, largest, maxSegment)
 	case o.Reserve > 0 && o.Reserve < largest || o.Reserve > maxSegment:
-		return o, fmt.Errorf("Reserve %d must be between %d, for the largest entry, and %d", o.Reserve, largest, maxSegment)
+		return o, fmt.Errorf("option Reserve: %d must be between %d, for the largest entry, and %d", o.Reserve, largest, maxSegment)
 	}
 	return o, nil
 }

@@ -51,7 +51,7 @@ func (l *Ledger) Reopen() (Recovery, error) {
 //	fsync, close
 func (l *Ledger) abandon() string {
 	s := l.current()
-	l.cur.Close() // its error is the one being handled
+	_ = l.cur.Close() // its error is the one being handled
 	l.cur = nil
 	f, err := l.fs.OpenFile(s.path, os.O_RDWR, 0)
 	if err == nil {

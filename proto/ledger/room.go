@@ -59,7 +59,7 @@ func (l *Ledger) affordable(size int64) bool {
 // startSegment makes s the current segment. A segment that never held an entry has the same name, so its file is gone by now.
 func (l *Ledger) startSegment(s *segment, f File) {
 	if l.cur != nil {
-		l.cur.Close() // all that it acknowledged is flushed
+		_ = l.cur.Close() // all that it acknowledged is flushed
 	}
 	l.cur, l.attempts = f, 0
 	l.mu.Lock()

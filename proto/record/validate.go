@@ -161,8 +161,12 @@ func (t *Time) validate() error {
 // validateLengths keeps identifiers short. The limit of the whole record holds whatever else there is.
 func (p *Payload) validateLengths() error {
 	for _, f := range [...]struct{ name, value string }{
-		{"session", string(p.Session)}, {"person", string(p.Person)}, {"account", string(p.Account)},
-		{"reader", p.Reader}, {"reason", string(p.Reason)}, {"time.boot", p.Time.Boot},
+		{"session", string(p.Session)},
+		{"person", string(p.Person)},
+		{"account", string(p.Account)},
+		{"reader", p.Reader},
+		{"reason", string(p.Reason)},
+		{"time.boot", p.Time.Boot},
 	} {
 		if len(f.value) > maxString {
 			return bad("%s has %d bytes, limit %d", f.name, len(f.value), maxString)

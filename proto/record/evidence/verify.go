@@ -148,7 +148,7 @@ func (j *job) receipt() (*job, error) {
 		j.verifier = nil
 		return j.fault(blame(err, record.FaultReceiptMissing, record.FaultReceiptForged), err)
 	}
-	j.verifier.Receipt(e) // a fault comes back from Finish
+	_ = j.verifier.Receipt(e) // a fault comes back from Finish
 	if c.Form == Journal {
 		j.verifier.Trimmed()
 	}
@@ -214,11 +214,11 @@ func (j *job) run(ctx context.Context, progress func(int)) error {
 		}
 		switch {
 		case errors.Is(err, ErrTorn):
-			j.verifier.Torn(err.Error())
+			_ = j.verifier.Torn(err.Error()) // the first fault comes back from Finish
 		case err != nil:
 			return err
 		default:
-			j.verifier.Add(raw)
+			_ = j.verifier.Add(raw) // likewise
 		}
 		if progress != nil {
 			progress(len(raw) + 1)
