@@ -67,17 +67,38 @@ func (j *Journal) Acked(receipt record.Envelope, r record.Receipt) error {
 
 func (j *Journal) saveReceipt() {
 	j.mu.Lock()
-	receipt, unsaved := j.receipt, j.unsaved
+	receipt, covers, unsaved := j.receipt, j.acked.Seq, j.unsaved
 	j.unsaved = false
 	j.mu.Unlock()
 	if !unsaved {
 		return
 	}
-	if err := statefile.Write(statefile.OS(), filepath.Join(j.cfg.Dir, receiptName), receipt.Bytes()); err != nil {
+	err := statefile.Write(statefile.OS(), filepath.Join(j.cfg.Dir, receiptName), receipt.Bytes())
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err != nil {
 		j.log.Warn("receipt not saved", zap.Error(err))
-		j.mu.Lock()
 		j.unsaved = true
-		j.mu.Unlock()
+		return
+	}
+	j.saved = covers
+}
+
+// trim lets go of the oldest records. The one that the saved receipt acknowledges stays: from it the next start goes on.
+func (j *Journal) trim() {
+	j.mu.Lock()
+	saved := j.saved
+	j.mu.Unlock()
+	first, next := j.Bounds()
+	if uint64(next) <= j.cfg.Keep {
+		return
+	}
+	before := min(saved, next-record.Seq(j.cfg.Keep))
+	if before <= first {
+		return
+	}
+	if err := j.ledger.TrimBefore(ledger.Index(before)); err != nil {
+		j.log.Warn("old records not removed", zap.Error(err))
 	}
 }
 

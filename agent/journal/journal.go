@@ -23,7 +23,7 @@ type Keys interface {
 	Delete(name string) error
 }
 
-// Config is what a journal needs. All but Ledger, Trim and Log is required.
+// Config is what a journal needs. All but Keep, Ledger and Log is required.
 type Config struct {
 	// Dir is the journal's directory; it is made if it is not there.
 	Dir string
@@ -32,6 +32,9 @@ type Config struct {
 	Evidence  record.PublicKey
 	Keys      Keys
 	Clock     *clock.Keeper
+	// Keep is how many of the newest records stay here whatever the broker has; 0 is 100,000. Older ones leave, by whole files, once a
+	// receipt that is on the disk covers them.
+	Keep uint64
 	// Ledger tunes the ledger under the journal.
 	Ledger ledger.Options
 	Log    *zap.Logger
@@ -62,7 +65,8 @@ type Journal struct {
 	head     record.Head
 	receipt  record.Envelope
 	acked    record.Receipt
-	unsaved  bool // receipt is newer than its file
+	unsaved  bool       // receipt is newer than its file
+	saved    record.Seq // what the receipt in the file covers
 	degraded string
 	since    time.Time
 }
@@ -107,6 +111,7 @@ func (j *Journal) Run(ctx context.Context) error {
 			j.sealIfDue()
 		case <-save.C:
 			j.saveReceipt()
+			j.trim()
 			continue
 		}
 		if j.trouble != nil {

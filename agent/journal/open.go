@@ -24,6 +24,8 @@ const (
 	recordsName   = "records"
 )
 
+const defaultKeep = 100_000
+
 // Recovery says what Open found.
 type Recovery struct {
 	// Open is the record that began the session that the last run left open; nil if it left none.
@@ -40,6 +42,9 @@ type Recovery struct {
 func Open(cfg Config) (*Journal, Recovery, error) {
 	if cfg.Log == nil {
 		cfg.Log = zap.NewNop()
+	}
+	if cfg.Keep == 0 {
+		cfg.Keep = defaultKeep
 	}
 	j := &Journal{cfg: cfg, log: cfg.Log, wake: make(chan struct{}, 1), pause: newPause()}
 	if err := record.OpenStatement(cfg.Statement, record.StationPayloadType, cfg.Evidence, &j.statement); err != nil {
@@ -244,6 +249,6 @@ func (j *Journal) loadReceipt() error {
 		j.log.Warn("receipt ignored", zap.Error(err))
 		return nil
 	}
-	j.receipt, j.acked = e, r
+	j.receipt, j.acked, j.saved = e, r, r.Seq
 	return nil
 }

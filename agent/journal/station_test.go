@@ -100,6 +100,7 @@ type station struct {
 	wall      *wall
 	statement record.Envelope
 	fs        ledger.FS
+	keep      uint64
 }
 
 func newStation(t *testing.T) *station {
@@ -126,7 +127,7 @@ func newStation(t *testing.T) *station {
 func (s *station) config() Config {
 	return Config{
 		Dir: s.dir, Statement: s.statement, Evidence: record.PublicKeyOf(evidenceKey), Keys: s.keys,
-		Clock: clock.New(s.wall.read), Ledger: ledger.Options{FS: s.fs, SegmentSize: 1 << 20, Reserve: 128 << 10}, Log: zap.NewNop(),
+		Keep: s.keep, Clock: clock.New(s.wall.read), Ledger: ledger.Options{FS: s.fs, SegmentSize: 1 << 20, Reserve: 128 << 10}, Log: zap.NewNop(),
 	}
 }
 

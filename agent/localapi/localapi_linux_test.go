@@ -1,0 +1,191 @@
+package localapi
+
+import (
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	taplinev1 "tapline/proto/tapline/v1"
+	"tapline/proto/wire"
+)
+
+// station is one where Anna is.
+type station struct{ ended chan string }
+
+func (s *station) Presence() *taplinev1.Presence { return &taplinev1.Presence{Session: "s1"} }
+
+func (s *station) Watch(ctx context.Context) <-chan *taplinev1.WatchPresenceResponse {
+	ch := make(chan *taplinev1.WatchPresenceResponse, 1)
+	ch <- &taplinev1.WatchPresenceResponse{Presence: s.Presence()}
+	context.AfterFunc(ctx, func() { close(ch) })
+	return ch
+}
+
+func (s *station) EndSession(_ context.Context, id string) error {
+	if id != "s1" {
+		return wire.E(wire.NotFound, "session %s is not in force", id)
+	}
+	s.ended <- id
+	return nil
+}
+
+func (s *station) Status() *taplinev1.GetStatusResponse {
+	return &taplinev1.GetStatusResponse{Station: "a/b/c/d"}
+}
+
+func (s *station) Reload(context.Context) (*taplinev1.ReloadResponse, error) {
+	return &taplinev1.ReloadResponse{}, nil
+}
+
+func serve(t *testing.T) (path string, s *station) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "tapline") // short: a socket's path has 107 bytes at most
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	path = filepath.Join(dir, "s")
+	s = &station{ended: make(chan string, 1)}
+	ctx, cancel := context.WithCancel(t.Context())
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		if err := Serve(ctx, path, s, zap.NewNop()); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(serving.Wait)
+	t.Cleanup(cancel)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for range tick.C {
+		if conn, err := net.Dial("unix", path); err == nil {
+			_ = conn.Close()
+			break
+		}
+	}
+	return path, s
+}
+
+func dial(t *testing.T, path string) taplinev1.LocalServiceClient {
+	t.Helper()
+	conn, err := grpc.NewClient("unix:"+path, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return taplinev1.NewLocalServiceClient(conn)
+}
+
+func TestTheAgentsOwnAccountMayAllThatThereIs(t *testing.T) {
+	path, s := serve(t)
+	c := dial(t, path)
+	if st, err := c.GetStatus(t.Context(), &taplinev1.GetStatusRequest{}); err != nil || st.GetStation() != "a/b/c/d" {
+		t.Errorf("status %v, %v", st, err)
+	}
+	if _, err := c.EndSession(t.Context(), &taplinev1.EndSessionRequest{Session: "s1"}); err != nil || <-s.ended != "s1" {
+		t.Errorf("end: %v", err)
+	}
+	for _, tt := range []struct {
+		name string
+		do   func() error
+		want wire.Kind
+	}{
+		{"a session that is over", func() error {
+			_, err := c.EndSession(t.Context(), &taplinev1.EndSessionRequest{Session: "s0"})
+			return err
+		}, wire.NotFound},
+		{"no session named", func() error {
+			_, err := c.EndSession(t.Context(), &taplinev1.EndSessionRequest{})
+			return err
+		}, wire.Invalid},
+		{"what this build does not have", func() error {
+			_, err := c.BeginEmergency(t.Context(), &taplinev1.BeginEmergencyRequest{})
+			return err
+		}, wire.Unsupported},
+	} {
+		if err := tt.do(); wire.KindOf(err) != tt.want {
+			t.Errorf("%s: %v, want %s", tt.name, err, tt.want)
+		}
+	}
+}
+
+func TestAWatchBeginsWithThePresentState(t *testing.T) {
+	path, _ := serve(t)
+	stream, err := dial(t, path).WatchPresence(t.Context(), &taplinev1.WatchPresenceRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := stream.Recv()
+	if err != nil || first.GetPresence().GetSession() != "s1" {
+		t.Errorf("got %v, %v", first, err)
+	}
+}
+
+func TestASocketThatIsServedIsLeftAlone(t *testing.T) {
+	path, s := serve(t)
+	if err := Serve(t.Context(), path, s, zap.NewNop()); err == nil {
+		t.Error("a second agent took the socket")
+	}
+	if _, err := dial(t, path).WhoIsHere(t.Context(), &taplinev1.WhoIsHereRequest{}); err != nil {
+		t.Errorf("the first one does not answer any more: %v", err)
+	}
+}
+
+// strangerSocket makes this test binary the stranger when it is set.
+const strangerSocket = "TAPLINE_STRANGER_SOCKET"
+
+// TestStranger is not a test of its own: it is what TestAnotherAccount runs as another account.
+func TestStranger(t *testing.T) {
+	path := os.Getenv(strangerSocket)
+	if path == "" {
+		return
+	}
+	c := dial(t, path)
+	if _, err := c.WhoIsHere(t.Context(), &taplinev1.WhoIsHereRequest{}); err != nil {
+		t.Errorf("a stranger may ask who is here, got %v", err)
+	}
+	if _, err := c.GetStatus(t.Context(), &taplinev1.GetStatusRequest{}); wire.KindOf(err) != wire.Denied {
+		t.Errorf("status: %v, want denied", err)
+	}
+	if _, err := c.EndSession(t.Context(), &taplinev1.EndSessionRequest{Session: "s1"}); wire.KindOf(err) != wire.Denied {
+		t.Errorf("end: %v, want denied", err)
+	}
+	if _, err := c.Reload(t.Context(), &taplinev1.ReloadRequest{}); wire.KindOf(err) != wire.Denied {
+		t.Errorf("reload: %v, want denied", err)
+	}
+}
+
+func TestAnotherAccountMayOnlyAskWhoIsHere(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs: root, to become another account")
+	}
+	path, _ := serve(t)
+	me, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary := filepath.Join(filepath.Dir(path), "stranger")
+	if err := os.WriteFile(binary, me, 0o755); err != nil { //nolint:gosec // another account runs it
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), binary, "-test.run=TestStranger$", "-test.v")
+	cmd.Dir = filepath.Dir(path)
+	cmd.Env = []string{strangerSocket + "=" + path}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("as another account: %v\n%s", err, out)
+	}
+}
