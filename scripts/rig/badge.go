@@ -6,6 +6,8 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"sync"
+	"time"
 
 	"tapline/reader/vcard"
 )
@@ -47,9 +49,47 @@ func (p *Plant) Hire(ctx context.Context, people ...Person) error {
 	return nil
 }
 
-// Lay lays a badge on a reader of the plant.
-func (p *Plant) Lay(ctx context.Context, reader int, uid []byte) (*vcard.Inserted, error) {
-	return vcard.Insert(ctx, p.PCSC.Addr(reader), vcard.Classic1K(uid))
+// emptyFor is how long a virtual reader must have been empty for its driver to see that a badge was taken away: it looks every 400 ms.
+const emptyFor = 450 * time.Millisecond
+
+// Laid is a badge that lies on a reader.
+type Laid struct {
+	card   *vcard.Inserted
+	reader *slot
+}
+
+// slot is one virtual reader, with the moment at which its last badge was taken away.
+type slot struct {
+	mu      sync.Mutex // guards emptied
+	emptied time.Time
+}
+
+// Lay lays a badge on a reader of the plant, as soon as the reader is ready for one.
+func (p *Plant) Lay(ctx context.Context, reader int, uid []byte) (*Laid, error) {
+	s := &p.slots[reader]
+	s.mu.Lock()
+	ready := time.NewTimer(time.Until(s.emptied.Add(emptyFor)))
+	s.mu.Unlock()
+	defer ready.Stop()
+	select {
+	case <-ready.C:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	card, err := vcard.Insert(ctx, p.PCSC.Addr(reader), vcard.Classic1K(uid))
+	if err != nil {
+		return nil, err
+	}
+	return &Laid{card, s}, nil
+}
+
+// Remove takes the badge away.
+func (l *Laid) Remove() error {
+	err := l.card.Remove()
+	l.reader.mu.Lock()
+	defer l.reader.mu.Unlock()
+	l.reader.emptied = time.Now()
+	return err
 }
 
 // Tap lays a badge on a reader, waits until the station shows what is wanted, and takes the badge away.

@@ -27,6 +27,7 @@ type Plant struct {
 	Broker   *Process
 	PCSC     *vpcd.Daemon
 	stations []*Station
+	slots    []slot // by reader
 }
 
 // startLimit is how long a program may take until it answers.
@@ -44,7 +45,7 @@ func New(ctx context.Context, dir, bin string, readers ...string) (*Plant, error
 	if err != nil {
 		return nil, fmt.Errorf("make plant: %w", err)
 	}
-	p := &Plant{dir: dir, bin: bin, port: port}
+	p := &Plant{dir: dir, bin: bin, port: port, slots: make([]slot, len(readers))}
 	config := filepath.Join(dir, "broker.yaml")
 	if err := os.WriteFile(config, []byte(p.brokerConfig()), 0o600); err != nil {
 		return nil, fmt.Errorf("make plant: %w", err)

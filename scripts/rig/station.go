@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	taplinev1 "tapline/proto/tapline/v1"
+	"tapline/reader/vcard/vpcd"
 )
 
 // Station is one agent of the plant, with its state and its local socket.
@@ -76,9 +77,12 @@ func (s *Station) agentConfig() string {
 state_dir: %s
 socket: %s
 keystore: file
+readers:
+  pcsc:
+    ignore: [%q]
 log:
   format: json
-`, s.StateDir(), s.Socket())
+`, s.StateDir(), s.Socket(), vpcd.Spare)
 }
 
 // StateDir is where the agent keeps its state.

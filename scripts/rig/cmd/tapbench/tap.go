@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"tapline/reader/vcard"
 	"tapline/scripts/rig"
 )
 
@@ -52,7 +51,7 @@ type tapper struct {
 	plant   *rig.Plant
 	station *rig.Station
 	crew    []rig.Person
-	lying   [4]*vcard.Inserted // by reader
+	lying   [4]*rig.Laid // by reader
 	count   int
 }
 
