@@ -77,8 +77,8 @@ type Agent struct {
 // New checks the configuration and wires the parts. It opens the station's files, of which the journal is locked until Run ends, and starts
 // nothing. An error has an exit code and a hint (package osservice).
 func New(cfg Config, opts Options) (*Agent, error) {
-	if faults := cfg.Check(); len(faults) > 0 {
-		return nil, osservice.Fault(osservice.Config, errors.Join(faults...), "\"tapagent check\" shows everything that is wrong")
+	if err := cfg.Fault(); err != nil {
+		return nil, err
 	}
 	if opts.Log == nil {
 		opts.Log = zap.NewNop()

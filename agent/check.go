@@ -37,11 +37,7 @@ func (f Finding) Says() string {
 
 // Check looks at everything that a station needs and gives what it found, all of it. It changes nothing that matters and may run beside the agent.
 func Check(ctx context.Context, cfg Config) []Finding {
-	faults := errors.Join(cfg.Check()...)
-	list := []Finding{{
-		What: "configuration", Good: "no unknown keys, all values make sense",
-		Err: osservice.Fault(osservice.Config, faults, "correct these keys"),
-	}}
+	list := []Finding{{What: "configuration", Good: "no unknown keys, all values make sense", Err: cfg.Fault()}}
 	list = append(list, checkState(cfg))
 	keys, finding := checkKeys(cfg)
 	list = append(list, finding)

@@ -152,6 +152,11 @@ func (c Config) Rules() session.Rules {
 	return r
 }
 
+// Fault is all that is wrong with the configuration as one error with an exit code and a hint; nil when nothing is.
+func (c Config) Fault() error {
+	return osservice.Fault(osservice.Config, errors.Join(c.Check()...), "correct these keys; \"tapagent check\" shows whether all is well")
+}
+
 // Check gives everything that is wrong with the configuration, at once.
 func (c Config) Check() []error {
 	var faults []error

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -33,6 +32,9 @@ and destroys the token; while the broker cannot be reached, it keeps trying.`,
 // run is the service.
 func (c *cli) run(ctx context.Context) error {
 	cfg, err := c.load()
+	if err == nil {
+		err = cfg.Fault()
+	}
 	if err != nil {
 		return err
 	}
@@ -70,7 +72,7 @@ func (c *cli) reload(ctx context.Context) error {
 func newLog(cfg agent.LogConfig) (*zap.Logger, zap.AtomicLevel, error) {
 	level, err := zap.ParseAtomicLevel(cfg.Level)
 	if err != nil {
-		return nil, level, osservice.Fault(osservice.Config, errors.New("log.level "+cfg.Level), "one of debug, info, warn, error")
+		return nil, level, err
 	}
 	form := zap.NewProductionEncoderConfig()
 	form.EncodeTime = zapcore.RFC3339NanoTimeEncoder

@@ -10,11 +10,13 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"tapline/agent"
 	taplinev1 "tapline/proto/tapline/v1"
 )
 
 func (c *cli) statusCommand() *cobra.Command {
 	var output string
+	var wait time.Duration
 	s := &cobra.Command{
 		Use:     "status",
 		Short:   "Tell on one screen how the station is",
@@ -26,16 +28,9 @@ func (c *cli) statusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			local, done, err := dial(cfg)
+			st, err := askStatus(cmd.Context(), cfg, wait)
 			if err != nil {
 				return err
-			}
-			defer done()
-			ctx, cancel := context.WithTimeout(cmd.Context(), askWithin)
-			defer cancel()
-			st, err := local.GetStatus(ctx, &taplinev1.GetStatusRequest{})
-			if err != nil {
-				return localFault(err)
 			}
 			if output == "json" {
 				_, err := fmt.Fprintln(cmd.OutOrStdout(), protojson.MarshalOptions{Multiline: true, UseProtoNames: true}.Format(st))
@@ -45,7 +40,39 @@ func (c *cli) statusCommand() *cobra.Command {
 		},
 	}
 	s.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	s.Flags().DurationVar(&wait, "wait", 0, "how long to wait for an agent that is starting")
 	return s
+}
+
+// askStatus asks the running agent, again and again until it answers or wait is over.
+func askStatus(ctx context.Context, cfg agent.Config, wait time.Duration) (*taplinev1.GetStatusResponse, error) {
+	waiting, cancel := context.WithTimeout(ctx, max(wait, time.Nanosecond))
+	defer cancel()
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for {
+		st, err := status(ctx, cfg)
+		if err == nil {
+			return st, nil
+		}
+		select {
+		case <-waiting.Done():
+			return nil, err
+		case <-again.C:
+		}
+	}
+}
+
+func status(ctx context.Context, cfg agent.Config) (*taplinev1.GetStatusResponse, error) {
+	local, done, err := dial(cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	st, err := local.GetStatus(ctx, &taplinev1.GetStatusRequest{})
+	return st, localFault(err)
 }
 
 // screen collects lines; the first error that its writer gives stays.
