@@ -38,9 +38,10 @@ type Options struct {
 	// Reload reads the configuration again; nil makes Reload an error.
 	Reload func() (Config, error)
 
-	// For tests: the readers, the clocks and the line to the broker.
+	// For tests: the readers, the clocks, the journal's disk and the line to the broker.
 	Sources []reader.Source
 	Clock   clock.Source
+	Disk    ledger.FS
 	Line    func(uplink.Config) Line
 }
 
@@ -152,7 +153,8 @@ func (a *Agent) openState() (err error) {
 		return osservice.Fault(osservice.Failure, err, "check the rights of "+bundleDir(a.cfg.StateDir))
 	}
 	a.journal, a.found, err = journal.Open(journal.Config{
-		Dir: journalDir(a.cfg.StateDir), Statement: id.Statement, Evidence: id.EvidenceKey, Keys: a.keys, Clock: a.clock, Log: a.log.Named("journal"),
+		Dir: journalDir(a.cfg.StateDir), Statement: id.Statement, Evidence: id.EvidenceKey, Keys: a.keys, Clock: a.clock,
+		Ledger: ledger.Options{FS: a.opts.Disk}, Log: a.log.Named("journal"),
 	})
 	if err != nil {
 		return osservice.Fault(osservice.Failure, err, journalHint(err, a.cfg.StateDir))
@@ -172,8 +174,9 @@ func (a *Agent) wire() {
 	a.loop = newLoop(loopConfig{
 		Rules: a.cfg.Rules(), Journal: a.journal, Decider: decider, Badges: func() []byte { return a.identity.Current().BadgeKey },
 		Show: a.show, Heartbeat: a.cfg.Heartbeat, Found: a.found, Log: a.log,
-		Acked: func() record.Seq { return a.journal.Receipt().Seq },
-		Start: record.Start{Build: a.opts.Build, Stopped: a.found.Stopped, KeyStore: clip(a.keys.Where())},
+		Healthy: func() bool { return a.journal.Status().Degraded == "" },
+		Acked:   func() record.Seq { return a.journal.Receipt().Seq },
+		Start:   record.Start{Build: a.opts.Build, Stopped: a.found.Stopped, KeyStore: clip(a.keys.Where())},
 	})
 	a.sources = a.opts.Sources
 	if a.sources == nil {

@@ -39,6 +39,8 @@ type loopConfig struct {
 	Heartbeat time.Duration
 	Found     journal.Recovery
 	Start     record.Start
+	// Healthy reports whether the journal takes records; nil means always.
+	Healthy func() bool
 	// Acked is the newest record under a receipt, for the heartbeat.
 	Acked func() record.Seq
 	Log   *zap.Logger
@@ -78,6 +80,9 @@ type input struct {
 }
 
 func newLoop(cfg loopConfig) *loop {
+	if cfg.Healthy == nil {
+		cfg.Healthy = func() bool { return true }
+	}
 	if cfg.Acked == nil {
 		cfg.Acked = func() record.Seq { return 0 }
 	}
@@ -147,6 +152,7 @@ func (l *loop) run(ctx context.Context) error {
 		case in := <-l.inputs:
 			l.handle(in)
 		case <-timer.C:
+			l.heal()
 			l.handle(input{event: session.Tick{}})
 		case <-beat.C:
 			l.beat()
@@ -160,7 +166,22 @@ func (l *loop) schedule(timer *time.Timer) {
 	if t, ok := l.currentRules().Deadline(l.state); ok {
 		wait = max(0, time.Until(t))
 	}
+	if !l.durable {
+		wait = min(wait, healEvery)
+	}
 	timer.Reset(wait)
+}
+
+// healEvery is how often a station that shows somebody as not recorded yet looks whether the record is on the disk by now.
+const healEvery = 500 * time.Millisecond
+
+// heal shows who is there as recorded once the journal has written what it kept.
+func (l *loop) heal() {
+	if l.durable || !l.cfg.Healthy() {
+		return
+	}
+	l.durable = true
+	l.cfg.Show(screen{who: l.state.Presence(), durable: true})
 }
 
 // begin says that the station is there, and closes what the last run left open.
@@ -258,8 +279,11 @@ func (l *loop) extend(e session.Extend) {
 // beat says that the station lives, and whether somebody is there.
 func (l *loop) beat() {
 	state := "idle"
-	if l.state.Session() != "" {
+	switch {
+	case l.state.Session() != "" && l.durable:
 		state = "named"
+	case l.state.Session() != "":
+		state = "unattributed"
 	}
 	l.write(record.Payload{Type: record.StationHeartbeat, Mode: l.currentRules().Mode, Beat: &record.Beat{
 		Interval: int64(l.cfg.Heartbeat.Seconds()), Acked: l.cfg.Acked(), Uptime: int64(time.Since(l.started).Seconds()), State: state,

@@ -44,11 +44,11 @@ type press struct {
 	reader *readertest.Fake
 	log    *buffer
 	panel  *buffer
+	disk   ledger.FS // nil is the machine's
 
 	mu      sync.Mutex // guards the fields below
 	fence   uint64
 	blocked chan struct{} // not nil: the broker answers no tap until it is closed
-	strange map[string]bool
 
 	local taplinev1.LocalServiceClient
 	watch <-chan *taplinev1.WatchPresenceResponse
@@ -77,7 +77,7 @@ func (b *buffer) String() string {
 
 func newPress(t *testing.T) *press {
 	t.Helper()
-	p := &press{t: t, broker: brokertest.New(t, time.Now), log: &buffer{}, panel: &buffer{}, strange: map[string]bool{}}
+	p := &press{t: t, broker: brokertest.New(t, time.Now), log: &buffer{}, panel: &buffer{}}
 	p.broker.Open = p.open
 	l := listen(t, "127.0.0.1:0")
 	p.broker.Addresses = []string{l.Addr().String()}
@@ -179,7 +179,7 @@ func (p *press) start() {
 	p.reader = readertest.NewFake("left", "right")
 	core := zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(p.log), zap.DebugLevel)
 	a, err := New(p.cfg, Options{
-		Build: "test", Log: zap.New(core), Panel: p.panel, Sources: []reader.Source{p.reader},
+		Build: "test", Log: zap.New(core), Panel: p.panel, Sources: []reader.Source{p.reader}, Disk: p.disk,
 		Reload: func() (Config, error) { return p.cfg, nil },
 	})
 	if err != nil {

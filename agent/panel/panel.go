@@ -27,21 +27,22 @@ type Panel struct {
 	mu    sync.Mutex // guards the fields below
 	out   io.Writer
 	shown record.SessionID
+	kept  bool // the record of what is shown is durable
 }
 
 // New makes the panel of a station. A line that out does not take is lost.
 func New(out io.Writer, station record.StationID) *Panel {
-	return &Panel{name: path.Base(string(station)), out: out}
+	return &Panel{name: path.Base(string(station)), out: out, kept: true}
 }
 
 // Show says who is at the station. durable is false when the record of it could not be written yet.
 func (p *Panel) Show(who session.Presence, durable bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if who.Session == p.shown {
+	if who.Session == p.shown && (durable == p.kept || who.Session == "") {
 		return
 	}
-	p.shown = who.Session
+	p.shown, p.kept = who.Session, durable
 	switch {
 	case who.Session == "":
 		p.line("nobody is here")
