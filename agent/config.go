@@ -137,11 +137,48 @@ func LoadConfig(path string) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("read configuration: %w", err)
 	}
-	err = yaml.NewDecoder(bytes.NewReader(b), yaml.Strict()).Decode(&cfg)
-	if err != nil && !errors.Is(err, io.EOF) { // EOF: nothing but comments
+	if err := cfg.read(b); err != nil {
 		return Config{}, fmt.Errorf("configuration %s: %w", path, err)
 	}
 	return cfg, nil
+}
+
+// read takes over what b says. A key without a value, such as one whose values are all comments, says nothing.
+func (c *Config) read(b []byte) error {
+	var scratch Config // finds faults, and their place in b
+	err := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict()).Decode(&scratch)
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var tree map[string]any
+	if err := yaml.Unmarshal(b, &tree); err != nil {
+		return err
+	}
+	prune(tree)
+	if len(tree) == 0 {
+		return nil
+	}
+	said, err := yaml.Marshal(tree)
+	if err != nil {
+		return err
+	}
+	return yaml.UnmarshalWithOptions(said, c, yaml.Strict())
+}
+
+// prune removes keys without a value.
+func prune(tree map[string]any) {
+	for key, v := range tree {
+		inner, ok := v.(map[string]any)
+		if ok {
+			prune(inner)
+		}
+		if v == nil || ok && len(inner) == 0 {
+			delete(tree, key)
+		}
+	}
 }
 
 // Rules are the session's rules.

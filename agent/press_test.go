@@ -22,6 +22,7 @@ import (
 	"tapline/proto/grant"
 	"tapline/proto/ledger"
 	"tapline/proto/record"
+	"tapline/proto/record/evidence"
 	taplinev1 "tapline/proto/tapline/v1"
 	"tapline/reader"
 	"tapline/reader/readertest"
@@ -280,6 +281,14 @@ func (p *press) refused(at reader.Name, person string) *taplinev1.Notice {
 func (p *press) story() []string {
 	p.t.Helper()
 	dir := filepath.Join(p.cfg.StateDir, "journal")
+	chains, err := evidence.Open(dir)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	found, err := evidence.Verify(p.t.Context(), chains, evidence.Options{})
+	if err != nil || len(found) != 1 || found[0].Fault != nil {
+		p.t.Fatalf("the journal as evidence: %+v, %v", found, err)
+	}
 	b, err := os.ReadFile(filepath.Join(dir, "station.dsse.json"))
 	if err != nil {
 		p.t.Fatal(err)
