@@ -2,6 +2,7 @@ package policy
 
 import (
 	"slices"
+	"strings"
 
 	taplinev1 "tapline/proto/tapline/v1"
 
@@ -71,4 +72,13 @@ func (s *Set) Decide(r Request) Decision {
 		d.Refusal = weight[heaviest]
 	}
 	return d
+}
+
+// RefusalWord is a cause as records and bundles spell it, such as "badge-revoked"; empty for none.
+func RefusalWord(c taplinev1.RefusalCause) string {
+	name, ok := taplinev1.RefusalCause_name[int32(c)]
+	if !ok || c == taplinev1.RefusalCause_REFUSAL_CAUSE_UNSPECIFIED {
+		return ""
+	}
+	return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, "REFUSAL_CAUSE_")), "_", "-")
 }

@@ -56,6 +56,20 @@ func (tx *Tx) Accounts(p Page) ([]*taplinev1.Account, error) {
 	return found, nil
 }
 
+// AccountUser names a station that runs under an account; empty if none does.
+func (tx *Tx) AccountUser(id record.AccountID) (record.StationID, error) {
+	stations, err := tx.Stations(Page{Size: 1 << 30})
+	if err != nil {
+		return "", err
+	}
+	for _, s := range stations {
+		if s.Entry.GetAccount() == string(id) {
+			return s.ID(), nil
+		}
+	}
+	return "", nil
+}
+
 // DeleteAccount removes a shared account.
 func (tx *Tx) DeleteAccount(id record.AccountID) error {
 	return tx.remove("account", `DELETE FROM accounts WHERE id = ?`, string(id))

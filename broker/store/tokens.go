@@ -79,6 +79,15 @@ func (tx *Tx) RevokeToken(id string, now time.Time) error {
 	return nil
 }
 
+// RevokeTokensOf makes the unused tokens of a station worthless.
+func (tx *Tx) RevokeTokensOf(station record.StationID, now time.Time) error {
+	_, err := tx.exec(`UPDATE tokens SET revoked_at = ? WHERE station = ? AND used_at = 0 AND revoked_at = 0`, micro(now), string(station))
+	if err != nil {
+		return fmt.Errorf("revoke tokens of %s: %w", station, err)
+	}
+	return nil
+}
+
 // Tokens lists tokens by ID.
 func (tx *Tx) Tokens(p Page) ([]Token, error) {
 	found, err := all(tx, scanToken, `SELECT `+tokenColumns+` FROM tokens WHERE id > ? ORDER BY id LIMIT ?`, p.After, p.Size)

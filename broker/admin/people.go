@@ -1,0 +1,109 @@
+package admin
+
+import (
+	"context"
+
+	taplinev1 "tapline/proto/tapline/v1"
+
+	"google.golang.org/protobuf/proto"
+
+	"tapline/broker/directory"
+	"tapline/broker/pin"
+	"tapline/broker/store"
+	"tapline/proto/record"
+	"tapline/proto/wire"
+)
+
+// PutPerson makes or changes a person.
+func (s *Service) PutPerson(ctx context.Context, req *taplinev1.PutPersonRequest) (*taplinev1.PutPersonResponse, error) {
+	p := req.GetPerson()
+	if err := directory.CheckPerson(p); err != nil {
+		return nil, err
+	}
+	err := s.change(ctx, "PutPerson", p.GetId(), req, func(tx *store.Tx) (err error) {
+		if p.Revision, err = tx.PutPerson(p); err != nil {
+			return err
+		}
+		return tx.Changed()
+	})
+	if err != nil {
+		return nil, err
+	}
+	if p.GetSuspended() {
+		s.endSessionsOf(ctx, record.PersonID(p.GetId()))
+	}
+	s.Changed()
+	return &taplinev1.PutPersonResponse{Person: p}, nil
+}
+
+// ListPeople lists people.
+func (s *Service) ListPeople(ctx context.Context, req *taplinev1.ListPeopleRequest) (*taplinev1.ListPeopleResponse, error) {
+	p, err := pageOf(req)
+	if err != nil {
+		return nil, err
+	}
+	resp := &taplinev1.ListPeopleResponse{}
+	err = s.view(ctx, func(tx *store.Tx) error {
+		found, err := tx.People(p)
+		resp.People, resp.NextPageToken = cut(p, found, (*taplinev1.PersonEntry).GetId)
+		return err
+	})
+	return resp, err
+}
+
+// DeletePerson removes a person with badges and PIN.
+func (s *Service) DeletePerson(ctx context.Context, req *taplinev1.DeletePersonRequest) (*taplinev1.DeletePersonResponse, error) {
+	id := record.PersonID(req.GetId())
+	err := s.change(ctx, "DeletePerson", req.GetId(), req, func(tx *store.Tx) error {
+		held, err := tx.LeasesOfPerson(id)
+		if err != nil {
+			return err
+		}
+		if len(held) > 0 {
+			return wire.E(wire.Precondition, "person %s has a session at %s: suspend the person first, which ends it", id, held[0].Station)
+		}
+		if err := tx.DeleteBadges(id); err != nil {
+			return err
+		}
+		if err := tx.DeletePerson(id); err != nil {
+			return err
+		}
+		return tx.Changed()
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.Changed()
+	return &taplinev1.DeletePersonResponse{}, nil
+}
+
+// SetPin sets or clears a PIN.
+func (s *Service) SetPin(ctx context.Context, req *taplinev1.SetPinRequest) (*taplinev1.SetPinResponse, error) {
+	id := record.PersonID(req.GetPerson())
+	verifier := ""
+	if req.GetPin() != "" {
+		if !pin.Valid(req.GetPin()) {
+			return nil, wire.E(wire.Invalid, "pin: %w", pin.ErrForm)
+		}
+		var err error
+		if verifier, err = s.PINs.Make(ctx, req.GetPin()); err != nil {
+			return nil, err
+		}
+	}
+	redacted := proto.CloneOf(req)
+	redacted.Pin = ""
+	err := s.change(ctx, "SetPin", req.GetPerson(), redacted, func(tx *store.Tx) error {
+		if _, err := tx.Person(id); err != nil {
+			return err
+		}
+		if err := tx.PutPIN(id, verifier, s.Now()); err != nil {
+			return err
+		}
+		return tx.Changed()
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.Changed()
+	return &taplinev1.SetPinResponse{}, nil
+}

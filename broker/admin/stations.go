@@ -1,0 +1,274 @@
+package admin
+
+import (
+	"context"
+	"strings"
+
+	taplinev1 "tapline/proto/tapline/v1"
+
+	"tapline/broker/directory"
+	"tapline/broker/identity"
+	"tapline/broker/store"
+	"tapline/proto/record"
+	"tapline/proto/wire"
+)
+
+// PutStation makes or changes a station.
+func (s *Service) PutStation(ctx context.Context, req *taplinev1.PutStationRequest) (*taplinev1.PutStationResponse, error) {
+	entry := req.GetStation()
+	if err := directory.CheckStation(entry); err != nil {
+		return nil, err
+	}
+	resp := &taplinev1.PutStationResponse{}
+	err := s.change(ctx, "PutStation", entry.GetId(), req, func(tx *store.Tx) error {
+		if _, err := tx.PutStation(entry); err != nil {
+			return err
+		}
+		if err := tx.Changed(); err != nil {
+			return err
+		}
+		var err error
+		resp.Station, err = s.stationMessage(tx, record.StationID(entry.GetId()))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.Changed()
+	return resp, nil
+}
+
+// ListStations lists stations.
+func (s *Service) ListStations(ctx context.Context, req *taplinev1.ListStationsRequest) (*taplinev1.ListStationsResponse, error) {
+	p, err := pageOf(req)
+	if err != nil {
+		return nil, err
+	}
+	resp := &taplinev1.ListStationsResponse{}
+	err = s.view(ctx, func(tx *store.Tx) error {
+		found, err := tx.Stations(p)
+		if err != nil {
+			return err
+		}
+		found, resp.NextPageToken = cut(p, found, func(st store.Station) string { return st.Entry.GetId() })
+		for _, st := range found {
+			m, err := s.message(tx, st)
+			if err != nil {
+				return err
+			}
+			resp.Stations = append(resp.Stations, m)
+		}
+		return nil
+	})
+	return resp, err
+}
+
+// DeleteStation removes a station; its chains and records stay.
+func (s *Service) DeleteStation(ctx context.Context, req *taplinev1.DeleteStationRequest) (*taplinev1.DeleteStationResponse, error) {
+	id := record.StationID(req.GetId())
+	err := s.change(ctx, "DeleteStation", req.GetId(), req, func(tx *store.Tx) error {
+		st, err := tx.Station(id)
+		if err != nil {
+			return err
+		}
+		if st.State == taplinev1.StationState_STATION_STATE_ENROLLED {
+			return wire.E(wire.Precondition, "station %s is enrolled: revoke it first", id)
+		}
+		if err := tx.RevokeCertificates(wire.RoleStation, string(id), "", s.Now()); err != nil {
+			return err
+		}
+		return tx.DeleteStation(id)
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.cut(id, "deleted")
+	return &taplinev1.DeleteStationResponse{}, nil
+}
+
+// RevokeStation cuts a station off at once.
+func (s *Service) RevokeStation(ctx context.Context, req *taplinev1.RevokeStationRequest) (*taplinev1.RevokeStationResponse, error) {
+	if err := goodWord("reason", req.GetReason()); err != nil {
+		return nil, err
+	}
+	id := record.StationID(req.GetId())
+	resp := &taplinev1.RevokeStationResponse{}
+	err := s.change(ctx, "RevokeStation", req.GetId(), req, func(tx *store.Tx) error {
+		if err := tx.SetStationState(id, taplinev1.StationState_STATION_STATE_REVOKED, req.GetReason()); err != nil {
+			return err
+		}
+		if err := tx.RevokeTokensOf(id, s.Now()); err != nil {
+			return err
+		}
+		held, err := tx.LeasesOfStation(id)
+		if err != nil {
+			return err
+		}
+		for _, l := range held {
+			if err := tx.EndLease(l.ID, "revoked", s.Now()); err != nil {
+				return err
+			}
+		}
+		resp.Station, err = s.stationMessage(tx, id)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.cut(id, req.GetReason())
+	return resp, nil
+}
+
+// cut ends a station's streams.
+func (s *Service) cut(id record.StationID, why string) {
+	s.Registrar.Forget(id)
+	s.Board.Cut(id, wire.E(wire.Denied, "station %s is revoked (%s)", id, why))
+}
+
+// ReleaseStation ends a quarantine, or a revocation, in favour of one certificate.
+func (s *Service) ReleaseStation(ctx context.Context, req *taplinev1.ReleaseStationRequest) (*taplinev1.ReleaseStationResponse, error) {
+	id := record.StationID(req.GetId())
+	resp := &taplinev1.ReleaseStationResponse{}
+	err := s.change(ctx, "ReleaseStation", req.GetId(), req, func(tx *store.Tx) error {
+		if err := s.release(tx, id, strings.ToLower(req.GetSerial())); err != nil {
+			return err
+		}
+		var err error
+		resp.Station, err = s.stationMessage(tx, id)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.Registrar.Forget(id)
+	s.Board.Cut(id, wire.E(wire.Unavailable, "station %s was released; come again", id))
+	return resp, nil
+}
+
+func (s *Service) release(tx *store.Tx, id record.StationID, serial string) error {
+	st, err := tx.Station(id)
+	if err != nil {
+		return err
+	}
+	if len(st.Join.IdentityKey) == 0 {
+		return wire.E(wire.Precondition, "station %s was never enrolled: make a token for it", id)
+	}
+	if serial != "" {
+		c, err := tx.Certificate(serial)
+		if err != nil || c.Subject != string(id) || c.Role != wire.RoleStation {
+			return wire.E(wire.Invalid, "serial: not a certificate of station %s", id)
+		}
+		if err := tx.RevokeCertificates(wire.RoleStation, string(id), serial, s.Now()); err != nil {
+			return err
+		}
+		st.Join.Sequence, st.Join.Request, st.Join.Reply, st.Join.ExpiresAt = c.Join, nil, nil, c.NotAfter
+	}
+	if away := s.Now().Sub(st.Join.ExpiresAt); away > identity.MaxAway { // the release is the approval to recover
+		st.Join.ExpiresAt = s.Now()
+	}
+	if err := tx.SetStationJoin(id, st.Join); err != nil {
+		return err
+	}
+	return tx.SetStationState(id, taplinev1.StationState_STATION_STATE_ENROLLED, "")
+}
+
+// CreateToken makes a one-use token.
+func (s *Service) CreateToken(ctx context.Context, req *taplinev1.CreateTokenRequest) (*taplinev1.CreateTokenResponse, error) {
+	id := record.StationID(req.GetStation())
+	if !id.Valid() {
+		return nil, wire.E(wire.Invalid, "station: not site/area/line/station")
+	}
+	lifetime, err := life(req.GetLifetime(), req.GetLifetime() != nil, identity.TokenLife, identity.MaxTokenLife)
+	if err != nil {
+		return nil, err
+	}
+	by := "unknown"
+	if who, _, ok := wire.Caller(ctx); ok {
+		by = who.Name
+	}
+	resp := &taplinev1.CreateTokenResponse{}
+	err = s.change(ctx, "CreateToken", req.GetStation(), req, func(tx *store.Tx) error {
+		if err := ensureStation(tx, id); err != nil {
+			return err
+		}
+		t, out, err := s.Registrar.NewToken(tx, id, lifetime, by)
+		resp.Token, resp.Secret = tokenMessage(t), out.Encode()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ensureStation makes a station that is not there.
+func ensureStation(tx *store.Tx, id record.StationID) error {
+	if _, err := tx.Station(id); translateMissing(err) != nil || err == nil {
+		return err
+	}
+	entry := &taplinev1.Station{Id: string(id)}
+	if err := directory.CheckStation(entry); err != nil {
+		return err
+	}
+	_, err := tx.PutStation(entry)
+	return err
+}
+
+// ListTokens lists tokens.
+func (s *Service) ListTokens(ctx context.Context, req *taplinev1.ListTokensRequest) (*taplinev1.ListTokensResponse, error) {
+	p, err := pageOf(req)
+	if err != nil {
+		return nil, err
+	}
+	resp := &taplinev1.ListTokensResponse{}
+	err = s.view(ctx, func(tx *store.Tx) error {
+		found, err := tx.Tokens(p)
+		if err != nil {
+			return err
+		}
+		found, resp.NextPageToken = cut(p, found, func(t store.Token) string { return t.ID })
+		for _, t := range found {
+			resp.Tokens = append(resp.Tokens, tokenMessage(t))
+		}
+		return nil
+	})
+	return resp, err
+}
+
+// RevokeToken makes a token worthless.
+func (s *Service) RevokeToken(ctx context.Context, req *taplinev1.RevokeTokenRequest) (*taplinev1.RevokeTokenResponse, error) {
+	err := s.change(ctx, "RevokeToken", req.GetId(), req, func(tx *store.Tx) error { return tx.RevokeToken(req.GetId(), s.Now()) })
+	if err != nil {
+		return nil, err
+	}
+	return &taplinev1.RevokeTokenResponse{}, nil
+}
+
+func tokenMessage(t store.Token) *taplinev1.Token {
+	return &taplinev1.Token{
+		Id: t.ID, Station: string(t.Station), ExpiresAt: stamp(t.ExpiresAt), UsedAt: stamp(t.UsedAt), CreatedBy: t.MadeBy,
+		Revoked: !t.RevokedAt.IsZero(),
+	}
+}
+
+func (s *Service) stationMessage(tx *store.Tx, id record.StationID) (*taplinev1.Station, error) {
+	st, err := tx.Station(id)
+	if err != nil {
+		return nil, err
+	}
+	return s.message(tx, st)
+}
+
+// message is a station with all that is known of it.
+func (s *Service) message(tx *store.Tx, st store.Station) (*taplinev1.Station, error) {
+	m := st.Entry
+	m.State, m.StateReason, m.Chain, m.LastSeenAt = st.State, st.StateReason, string(st.Chain), stamp(st.LastSeenAt)
+	m.Connected, m.Bundle, m.Build, m.Hints = s.Board.Connected(st.ID()), st.Bundle, st.Build, st.Hints
+	m.CertificateExpiresAt = stamp(st.Join.ExpiresAt)
+	if st.Chain == "" {
+		return m, nil
+	}
+	c, err := tx.Chain(st.Chain)
+	m.AckedSeq = uint64(c.Head.Seq)
+	return m, err
+}
