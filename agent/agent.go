@@ -174,7 +174,7 @@ func (a *Agent) wire() {
 	a.loop = newLoop(loopConfig{
 		Rules: a.cfg.Rules(), Journal: a.journal, Decider: decider, Badges: func() []byte { return a.identity.Current().BadgeKey },
 		Show: a.show, Heartbeat: a.cfg.Heartbeat, Found: a.found, Log: a.log,
-		Healthy: func() bool { return a.journal.Status().Degraded == "" },
+		Healthy: a.journal.Healthy,
 		Acked:   func() record.Seq { return a.journal.Receipt().Seq },
 		Start:   record.Start{Build: a.opts.Build, Stopped: a.found.Stopped, KeyStore: clip(a.keys.Where())},
 	})

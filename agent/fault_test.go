@@ -74,6 +74,53 @@ func TestASickDiskStopsNobody(t *testing.T) {
 	}
 }
 
+// hungDisk keeps every flush waiting while it hangs.
+type hungDisk struct {
+	ledger.FS
+	mu sync.Mutex // held while it hangs
+}
+
+type hungFile struct {
+	ledger.File
+	disk *hungDisk
+}
+
+func (d *hungDisk) OpenFile(name string, flag int, perm fs.FileMode) (ledger.File, error) {
+	f, err := d.FS.OpenFile(name, flag, perm)
+	return hungFile{f, d}, err
+}
+
+func (f hungFile) Datasync() error {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	return f.File.Datasync()
+}
+
+func TestADiskThatHangsStopsNobody(t *testing.T) {
+	p := newPress(t)
+	disk := &hungDisk{FS: ledger.OS()}
+	p.disk = disk
+	p.start()
+	p.connected()
+	p.tap("left", "ann")
+	disk.mu.Lock()
+	if who := p.tap("left", "ben"); who.GetState() != taplinev1.PresenceState_PRESENCE_STATE_UNATTRIBUTED {
+		t.Errorf("Ben, whose record hangs, is here as %v", who)
+	}
+	began := time.Now()
+	p.tap("left", "ann")
+	if took := time.Since(began); took > writeWithin {
+		t.Errorf("the second tap on a disk that hangs took %s", took)
+	}
+	disk.mu.Unlock()
+	p.sees("Ann as recorded", func(r *taplinev1.WatchPresenceResponse) bool {
+		return r.GetPresence().GetState() == taplinev1.PresenceState_PRESENCE_STATE_NAMED && r.GetPresence().GetPerson().GetId() == "p-ann"
+	})
+	p.stop()
+	wantStory(t, p.story(), "station.started", "opened p-ann by broker", "handed over p-ann to p-ben by broker",
+		"handed over p-ben to p-ann by broker", "closed p-ann: agent-stopped", "station.stopped")
+}
+
 // dying is a source that ends by itself, as none should.
 type dying struct{ runs atomic.Int32 }
 

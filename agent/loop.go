@@ -16,8 +16,12 @@ import (
 	"tapline/reader"
 )
 
-// writeWithin is how long the station waits for a record to become durable before it goes on and says so.
-const writeWithin = 2 * time.Second
+// writeWithin is how long the station waits for a record to become durable before it goes on and says so; once one was that late, the next
+// ones wait only stalledWithin, until one is in time again: a disk that hangs costs one person two seconds.
+const (
+	writeWithin   = 2 * time.Second
+	stalledWithin = 20 * time.Millisecond
+)
 
 // inputQueue is how many events may wait for the loop; beyond it the readers wait.
 const inputQueue = 64
@@ -65,6 +69,7 @@ type loop struct {
 	// Owned by run.
 	state    session.State
 	durable  bool // the last record was
+	stalled  bool // the last record was not in time
 	asked    sync.WaitGroup
 	deciding int
 
@@ -249,10 +254,14 @@ func (l *loop) handle(in input) {
 
 // write makes a record durable, or leaves it to the journal to make it so later. It gives the record's number, 0 when that is not known yet.
 func (l *loop) write(p record.Payload) record.Seq {
-	ctx, cancel := context.WithTimeout(context.Background(), writeWithin)
+	within := writeWithin
+	if l.stalled {
+		within = stalledWithin
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	seq, err := l.cfg.Journal.Write(ctx, p)
-	l.durable = err == nil
+	l.durable, l.stalled = err == nil, errors.Is(err, context.DeadlineExceeded)
 	if err != nil {
 		l.log.Error("record not durable yet", zap.String("type", string(p.Type)), zap.Error(err))
 	}

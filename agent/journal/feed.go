@@ -110,6 +110,15 @@ type Status struct {
 	Free     int64 // -1 where that cannot be asked
 	Degraded string
 	Since    time.Time // of the degradation
+	// Waiting counts the statements that are on their way to the disk: more than a few, for long, is a disk that hangs.
+	Waiting int
+}
+
+// Healthy reports whether everything that was written is on the disk and more would be.
+func (j *Journal) Healthy() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.degraded == "" && len(j.queue)+j.writing == 0
 }
 
 // Status tells how the journal is. It asks the disk for its free space.
@@ -117,5 +126,5 @@ func (j *Journal) Status() Status {
 	s := j.ledger.Stats()
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return Status{Head: j.head, Acked: j.acked.Seq, Bytes: s.Bytes, Free: s.Free, Degraded: j.degraded, Since: j.since}
+	return Status{Head: j.head, Acked: j.acked.Seq, Bytes: s.Bytes, Free: s.Free, Degraded: j.degraded, Since: j.since, Waiting: len(j.queue) + j.writing}
 }

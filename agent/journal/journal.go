@@ -61,6 +61,7 @@ type Journal struct {
 
 	mu       sync.Mutex // guards the fields below
 	queue    []*request
+	writing  int // statements that Run has taken and not yet dealt with
 	closed   bool
 	head     record.Head
 	receipt  record.Envelope
@@ -126,6 +127,7 @@ func (j *Journal) turn() {
 	if len(batch) == 0 {
 		return
 	}
+	defer j.dealt()
 	if j.trouble != nil {
 		j.keep(batch)
 		return
@@ -140,8 +142,14 @@ func (j *Journal) take() []*request {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	batch := j.queue
-	j.queue = nil
+	j.queue, j.writing = nil, len(batch)
 	return batch
+}
+
+func (j *Journal) dealt() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.writing = 0
 }
 
 func (j *Journal) signal() {

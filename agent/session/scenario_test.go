@@ -355,3 +355,56 @@ func TestAnOrderlyStopClosesTheSessionAndRefusesWhatWaits(t *testing.T) {
 		r.Story("press-4", "opened anna", "tap.refused: agent-stopped", "closed anna: agent-stopped")
 	})
 }
+
+// lease gives a decision of the broker, with a lease of an hour.
+func lease(session record.SessionID, now time.Time) Answer {
+	return Answer{
+		Session: session, Allowed: true, Person: Person{ID: "anna"}, Decision: record.Decision{By: "broker"},
+		Lease: &Lease{ID: "l", Fence: 7, ExpiresAt: now.Add(time.Hour)},
+	}
+}
+
+func TestALeaseIsKeptAsLongAsTheSessionLasts(t *testing.T) {
+	rules, now := DefaultRules(), time.Unix(1e9, 0)
+	begin := func() State {
+		s, _ := rules.Step(State{}, Tapped{Tap{Session: "s1", Badge: Badge{Ref: "anna"}}}, now)
+		s, _ = rules.Step(s, Decided{lease("s1", now)}, now)
+		return s
+	}
+	due, ok := rules.Deadline(begin())
+	if !ok || !due.Equal(now.Add(40*time.Minute)) {
+		t.Fatalf("extended at %s, want two thirds into the lease", due)
+	}
+	for _, tt := range []struct {
+		name   string
+		answer Extended
+		want   record.Type
+		next   time.Duration // from the answer to the next attempt; 0 for none
+	}{
+		{"the broker extends it", Extended{Session: "s1", Reached: true, Allowed: true, ExpiresAt: due.Add(time.Hour)}, record.SessionExtended, 40 * time.Minute},
+		{"the broker is away, the person stays", Extended{Session: "s1"}, "", rules.ExtendRetry},
+		{"the broker refuses, the session ends", Extended{Session: "s1", Reached: true, Refusal: "policy"}, record.SessionClosed, 0},
+		{"an answer about another session", Extended{Session: "s0", Reached: true}, "", rules.ExtendRetry},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, effects := rules.Step(begin(), Tick{}, due)
+			if len(effects) != 1 || effects[0] != (Extend{Session: "s1", Fence: 7}) {
+				t.Fatalf("effects %+v", effects)
+			}
+			s, effects = rules.Step(s, tt.answer, due)
+			var got record.Type
+			for _, e := range effects {
+				if r, ok := e.(Record); ok {
+					got = r.Payload.Type
+				}
+			}
+			if got != tt.want {
+				t.Errorf("record %q, want %q", got, tt.want)
+			}
+			next, ok := rules.Deadline(s)
+			if ok != (tt.next > 0) || ok && !next.Equal(due.Add(tt.next)) {
+				t.Errorf("next attempt at %s, want %s later", next, tt.next)
+			}
+		})
+	}
+}
