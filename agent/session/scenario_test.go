@@ -30,6 +30,9 @@ type desk struct {
 	presence Presence
 	notice   Notice
 	story    []string
+
+	answer   Answer // that is on its way
+	answerAt time.Time
 }
 
 // actor is a person who does things.
@@ -90,7 +93,7 @@ func (d *desk) feed(e Event) {
 	}
 	if ask != nil {
 		if d.r.slow > 0 {
-			time.AfterFunc(d.r.slow, func() { d.feed(Decided{d.r.decide(ask.Tap)}) })
+			d.answer, d.answerAt = d.r.decide(ask.Tap), time.Now().Add(d.r.slow)
 			return
 		}
 		d.feed(Decided{d.r.decide(ask.Tap)})
@@ -129,11 +132,17 @@ func (r *scenario) Wait(d time.Duration) {
 			if t, ok := r.rules.Deadline(desk.state); ok && t.Before(next) {
 				next = t
 			}
+			if t := desk.answerAt; !t.IsZero() && t.Before(next) {
+				next = t
+			}
 		}
 		pause := time.NewTimer(max(time.Until(next), time.Millisecond))
 		<-pause.C
-		synctest.Wait()
 		for _, desk := range r.stations {
+			if t := desk.answerAt; !t.IsZero() && !time.Now().Before(t) {
+				desk.answerAt = time.Time{}
+				desk.feed(Decided{desk.answer})
+			}
 			desk.feed(Tick{})
 		}
 	}
