@@ -1,0 +1,181 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+
+	"tapline/broker/acts"
+	"tapline/broker/admin"
+	"tapline/broker/audit"
+	"tapline/broker/bundle"
+	"tapline/broker/directory"
+	"tapline/broker/gate"
+	"tapline/broker/identity"
+	"tapline/broker/ingest"
+	"tapline/broker/pin"
+	"tapline/broker/rulebook"
+	"tapline/broker/session"
+	"tapline/broker/station"
+	"tapline/broker/store"
+	"tapline/broker/switchboard"
+	"tapline/broker/vault"
+)
+
+// Options is what a program gives a broker beside its configuration.
+type Options struct {
+	Build string
+	Log   *zap.Logger
+	// Now is the clock; nil for the machine's.
+	Now func() time.Time
+}
+
+// Broker is a broker that is wired and not running.
+type Broker struct {
+	cfg   Config
+	log   *zap.Logger
+	now   func() time.Time
+	build string
+
+	store     *store.Store
+	authority *identity.Authority
+	acts      *acts.Log
+	ingest    *ingest.Ingest
+	stations  *station.Service
+	admin     *admin.Service
+	audit     *audit.Service
+	board     *switchboard.Board
+	gate      *gate.Gate
+	own       *ownCertificate
+	server    *grpc.Server
+	metrics   *prometheus.Registry
+	calls     *prometheus.HistogramVec
+
+	changed  chan struct{} // the directory or the policy changed
+	stored   chan struct{} // records were stored
+	stopping chan struct{} // closed when Run ends
+}
+
+// pinsAtOnce bounds the memory that argon2id takes: 64 MiB each.
+const pinsAtOnce = 4
+
+// New checks the configuration, opens the store, and wires the parts. It starts nothing; Close gives back what Run would have.
+func New(ctx context.Context, cfg Config, o Options) (*Broker, error) {
+	if err := cfg.Fault(); err != nil {
+		return nil, err
+	}
+	b := &Broker{
+		cfg: cfg, log: o.Log, now: o.Now, build: o.Build, board: &switchboard.Board{}, metrics: prometheus.NewRegistry(),
+		changed: make(chan struct{}, 1), stored: make(chan struct{}, 1), stopping: make(chan struct{}),
+	}
+	if b.log == nil {
+		b.log = zap.NewNop()
+	}
+	if b.now == nil {
+		b.now = time.Now
+	}
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	v, err := vault.Open(cfg.Data)
+	if err != nil {
+		return nil, err
+	}
+	if b.store, err = store.OpenSQLite(cfg.Data); err != nil {
+		return nil, err
+	}
+	if err := b.wire(ctx, v); err != nil {
+		return nil, errors.Join(err, b.store.Close())
+	}
+	return b, nil
+}
+
+// wire makes the parts, each from those before it.
+func (b *Broker) wire(ctx context.Context, v *vault.Vault) error {
+	if err := b.store.Migrate(ctx); err != nil {
+		return err
+	}
+	now := b.now()
+	evidence, err := identity.LoadEvidence(ctx, b.store, v, now)
+	if err != nil {
+		return err
+	}
+	if b.authority, err = identity.LoadAuthority(ctx, b.store, v, b.cfg.Site, b.now); err != nil {
+		return err
+	}
+	siteKey, err := identity.LoadSiteKey(ctx, b.store, v, now)
+	if err != nil {
+		return err
+	}
+	if err := b.store.Update(ctx, func(tx *store.Tx) error { return rulebook.EnsureDefault(tx, now) }); err != nil {
+		return err
+	}
+	if b.acts, err = acts.Open(ctx, b.store, v, evidence, b.cfg.Site, b.now); err != nil {
+		return err
+	}
+	registry := identity.NewRegistry(b.store, b.cfg.Site, b.now)
+	registrar := &identity.Registrar{
+		Store: b.store, Vault: v, Authority: b.authority, Evidence: evidence, SiteKey: siteKey, Now: b.now,
+		Brokers: func() []string { return b.cfg.Brokers }, Forget: registry.Forget,
+	}
+	people, rules, pins, feed := directory.Directory{Vault: v}, &rulebook.Book{}, pin.NewChecker(pinsAtOnce), &audit.Feed{}
+	b.gate = &gate.Gate{Registry: registry}
+	b.ingest = &ingest.Ingest{Store: b.store, Evidence: evidence, Now: b.now, Stored: func() { feed.Stored(); nudge(b.stored) }}
+	b.stations = &station.Service{
+		Store: b.store, Gate: b.gate, Registrar: registrar, Ingest: b.ingest, Board: b.board, Now: b.now, Stopping: b.stopping,
+		Desk:    &session.Desk{Store: b.store, Vault: v, Directory: people, Rules: rules, PINs: pins, Now: b.now},
+		Bundles: &bundle.Maker{Store: b.store, Directory: people, Rules: rules, Evidence: evidence, SiteKey: siteKey, Now: b.now},
+	}
+	b.admin = &admin.Service{
+		Store: b.store, Directory: people, Rules: rules, Registrar: registrar, Acts: b.acts, PINs: pins, Board: b.board, Now: b.now,
+		Changed: func() { nudge(b.changed) }, Build: b.build, Started: now, Conditions: b.conditions,
+	}
+	b.audit = &audit.Service{Store: b.store, Evidence: evidence, Authority: b.authority, Feed: feed, Now: b.now, Stopping: b.stopping}
+	b.own = &ownCertificate{authority: b.authority, hosts: b.cfg.Hosts, now: b.now}
+	if err := b.leaveAdmin(ctx); err != nil {
+		return err
+	}
+	b.serve()
+	return b.measure()
+}
+
+// nudge wakes a task that may be awake already.
+func nudge(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// leaveAdmin leaves the identity of the administrator at this machine in the data folder.
+func (b *Broker) leaveAdmin(ctx context.Context) error {
+	dir := filepath.Join(b.cfg.Data, "admin")
+	if err := b.authority.EnsureAdmin(ctx, dir, "local"); err != nil {
+		return err
+	}
+	address := b.cfg.Brokers[0]
+	if err := identity.WriteFile(filepath.Join(dir, identity.AdminBroker), []byte(address+"\n")); err != nil {
+		return fmt.Errorf("admin identity: %w", err)
+	}
+	return nil
+}
+
+// conditions are what needs somebody's eye now.
+func (b *Broker) conditions() []string {
+	var all []string
+	if net.ParseIP(b.cfg.Hosts[0]) != nil && net.ParseIP(b.cfg.Hosts[0]).IsLoopback() {
+		all = append(all, "stations are told to call a loopback address: set hosts")
+	}
+	return all
+}
+
+// Close closes the store of a broker that was not run.
+func (b *Broker) Close() error { return b.store.Close() }

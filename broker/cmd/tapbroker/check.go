@@ -1,0 +1,64 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"tapline/broker"
+	"tapline/broker/store"
+	"tapline/installer/osservice"
+)
+
+func (c *cli) checkCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "check", Short: "Name every fault of the configuration and the data folder at once", Args: cobra.NoArgs,
+		Long: `Reads the configuration and looks at the data folder and the store, changes
+nothing, and names everything that is wrong. Exit code 3 if anything is.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := c.load()
+			if err != nil {
+				return err
+			}
+			faults := append(cfg.Check(), checkData(cmd, cfg)...)
+			out := cmd.OutOrStdout()
+			for _, f := range faults {
+				fmt.Fprintf(out, "fault  %v\n", f)
+			}
+			if len(faults) > 0 {
+				return osservice.Fault(osservice.Config, fmt.Errorf("faults: %d", len(faults)), "correct them and check again")
+			}
+			fmt.Fprintf(out, "listen   %s\ndata     %s\nsite     %s\nbrokers  %v\nall good\n", cfg.Listen, cfg.Data, cfg.Site, cfg.Brokers)
+			return nil
+		},
+	}
+}
+
+// checkData looks at the data folder; one that is not there yet is made at the first start.
+func checkData(cmd *cobra.Command, cfg broker.Config) []error {
+	info, err := os.Stat(cfg.Data)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return []error{fmt.Errorf("data %s: %w", cfg.Data, err)}
+	case !info.IsDir():
+		return []error{fmt.Errorf("data %s is not a folder", cfg.Data)}
+	case info.Mode().Perm()&0o022 != 0:
+		return []error{fmt.Errorf("data %s can be written by others (%s): chmod 700 it", cfg.Data, info.Mode().Perm())}
+	}
+	if _, err := os.Stat(storePath(cfg)); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	s, err := store.OpenSQLite(cfg.Data)
+	if err != nil {
+		return []error{err}
+	}
+	_, err = s.Schema(cmd.Context())
+	if err = errors.Join(err, s.Close()); err != nil {
+		return []error{err}
+	}
+	return nil
+}

@@ -1,0 +1,146 @@
+package broker
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"regexp"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"go.uber.org/zap/zapcore"
+
+	"tapline/installer/osservice"
+)
+
+// Config is how a broker runs. Every key has a default; an unknown key is an error.
+type Config struct {
+	// Listen is where stations, administrators and auditors call, host:port.
+	Listen string `yaml:"listen"`
+	// Data holds the store, the master key and the administrator's identity.
+	Data string `yaml:"data"`
+	// Site names the plant in certificates; it cannot change once stations are enrolled.
+	Site string `yaml:"site"`
+	// Hosts are the names and addresses that stations call the broker by; the first one goes into tokens. Default: the machine's name.
+	Hosts []string `yaml:"hosts"`
+	// Brokers are the addresses that stations are told to call, host:port. Default: each host with the port of listen.
+	Brokers []string `yaml:"brokers"`
+	// MetricsListen serves /metrics and /healthz over plain HTTP; empty for nowhere. Default: loopback.
+	MetricsListen string    `yaml:"metrics_listen"`
+	Log           LogConfig `yaml:"log"`
+}
+
+// LogConfig says how much is logged, on standard error.
+type LogConfig struct {
+	Level  string `yaml:"level"`  // debug, info, warn, error
+	Format string `yaml:"format"` // console or json
+}
+
+// Spec describes the broker as a service.
+func Spec() osservice.Spec {
+	return osservice.Spec{
+		Name: "tapline-broker", DisplayName: "Tapline broker", Description: "Decides taps and keeps the records of all stations", ManualReady: true,
+	}
+}
+
+// DefaultConfig is the configuration of a broker that has none.
+func DefaultConfig() (Config, error) {
+	dir, err := osservice.Folder(Spec())
+	if err != nil {
+		return Config{}, err
+	}
+	return Config{
+		Listen: ":8443", Data: dir, Site: "plant", MetricsListen: "127.0.0.1:9464", Log: LogConfig{Level: "info", Format: "console"},
+	}, nil
+}
+
+// LoadConfig reads the file at path over the defaults. An empty path is the place where packages put it, which may be missing.
+func LoadConfig(path string) (Config, error) {
+	cfg, err := DefaultConfig()
+	if err != nil {
+		return Config{}, fmt.Errorf("default configuration: %w", err)
+	}
+	named := path != ""
+	if !named {
+		if path, err = osservice.ConfigFile(Spec()); err != nil {
+			return Config{}, fmt.Errorf("find configuration: %w", err)
+		}
+	}
+	b, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !named:
+	case err != nil:
+		return Config{}, fmt.Errorf("read configuration: %w", err)
+	default:
+		err = yaml.NewDecoder(bytes.NewReader(b), yaml.Strict()).Decode(&cfg)
+		if err != nil && !errors.Is(err, io.EOF) { // EOF: nothing but comments
+			return Config{}, fmt.Errorf("configuration %s: %w", path, err)
+		}
+	}
+	return cfg, cfg.fill()
+}
+
+// fill works out what is said by default from what is said.
+func (c *Config) fill() error {
+	if len(c.Hosts) == 0 {
+		name, err := os.Hostname()
+		if err != nil {
+			return fmt.Errorf("name of this machine: %w", err)
+		}
+		c.Hosts = []string{name, "localhost", "127.0.0.1", "::1"}
+	}
+	_, port, err := net.SplitHostPort(c.Listen)
+	if err == nil && len(c.Brokers) == 0 {
+		c.Brokers = []string{net.JoinHostPort(c.Hosts[0], port)}
+	}
+	return nil
+}
+
+// sitePattern is what a site's name may be: it is the host part of names in certificates.
+const sitePattern = `^[a-z0-9]([a-z0-9.-]{0,62}[a-z0-9])?$`
+
+// Check names every fault of the configuration at once, without touching anything.
+func (c Config) Check() []error {
+	var faults []error
+	bad := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		bad("listen %q: want host:port or :port", c.Listen)
+	}
+	if c.MetricsListen != "" {
+		if _, _, err := net.SplitHostPort(c.MetricsListen); err != nil {
+			bad("metrics_listen %q: want host:port, or nothing", c.MetricsListen)
+		}
+	}
+	if c.Data == "" {
+		bad("data: no folder is named")
+	}
+	if ok, err := regexp.MatchString(sitePattern, c.Site); err != nil || !ok {
+		bad("site %q: want lower-case letters, digits, - and .", c.Site)
+	}
+	for _, h := range c.Hosts {
+		if h == "" || strings.ContainsAny(h, " /") || net.ParseIP(h) == nil && strings.Contains(h, ":") {
+			bad("hosts: %q is neither a name nor an address (no port here)", h)
+		}
+	}
+	for _, b := range c.Brokers {
+		if host, port, err := net.SplitHostPort(b); err != nil || host == "" || port == "" {
+			bad("brokers: %q: want host:port", b)
+		}
+	}
+	if _, err := zapcore.ParseLevel(c.Log.Level); err != nil {
+		bad("log.level %q: want debug, info, warn or error", c.Log.Level)
+	}
+	if c.Log.Format != "console" && c.Log.Format != "json" {
+		bad("log.format %q: want console or json", c.Log.Format)
+	}
+	return faults
+}
+
+// Fault is Check as one error for a command, nil if there is none.
+func (c Config) Fault() error {
+	return osservice.Fault(osservice.Config, errors.Join(c.Check()...), "correct the configuration; \"tapbroker check\" names every fault at once")
+}

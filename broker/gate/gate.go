@@ -1,0 +1,99 @@
+// Package gate says who may call what. It stands before every service of the broker.
+//
+// The server asks it on each call, before the handler: which role the method is for, and whether the registry still believes the caller's
+// certificate. A stream asks again as it goes on, so that a station that is revoked is refused without a list of revoked certificates. The package
+// decides nothing about people or policy, and knows a caller only by the certificate that package wire has verified.
+package gate
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"google.golang.org/grpc"
+
+	taplinev1 "tapline/proto/tapline/v1"
+
+	"tapline/broker/identity"
+	"tapline/proto/record"
+	"tapline/proto/wire"
+)
+
+// Gate refuses callers.
+type Gate struct {
+	Registry *identity.Registry
+}
+
+// rolesOf are the roles that may call a method; open says that nobody has to show a certificate.
+func rolesOf(method string) (roles []wire.Role, open bool) {
+	switch method {
+	case taplinev1.StationService_Enrol_FullMethodName, taplinev1.StationService_GetChallenge_FullMethodName,
+		taplinev1.StationService_Recover_FullMethodName:
+		return nil, true
+	}
+	service, _, _ := strings.Cut(strings.TrimPrefix(method, "/"), "/")
+	switch service {
+	case taplinev1.StationService_ServiceDesc.ServiceName:
+		return []wire.Role{wire.RoleStation}, false
+	case taplinev1.AuditService_ServiceDesc.ServiceName:
+		return []wire.Role{wire.RoleAdmin, wire.RoleAuditor}, false
+	case "grpc.health.v1.Health":
+		return []wire.Role{wire.RoleStation, wire.RoleAdmin, wire.RoleAuditor, wire.RoleBroker}, false
+	}
+	return []wire.Role{wire.RoleAdmin}, false // the admin service, reflection, and whatever is added without a thought for this table
+}
+
+// Check says whether the caller of ctx may call a method now, and what their certificate is good for.
+func (g *Gate) Check(ctx context.Context, method string) (identity.Verdict, error) {
+	roles, open := rolesOf(method)
+	if open {
+		return identity.Verdict{}, nil
+	}
+	who, cert, ok := wire.Caller(ctx)
+	if !ok {
+		return identity.Verdict{}, wire.E(wire.Unauthenticated, "a client certificate is needed; this connection shows none")
+	}
+	if !slices.Contains(roles, who.Role) {
+		return identity.Verdict{}, wire.E(wire.Denied, "a certificate for the role %s does not open this service", who.Role)
+	}
+	return g.Registry.Check(ctx, who, cert)
+}
+
+// Unary is the interceptor of single calls.
+func (g *Gate) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	v, err := g.Check(ctx, info.FullMethod)
+	if err != nil {
+		return nil, err
+	}
+	return next(with(ctx, v), req)
+}
+
+// Stream is the interceptor of streams.
+func (g *Gate) Stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	v, err := g.Check(stream.Context(), info.FullMethod)
+	if err != nil {
+		return err
+	}
+	return next(srv, &admitted{stream, with(stream.Context(), v)})
+}
+
+// admitted is a stream whose context holds the verdict.
+type admitted struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+// Context is the stream's, with the verdict.
+func (a *admitted) Context() context.Context { return a.ctx }
+
+type verdictKey struct{}
+
+func with(ctx context.Context, v identity.Verdict) context.Context {
+	return context.WithValue(ctx, verdictKey{}, v)
+}
+
+// Station is the station that calls; empty if the caller is none.
+func Station(ctx context.Context) record.StationID {
+	v, _ := ctx.Value(verdictKey{}).(identity.Verdict)
+	return v.Station
+}

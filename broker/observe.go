@@ -1,0 +1,78 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+
+	"tapline/broker/store"
+	"tapline/proto/wire"
+)
+
+// measure registers the metrics.
+func (b *Broker) measure() error {
+	records := prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "tapline_records_total", Help: "Records stored, of all stations and of the broker's own chain.",
+	}, func() float64 {
+		var n uint64
+		_ = b.store.View(context.Background(), func(tx *store.Tx) (err error) {
+			n, err = tx.LastCursor()
+			return err
+		})
+		return float64(n)
+	})
+	lines := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "tapline_stations_connected", Help: "Stations with an open command stream.",
+	}, func() float64 { return float64(len(b.board.Stations())) })
+	b.calls = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "tapline_call_seconds", Help: "Time of a call, by method and outcome.",
+		Buckets: prometheus.ExponentialBuckets(0.0002, 2.5, 12),
+	}, []string{"method", "outcome"})
+	var faults []error
+	for _, c := range []prometheus.Collector{
+		records, lines, b.calls, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	} {
+		faults = append(faults, b.metrics.Register(c))
+	}
+	return errors.Join(faults...)
+}
+
+// logUnary logs and measures calls. Requests are never logged: they hold badge numbers.
+func (b *Broker) logUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	begun := time.Now()
+	resp, err := next(ctx, req)
+	b.note(ctx, info.FullMethod, err, time.Since(begun))
+	b.calls.WithLabelValues(info.FullMethod, wire.KindOf(err).String()).Observe(time.Since(begun).Seconds())
+	return resp, err
+}
+
+// logStream logs how streams end.
+func (b *Broker) logStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	begun := time.Now()
+	err := next(srv, stream)
+	b.note(stream.Context(), info.FullMethod, err, time.Since(begun))
+	return err
+}
+
+// note logs a call: one that failed inside as an error, one that was refused as a warning.
+func (b *Broker) note(ctx context.Context, method string, err error, took time.Duration) {
+	fields := []zap.Field{zap.String("method", method), zap.Duration("took", took)}
+	if who, _, ok := wire.Caller(ctx); ok {
+		fields = append(fields, zap.Stringer("caller", who))
+	}
+	switch wire.KindOf(err) {
+	case wire.None:
+		b.log.Debug("call", fields...)
+	case wire.Cancelled, wire.Unavailable:
+		b.log.Debug("call ended", append(fields, zap.Error(err))...)
+	case wire.Internal:
+		b.log.Error("call failed", append(fields, zap.Error(err))...)
+	default:
+		b.log.Warn("call refused", append(fields, zap.Error(err))...)
+	}
+}

@@ -1,0 +1,104 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/reflection"
+
+	"tapline/installer/osservice"
+	taplinev1 "tapline/proto/tapline/v1"
+	"tapline/proto/wire"
+)
+
+// drainFor is how long open calls may take to end when the broker stops.
+const drainFor = 5 * time.Second
+
+// serve makes the server with all services. Reflection is open to administrators alone: the gate sees to that.
+func (b *Broker) serve() {
+	b.server = wire.NewServer(wire.ServerTLS(b.own.get, b.authority.Roots, b.now),
+		grpc.ChainUnaryInterceptor(b.logUnary, b.gate.Unary), grpc.ChainStreamInterceptor(b.logStream, b.gate.Stream))
+	taplinev1.RegisterStationServiceServer(b.server, b.stations)
+	taplinev1.RegisterAdminServiceServer(b.server, b.admin)
+	taplinev1.RegisterAuditServiceServer(b.server, b.audit)
+	healthpb.RegisterHealthServer(b.server, health.NewServer())
+	reflection.Register(b.server)
+}
+
+// Run serves until ctx ends, and returns when everything has ended.
+func (b *Broker) Run(ctx context.Context) error {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", b.cfg.Listen)
+	if err != nil {
+		return errors.Join(osservice.Fault(osservice.Config, fmt.Errorf("listen on %s: %w", b.cfg.Listen, err), "does another program use the port?"), b.store.Close())
+	}
+	b.log.Info("broker started", zap.String("build", b.build), zap.String("listen", l.Addr().String()), zap.Strings("brokers", b.cfg.Brokers),
+		zap.String("store", b.store.Where()), zap.Stringer("root_pin", b.authority.Pin()))
+	g, inner := errgroup.WithContext(ctx)
+	task := func(name string, run func(context.Context) error) {
+		g.Go(func() error {
+			if err := run(inner); err != nil && inner.Err() == nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			return nil
+		})
+	}
+	task("serve", func(context.Context) error { return b.server.Serve(l) })
+	task("stop", b.stop)
+	task("verify records", b.verify)
+	task("announce bundles", b.announce)
+	task("housekeeping", b.keepHouse)
+	if b.cfg.MetricsListen != "" {
+		task("metrics", b.serveMetrics)
+	}
+	osservice.Ready(ctx)
+	err = g.Wait()
+	b.log.Info("broker stopped")
+	return errors.Join(err, b.store.Close())
+}
+
+// stop ends the server when the group ends: open streams are told, calls get time to end.
+func (b *Broker) stop(ctx context.Context) error {
+	<-ctx.Done()
+	close(b.stopping)
+	late := time.AfterFunc(drainFor, b.server.Stop)
+	defer late.Stop()
+	b.server.GracefulStop()
+	return nil
+}
+
+// serveMetrics serves /metrics and /healthz.
+func (b *Broker) serveMetrics(ctx context.Context) error {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(b.metrics, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
+		if err := b.alive(r.Context()); err != nil {
+			http.Error(w, "the store does not answer", http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = fmt.Fprintln(w, "ok")
+	})
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", b.cfg.MetricsListen)
+	if err != nil {
+		return osservice.Fault(osservice.Config, fmt.Errorf("listen on %s: %w", b.cfg.MetricsListen, err), "set metrics_listen to a free port, or to nothing")
+	}
+	s := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second}
+	var g errgroup.Group
+	g.Go(func() error {
+		<-ctx.Done()
+		return s.Close()
+	})
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return g.Wait()
+}

@@ -1,0 +1,116 @@
+// Package station is the broker's side of a station: the StationService.
+//
+// An agent calls it over mutual TLS; package gate has checked its certificate against the registry. The service turns messages into calls of the parts
+// that know: identity, session, ingest, bundle. It holds no state of its own beside the open streams.
+//
+// It never decides a tap and never touches a record.
+package station
+
+import (
+	"context"
+	"time"
+
+	taplinev1 "tapline/proto/tapline/v1"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"tapline/broker/bundle"
+	"tapline/broker/gate"
+	"tapline/broker/identity"
+	"tapline/broker/ingest"
+	"tapline/broker/session"
+	"tapline/broker/store"
+	"tapline/broker/switchboard"
+	"tapline/proto/record"
+	"tapline/proto/wire"
+)
+
+// Service is the StationService.
+type Service struct {
+	taplinev1.UnimplementedStationServiceServer
+	Store     *store.Store
+	Gate      *gate.Gate
+	Registrar *identity.Registrar
+	Desk      *session.Desk
+	Ingest    *ingest.Ingest
+	Bundles   *bundle.Maker
+	Board     *switchboard.Board
+	Now       func() time.Time
+	// Stopping is closed when the broker stops: open streams end.
+	Stopping <-chan struct{}
+}
+
+// Enrol trades a token for an identity.
+func (s *Service) Enrol(ctx context.Context, req *taplinev1.EnrolRequest) (*taplinev1.EnrolResponse, error) {
+	id, err := s.Registrar.Enrol(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	return &taplinev1.EnrolResponse{Identity: id}, nil
+}
+
+// Renew gives the next certificate.
+func (s *Service) Renew(ctx context.Context, req *taplinev1.RenewRequest) (*taplinev1.RenewResponse, error) {
+	_, cert, _ := wire.Caller(ctx)
+	id, err := s.Registrar.Renew(ctx, gate.Station(ctx), cert, req)
+	if err != nil {
+		return nil, err
+	}
+	return &taplinev1.RenewResponse{Identity: id}, nil
+}
+
+// GetChallenge gives a nonce to sign.
+func (s *Service) GetChallenge(_ context.Context, req *taplinev1.GetChallengeRequest) (*taplinev1.GetChallengeResponse, error) {
+	nonce, err := s.Registrar.Challenge(record.StationID(req.GetStation()))
+	if err != nil {
+		return nil, err
+	}
+	return &taplinev1.GetChallengeResponse{Nonce: nonce, BrokerTime: timestamppb.New(s.Now())}, nil
+}
+
+// Recover gives a certificate to a station whose last one has expired.
+func (s *Service) Recover(ctx context.Context, req *taplinev1.RecoverRequest) (*taplinev1.RecoverResponse, error) {
+	id, err := s.Registrar.Recover(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	return &taplinev1.RecoverResponse{Identity: id}, nil
+}
+
+// OpenSession answers a tap.
+func (s *Service) OpenSession(ctx context.Context, req *taplinev1.OpenSessionRequest) (*taplinev1.OpenSessionResponse, error) {
+	return s.Desk.Open(ctx, gate.Station(ctx), req)
+}
+
+// ExtendSession keeps a lease.
+func (s *Service) ExtendSession(ctx context.Context, req *taplinev1.ExtendSessionRequest) (*taplinev1.ExtendSessionResponse, error) {
+	return s.Desk.Extend(ctx, gate.Station(ctx), req)
+}
+
+// CloseSession gives a lease back.
+func (s *Service) CloseSession(ctx context.Context, req *taplinev1.CloseSessionRequest) (*taplinev1.CloseSessionResponse, error) {
+	return s.Desk.Close(ctx, gate.Station(ctx), req)
+}
+
+// FetchBundle gives the station's grant bundle.
+func (s *Service) FetchBundle(ctx context.Context, req *taplinev1.FetchBundleRequest) (*taplinev1.FetchBundleResponse, error) {
+	b, err := s.Bundles.Current(ctx, gate.Station(ctx))
+	if err != nil {
+		return nil, err
+	}
+	resp := &taplinev1.FetchBundleResponse{Sequence: b.Sequence}
+	if b.Sequence != req.GetHave() {
+		resp.Bundle = b.Envelope
+	}
+	return resp, nil
+}
+
+// ReleaseSecret is not built yet.
+func (s *Service) ReleaseSecret(context.Context, *taplinev1.ReleaseSecretRequest) (*taplinev1.ReleaseSecretResponse, error) {
+	return nil, wire.E(wire.Unsupported, "this broker keeps no secrets of shared accounts yet")
+}
+
+// ReportRotation is not built yet.
+func (s *Service) ReportRotation(context.Context, *taplinev1.ReportRotationRequest) (*taplinev1.ReportRotationResponse, error) {
+	return nil, wire.E(wire.Unsupported, "this broker rotates no secrets of shared accounts yet")
+}

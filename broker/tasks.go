@@ -1,0 +1,80 @@
+package broker
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	"tapline/broker/store"
+)
+
+const (
+	// houseEvery is how often what is due by time is looked after.
+	houseEvery = 10 * time.Minute
+	// retryAfter is how long a task waits after a fault before it tries again.
+	retryAfter = time.Second
+)
+
+// verify checks the own signatures of records soon after they are stored. What was left at the last stop comes first.
+func (b *Broker) verify(ctx context.Context) error {
+	return b.whenever(ctx, b.stored, func() error {
+		_, err := b.ingest.VerifyPending(ctx)
+		return err
+	}, "records could not be verified")
+}
+
+// announce gives stations on the line new bundles after a change.
+func (b *Broker) announce(ctx context.Context) error {
+	return b.whenever(ctx, b.changed, func() error { return b.stations.Announce(ctx) }, "bundles could not be announced")
+}
+
+// whenever runs do once, and again whenever it is woken. A fault is logged and tried again.
+func (b *Broker) whenever(ctx context.Context, wake <-chan struct{}, do func() error, trouble string) error {
+	retry := time.NewTimer(0)
+	defer retry.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-wake:
+		case <-retry.C:
+		}
+		if err := do(); err != nil && ctx.Err() == nil {
+			b.log.Error(trouble, zap.Error(err))
+			retry.Reset(retryAfter)
+		}
+	}
+}
+
+// keepHouse does what is due by time: it seals the epochs of the broker's own chain, renews bundles that have aged, and forgets certificates and
+// answers that ended long ago.
+func (b *Broker) keepHouse(ctx context.Context) error {
+	tick := time.NewTicker(houseEvery)
+	defer tick.Stop()
+	for {
+		for what, do := range map[string]func(context.Context) error{
+			"own chain could not be sealed":            b.acts.SealIfDue,
+			"old certificates could not be purged":     b.authority.PurgeCertificates,
+			"aged bundles could not be made anew":      b.stations.Announce,
+			"administrator's identity was not renewed": b.leaveAdmin,
+		} {
+			if err := do(ctx); err != nil && ctx.Err() == nil {
+				b.log.Error(what, zap.Error(err))
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// alive asks the store something small.
+func (b *Broker) alive(ctx context.Context) error {
+	return b.store.View(ctx, func(tx *store.Tx) error {
+		_, err := tx.LastCursor()
+		return err
+	})
+}
