@@ -106,7 +106,7 @@ func checkIdentity(cfg Config, keys keystore.Store) (*identity.Manager, Finding)
 // checkBrokers makes a connection to each broker, and looks at the clock on the way: a wrong one looks like a bad certificate.
 func checkBrokers(ctx context.Context, cfg Config, m *identity.Manager) []Finding {
 	clock := Finding{What: "clock", Good: time.Now().Format("2006-01-02 15:04:05 MST")}
-	if trusted := m.Now(); trusted.Sub(time.Now()) > time.Minute {
+	if trusted := m.Now(); time.Until(trusted) > time.Minute {
 		clock.Err = osservice.Fault(osservice.Failure, fmt.Errorf("this machine's clock says %s, the broker said %s before", time.Now().Format(time.RFC3339), trusted.Format(time.RFC3339)),
 			"set the clock, or let a time service do it")
 	}

@@ -246,8 +246,14 @@ type limit struct {
 func (c Config) durations() []limit {
 	s := c.Session
 	return []limit{
-		{"decide_within", c.DecideWithin, 10 * time.Millisecond}, {"heartbeat", c.Heartbeat, time.Second},
-		{"session.bounce", s.Bounce, 0}, {"session.ask", s.Ask, 0}, {"session.idle", s.Idle, 0}, {"session.idle_warning", s.IdleWarning, 0},
-		{"session.longest", s.Longest, 0}, {"session.card_grace", s.CardGrace, 0}, {"session.reader_grace", s.ReaderGrace, 0},
+		{"decide_within", c.DecideWithin, 10 * time.Millisecond},
+		{"heartbeat", c.Heartbeat, time.Second},
+		{"session.bounce", s.Bounce, 0},
+		{"session.ask", s.Ask, 0},
+		{"session.idle", s.Idle, 0},
+		{"session.idle_warning", s.IdleWarning, 0},
+		{"session.longest", s.Longest, 0},
+		{"session.card_grace", s.CardGrace, 0},
+		{"session.reader_grace", s.ReaderGrace, 0},
 	}
 }

@@ -33,7 +33,7 @@ func (b *Broker) ServeOn(t testing.TB, l net.Listener) (stop func()) {
 	serving.Go(func() error { return s.Serve(l) })
 	t.Cleanup(func() {
 		s.Stop()
-		if err := serving.Wait(); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+		if err := serving.Wait(); err != nil && !errors.Is(err, grpc.ErrServerStopped) && !errors.Is(err, net.ErrClosed) {
 			t.Error(err)
 		}
 	})

@@ -206,7 +206,7 @@ func TestAClockThatLostItsBatteryDoesNotLockTheStationOut(t *testing.T) {
 		s.now = func() time.Time { return time.Now().AddDate(-20, 0, 0) }
 		m = s.load()
 		wait(5 * day)
-		if drift := time.Now().Sub(m.Now()).Abs(); drift > time.Minute {
+		if drift := time.Since(m.Now()).Abs(); drift > time.Minute {
 			t.Errorf("trusted time is %v off", drift)
 		}
 		s.mustWork(m)
@@ -217,7 +217,7 @@ func TestAWildBrokerTimeIsNotBelieved(t *testing.T) {
 	s := newSite(t)
 	m := s.enrol(s.broker.Token(press, address))
 	m.ObserveTime(time.Now().AddDate(70, 0, 0))
-	if ahead := m.Now().Sub(time.Now()); ahead > time.Minute {
+	if ahead := time.Until(m.Now()); ahead > time.Minute {
 		t.Errorf("trusted time is %v ahead", ahead)
 	}
 }

@@ -17,7 +17,6 @@ type judge struct {
 	begun   map[record.SessionID]bool
 	leases  map[record.SessionID]bool // granted and not given back
 	decided map[record.SessionID]bool // taps that were answered, by session to be
-	shown   record.SessionID
 }
 
 func newJudge() *judge {

@@ -80,6 +80,7 @@ type Timing struct {
 // Limits of the record stream.
 const (
 	batchRecords = 256
+	firstBatch   = 16 // of a new stream
 	batchBytes   = 1 << 20
 	inFlight     = 2
 )
@@ -89,9 +90,14 @@ func (c Config) withDefaults() Config {
 		value *time.Duration
 		or    time.Duration
 	}{
-		{&c.Timing.Answer, 5 * time.Second}, {&c.Timing.Receipt, 15 * time.Second}, {&c.Timing.Beat, 15 * time.Second},
-		{&c.Timing.RetryFirst, 200 * time.Millisecond}, {&c.Timing.RetryMax, 15 * time.Second},
-		{&c.Timing.Stable, 30 * time.Second}, {&c.Timing.Stall, 10 * time.Second}, {&c.Timing.Bundle, time.Hour},
+		{&c.Timing.Answer, 5 * time.Second},
+		{&c.Timing.Receipt, 15 * time.Second},
+		{&c.Timing.Beat, 15 * time.Second},
+		{&c.Timing.RetryFirst, 200 * time.Millisecond},
+		{&c.Timing.RetryMax, 15 * time.Second},
+		{&c.Timing.Stable, 30 * time.Second},
+		{&c.Timing.Stall, 10 * time.Second},
+		{&c.Timing.Bundle, time.Hour},
 	} {
 		if *d.value <= 0 {
 			*d.value = d.or

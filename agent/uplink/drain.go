@@ -52,7 +52,7 @@ func (d *drain) stream(ctx context.Context, l *line) error {
 		if err != nil {
 			return err
 		}
-		s := &recordStream{d: d, stream: stream, room: make(chan struct{}, inFlight), late: make(chan struct{})}
+		s := &recordStream{d: d, stream: stream, room: make(chan struct{}, inFlight), late: make(chan struct{}), batch: firstBatch}
 		defer s.forget()
 		group.Go(func() error { return s.punctual(ctx) })
 		from, err := s.ask(ctx)
@@ -74,6 +74,7 @@ type recordStream struct {
 
 	mu      sync.Mutex // guards what follows
 	flights []flight   // batches in flight, oldest first
+	batch   int        // records that the next batch may have: doubles with each receipt, so that a bad line still gets something across
 	timer   *time.Timer
 }
 
@@ -109,7 +110,7 @@ func (s *recordStream) send(ctx context.Context, from record.Seq) error {
 	journal := s.d.u.cfg.Journal
 	for {
 		appended := journal.Appended()
-		batch, err := nextBatch(journal, from)
+		batch, err := nextBatch(journal, from, s.size())
 		if err != nil {
 			s.d.alarm(JournalUnreadable, err)
 			return err
@@ -137,8 +138,15 @@ func (s *recordStream) sendBatch(ctx context.Context, from record.Seq, batch [][
 	return ignoreEOF(err) // the receiving side has the reason
 }
 
-// nextBatch reads the records from seq on, as many as one message takes.
-func nextBatch(journal Journal, from record.Seq) ([][]byte, error) {
+// size is how many records the next batch may have.
+func (s *recordStream) size() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.batch
+}
+
+// nextBatch reads the records from seq on, as many as one message takes and at most limit.
+func nextBatch(journal Journal, from record.Seq, limit int) ([][]byte, error) {
 	var batch [][]byte
 	size := 0
 	if _, next := journal.Bounds(); from >= next {
@@ -148,7 +156,7 @@ func nextBatch(journal Journal, from record.Seq) ([][]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read journal from %d: %w", from, err)
 		}
-		if len(batch) == batchRecords || (len(batch) > 0 && size+len(raw) > batchBytes) {
+		if len(batch) == limit || (len(batch) > 0 && size+len(raw) > batchBytes) {
 			break
 		}
 		batch, size = append(batch, raw), size+len(raw)

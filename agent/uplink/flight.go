@@ -33,6 +33,7 @@ func (s *recordStream) land(seq record.Seq) {
 	defer s.mu.Unlock()
 	for len(s.flights) > 0 && s.flights[0].last <= seq {
 		s.flights = s.flights[1:]
+		s.batch = min(2*s.batch, batchRecords)
 		<-s.room
 	}
 	s.watch()

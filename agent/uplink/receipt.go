@@ -23,10 +23,7 @@ func (d *drain) take(m *taplinev1.StreamRecordsResponse) (record.Receipt, error)
 			s.Alarm, s.AlarmText = BrokerBehind, fmt.Sprintf("the broker holds %d records of %d that it gave a receipt for", r.Seq, acked)
 			return
 		}
-		s.Acked = r.Seq
-		if s.Alarm != BrokerBehind || r.Seq > acked {
-			s.Alarm, s.AlarmText = NoAlarm, ""
-		}
+		s.Acked, s.Alarm, s.AlarmText = r.Seq, NoAlarm, ""
 	})
 	if r.Seq < acked || r.Seq == 0 {
 		return r, nil
