@@ -82,7 +82,7 @@ func TestTypesAreNotMixedUp(t *testing.T) {
 func TestEpochThatIsTooFull(t *testing.T) {
 	w := golden(t)
 	st := statement(hmi1, 9, nil)
-	c := &chain{id: st}
+	c := &chain{}
 	writer := record.NewChain(st)
 	for writer.Head().EpochRecords < record.MaxEpochRecords-1 {
 		c.records = append(c.records, string(write(t, writer, heartbeat(0)).Bytes()))
