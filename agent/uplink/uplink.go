@@ -30,7 +30,10 @@ func New(cfg Config) *Uplink {
 	u := &Uplink{cfg: cfg.withDefaults()}
 	u.drain = newDrain(u)
 	u.closes.wake = make(chan struct{}, 1)
-	u.state = State{Reason: "not dialled yet", Acked: cfg.LastReceipt.Seq}
+	u.state = State{Reason: "not dialled yet", Since: time.Now(), Acked: cfg.LastReceipt.Seq}
+	if brokers := u.cfg.Brokers(); len(brokers) > 0 {
+		u.state.Broker = brokers[0]
+	}
 	return u
 }
 

@@ -40,19 +40,28 @@ func markUsage(c *cobra.Command) {
 	switch {
 	case c.HasSubCommands() && (check == nil || !c.Runnable()):
 		c.Args = knownVerb
-	case check != nil:
-		c.Args = func(c *cobra.Command, args []string) error {
-			if err := check(c, args); err != nil {
-				return usageFault(c, err)
-			}
-			return nil
-		}
+	case check == nil:
+		c.Args = wellFormed(cobra.ArbitraryArgs)
+	default:
+		c.Args = wellFormed(check)
 	}
 	if c.HasSubCommands() && !c.Runnable() {
 		c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	}
 	for _, child := range c.Commands() {
 		markUsage(child)
+	}
+}
+
+// wellFormed checks arguments and, with them, which flags must be there: cobra looks at those only when a command's own hooks have run.
+func wellFormed(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		for _, err := range []error{check(c, args), c.ValidateRequiredFlags(), c.ValidateFlagGroups()} {
+			if err != nil {
+				return usageFault(c, err)
+			}
+		}
+		return nil
 	}
 }
 

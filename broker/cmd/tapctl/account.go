@@ -22,7 +22,7 @@ func accountPut(o *options) *cobra.Command {
 	a := &taplinev1.Account{}
 	var lease time.Duration
 	c := &cobra.Command{
-		Use: "put ID", Short: "Make a shared account, or change one", Args: exactly(1),
+		Use: "put ID", Short: "Make a shared account, or change one", Args: cobra.ExactArgs(1),
 		Example: `  tapctl account put press-hmi --station plant/press/
   tapctl account put lab-pc --capacity 4 --lease 2h`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -49,7 +49,7 @@ func accountPut(o *options) *cobra.Command {
 
 func accountList(o *options) *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List shared accounts", Args: exactly(0),
+		Use: "list", Short: "List shared accounts", Args: cobra.ExactArgs(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return o.talk(c.Context(), func(ctx context.Context, b client) error {
 				all, err := pages(func(token string) ([]*taplinev1.Account, string, error) {
@@ -72,7 +72,7 @@ func accountList(o *options) *cobra.Command {
 
 func accountDelete(o *options) *cobra.Command {
 	return &cobra.Command{
-		Use: "delete ID", Short: "Delete a shared account", Args: exactly(1),
+		Use: "delete ID", Short: "Delete a shared account", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return o.talk(c.Context(), func(ctx context.Context, b client) error {
 				r, err := b.admin.DeleteAccount(ctx, &taplinev1.DeleteAccountRequest{Id: args[0]})

@@ -16,7 +16,7 @@ func alarmCommands(o *options) *cobra.Command {
 func alarmList(o *options) *cobra.Command {
 	var all bool
 	c := &cobra.Command{
-		Use: "list", Short: "List open alarms", Args: exactly(0),
+		Use: "list", Short: "List open alarms", Args: cobra.ExactArgs(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return o.talk(c.Context(), func(ctx context.Context, b client) error {
 				alarms, err := pages(func(token string) ([]*taplinev1.Alarm, string, error) {
@@ -43,7 +43,7 @@ func alarmList(o *options) *cobra.Command {
 func alarmClose(o *options) *cobra.Command {
 	var note string
 	c := &cobra.Command{
-		Use: "close ID", Short: "Close an alarm", Args: exactly(1),
+		Use: "close ID", Short: "Close an alarm", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return o.talk(c.Context(), func(ctx context.Context, b client) error {
 				r, err := b.admin.CloseAlarm(ctx, &taplinev1.CloseAlarmRequest{Id: args[0], Note: note})

@@ -27,7 +27,7 @@ type badgeFlags struct {
 func badgeAssign(o *options) *cobra.Command {
 	var f badgeFlags
 	c := &cobra.Command{
-		Use: "assign PERSON", Short: "Give a badge to a person", Args: exactly(1),
+		Use: "assign PERSON", Short: "Give a badge to a person", Args: cobra.ExactArgs(1),
 		Long: `The easiest way: let the person tap at any station. The unknown badge is refused
 with a six-character code on the panel; give that code with --tap.
 
@@ -88,7 +88,7 @@ func canonical(format string, raw []byte) []byte {
 func badgeList(o *options) *cobra.Command {
 	var person string
 	c := &cobra.Command{
-		Use: "list", Short: "List badges, without their numbers", Args: exactly(0),
+		Use: "list", Short: "List badges, without their numbers", Args: cobra.ExactArgs(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return o.talk(c.Context(), func(ctx context.Context, b client) error {
 				all, err := pages(func(token string) ([]*taplinev1.Badge, string, error) {
@@ -121,7 +121,7 @@ func badgeList(o *options) *cobra.Command {
 func badgeRevoke(o *options) *cobra.Command {
 	var reason string
 	c := &cobra.Command{
-		Use: "revoke ID", Short: "Make a badge worthless; sessions that it opened end", Args: exactly(1),
+		Use: "revoke ID", Short: "Make a badge worthless; sessions that it opened end", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return o.talk(c.Context(), func(ctx context.Context, b client) error {
 				r, err := b.admin.RevokeBadge(ctx, &taplinev1.RevokeBadgeRequest{Id: args[0], Reason: reason})

@@ -21,7 +21,7 @@ func exportCommand(o *options) *cobra.Command {
 	req := &taplinev1.ExportRequest{}
 	var from string
 	c := &cobra.Command{
-		Use: "export DIR", Short: "Write the evidence of stations into a new folder that tapaudit verifies", Args: exactly(1),
+		Use: "export DIR", Short: "Write the evidence of stations into a new folder that tapaudit verifies", Args: cobra.ExactArgs(1),
 		Long: `Writes the signed records of stations, the broker's receipts and its public
 keys into DIR, which must not exist or be empty. An auditor checks it without a
 broker:  tapaudit verify DIR`,

@@ -17,7 +17,7 @@ func leaseCommands(o *options) *cobra.Command {
 func leaseList(o *options) *cobra.Command {
 	var account string
 	c := &cobra.Command{
-		Use: "list", Short: "List leases in force", Args: exactly(0),
+		Use: "list", Short: "List leases in force", Args: cobra.ExactArgs(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return o.talk(c.Context(), func(ctx context.Context, b client) error {
 				all, err := pages(func(token string) ([]*taplinev1.HeldLease, string, error) {
@@ -45,7 +45,7 @@ func leaseList(o *options) *cobra.Command {
 func leaseEnd(o *options) *cobra.Command {
 	var reason string
 	c := &cobra.Command{
-		Use: "end ID", Short: "End a lease and the session that holds it", Args: exactly(1),
+		Use: "end ID", Short: "End a lease and the session that holds it", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return o.talk(c.Context(), func(ctx context.Context, b client) error {
 				r, err := b.admin.EndLease(ctx, &taplinev1.EndLeaseRequest{Id: args[0], Reason: reason})

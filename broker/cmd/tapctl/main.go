@@ -7,7 +7,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -17,18 +16,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := execute(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	code := osservice.Execute(ctx, root(os.Stdin, os.Stdout, os.Stderr))
 	stop()
-	if err != nil {
-		report(os.Stderr, err)
-	}
-	os.Exit(int(osservice.CodeOf(err)))
-}
-
-// report prints an error and, where there is one, the hint that says what to do next.
-func report(w *os.File, err error) {
-	fmt.Fprintf(w, "tapctl: %v\n", err)
-	if hint := osservice.HintOf(err); hint != "" {
-		fmt.Fprintf(w, "hint: %s\n", hint)
-	}
+	os.Exit(int(code))
 }

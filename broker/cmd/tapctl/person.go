@@ -19,7 +19,7 @@ the ID and never the name.`,
 func personPut(o *options) *cobra.Command {
 	p := &taplinev1.PersonEntry{}
 	c := &cobra.Command{
-		Use: "put ID", Short: "Make a person, or change one", Args: exactly(1),
+		Use: "put ID", Short: "Make a person, or change one", Args: cobra.ExactArgs(1),
 		Example: `  tapctl person put p-1001 --name "Anna B." --role operator --role setter
   tapctl person put p-1001 --name "Anna B." --role operator --suspended`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -46,7 +46,7 @@ func personPut(o *options) *cobra.Command {
 func personList(o *options) *cobra.Command {
 	var query string
 	c := &cobra.Command{
-		Use: "list", Short: "List people", Args: exactly(0),
+		Use: "list", Short: "List people", Args: cobra.ExactArgs(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return o.talk(c.Context(), func(ctx context.Context, b client) error {
 				all, err := pages(func(token string) ([]*taplinev1.PersonEntry, string, error) {
@@ -76,7 +76,7 @@ func personList(o *options) *cobra.Command {
 
 func personDelete(o *options) *cobra.Command {
 	return &cobra.Command{
-		Use: "delete ID", Short: "Delete a person and their badges; their records stay", Args: exactly(1),
+		Use: "delete ID", Short: "Delete a person and their badges; their records stay", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return o.talk(c.Context(), func(ctx context.Context, b client) error {
 				r, err := b.admin.DeletePerson(ctx, &taplinev1.DeletePersonRequest{Id: args[0]})
@@ -92,7 +92,7 @@ func personDelete(o *options) *cobra.Command {
 func personPin(o *options) *cobra.Command {
 	var erase bool
 	c := &cobra.Command{
-		Use: "pin ID", Short: "Set a person's PIN, read from standard input", Args: exactly(1),
+		Use: "pin ID", Short: "Set a person's PIN, read from standard input", Args: cobra.ExactArgs(1),
 		Long: `Reads the PIN, 4 to 12 digits, as one line from standard input, so that it
 stands in no process list and no shell history. The broker keeps only its
 argon2id hash.`,

@@ -25,7 +25,7 @@ validates against the schema; an error while deciding is a denial and an alarm.`
 func policyPut(o *options, name, short string, dry bool) *cobra.Command {
 	var comment string
 	c := &cobra.Command{
-		Use: name + " FILE", Short: short, Args: exactly(1),
+		Use: name + " FILE", Short: short, Args: cobra.ExactArgs(1),
 		Long:    short + ". FILE holds Cedar policies; - reads standard input.",
 		Example: "  tapctl policy " + name + " plant.cedar",
 		RunE: func(c *cobra.Command, args []string) error {
@@ -94,7 +94,7 @@ func policyExplain(o *options) *cobra.Command {
 	var assurance uint8
 	var at string
 	c := &cobra.Command{
-		Use: "explain PERSON STATION", Short: "Say what a tap would be answered, and why", Args: exactly(2),
+		Use: "explain PERSON STATION", Short: "Say what a tap would be answered, and why", Args: cobra.ExactArgs(2),
 		Example: "  tapctl policy explain p-1001 plant/press/line-4/hmi-1",
 		RunE: func(c *cobra.Command, args []string) error {
 			t, err := atTime(at, time.Now())
@@ -128,7 +128,7 @@ func verdict(d *taplinev1.Decision) string {
 
 func codeExplain(o *options) *cobra.Command {
 	return &cobra.Command{
-		Use: "code CODE", Short: "Say which refused tap a help-desk code stands for, and why it was refused", Args: exactly(1),
+		Use: "code CODE", Short: "Say which refused tap a help-desk code stands for, and why it was refused", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return o.talk(c.Context(), func(ctx context.Context, b client) error {
 				r, err := b.admin.ExplainCode(ctx, &taplinev1.ExplainCodeRequest{Code: strings.ToUpper(args[0])})

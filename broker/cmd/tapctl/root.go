@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
@@ -26,11 +25,11 @@ type options struct {
 	output   string
 	timeout  time.Duration
 	in       io.Reader
-	began    bool // a command's own work has begun: what fails from here on is not the command line's fault
 }
 
 // root is the whole command tree.
-func root(o *options, out, errs io.Writer) *cobra.Command {
+func root(in io.Reader, out, errs io.Writer) *cobra.Command {
+	o := &options{in: in}
 	c := &cobra.Command{
 		Use:   "tapctl",
 		Short: "Administer a Tapline broker",
@@ -47,9 +46,7 @@ A first station in five lines:
   tapctl badge assign p-1001 --uid 04A1B2C3
   tapctl station put plant/press/line-4/hmi-1 --account press-hmi
   tapctl token create plant/press/line-4/hmi-1`,
-		Version:       version,
-		SilenceUsage:  true,
-		SilenceErrors: true,
+		Version: version,
 		PersistentPreRunE: func(*cobra.Command, []string) error {
 			if o.output != "table" && o.output != "json" {
 				return usage("-o %q: want table or json", o.output)
@@ -57,12 +54,9 @@ A first station in five lines:
 			return nil
 		},
 	}
-	c.SetIn(o.in)
+	c.SetIn(in)
 	c.SetOut(out)
 	c.SetErr(errs)
-	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return osservice.Fault(osservice.Usage, err, "see "+c.CommandPath()+" --help")
-	})
 	f := c.PersistentFlags()
 	f.StringVar(&o.identity, "identity", fallback(os.Getenv("TAPCTL_IDENTITY"), defaultIdentity), "identity folder (TAPCTL_IDENTITY)")
 	f.StringVar(&o.broker, "broker", os.Getenv("TAPCTL_BROKER"), "broker as host:port (TAPCTL_BROKER; default: the identity folder's)")
@@ -72,66 +66,14 @@ A first station in five lines:
 		personCommands(o), badgeCommands(o), accountCommands(o), stationCommands(o), tokenCommands(o), policyCommands(o),
 		leaseCommands(o), alarmCommands(o), sessionCommands(o), whoCommand(o), exportCommand(o), statusCommand(o), versionCommand(),
 	)
-	o.mark(c)
 	return c
-}
-
-// mark notes, for every command below c, when its own work begins.
-func (o *options) mark(c *cobra.Command) {
-	if run := c.RunE; run != nil {
-		c.RunE = func(c *cobra.Command, args []string) error {
-			o.began = true
-			return run(c, args)
-		}
-	}
-	for _, sub := range c.Commands() {
-		o.mark(sub)
-	}
-}
-
-// execute runs the command line. Whatever fails before the command's own work is a fault of the command line.
-func execute(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) error {
-	o := &options{in: in}
-	c := root(o, out, errs)
-	c.SetArgs(args)
-	err := c.ExecuteContext(ctx)
-	if err != nil && !o.began && osservice.CodeOf(err) == osservice.Failure {
-		return osservice.Fault(osservice.Usage, err, "see tapctl --help")
-	}
-	return err
 }
 
 // noun is a branch of the tree: a thing and what can be done with it.
 func noun(use, short, long string, verbs ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Long: long, Args: known, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c := &cobra.Command{Use: use, Short: short, Long: long}
 	c.AddCommand(verbs...)
 	return c
-}
-
-// known refuses a verb that the noun does not have; without one, cobra prints help.
-func known(c *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	return usage("%s has no command %q", c.CommandPath(), args[0])
-}
-
-// exactly wants the arguments that the usage line names.
-func exactly(n int) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if len(args) == n {
-			return nil
-		}
-		return osservice.Fault(osservice.Usage, fmt.Errorf("%s takes %s, got %d", c.CommandPath(), count(n, "argument"), len(args)),
-			"usage: "+c.UseLine())
-	}
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // usage is an error of the command line.
@@ -162,7 +104,7 @@ func fallback(s, other string) string {
 }
 
 func versionCommand() *cobra.Command {
-	return &cobra.Command{Use: "version", Short: "Print the version", Args: exactly(0), RunE: func(c *cobra.Command, _ []string) error {
+	return &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.ExactArgs(0), RunE: func(c *cobra.Command, _ []string) error {
 		_, err := fmt.Fprintln(c.OutOrStdout(), "tapctl", version)
 		return err
 	}}

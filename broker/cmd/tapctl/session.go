@@ -22,7 +22,7 @@ func sessionList(o *options) *cobra.Command {
 	var from, until string
 	var limit uint32
 	c := &cobra.Command{
-		Use: "list", Short: "List who was at which station when, newest first", Args: exactly(0),
+		Use: "list", Short: "List who was at which station when, newest first", Args: cobra.ExactArgs(0),
 		Example: "  tapctl session list --station plant/press/ --from 8h",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := window(f, from, until); err != nil {
@@ -93,7 +93,7 @@ func sessionColumns() []column[*taplinev1.Session] {
 func whoCommand(o *options) *cobra.Command {
 	var at string
 	c := &cobra.Command{
-		Use: "who STATION", Short: "Say who was at a station, and how sure that is", Args: exactly(1),
+		Use: "who STATION", Short: "Say who was at a station, and how sure that is", Args: cobra.ExactArgs(1),
 		Example: "  tapctl who plant/press/line-4/hmi-1\n  tapctl who plant/press/line-4/hmi-1 --at 2026-11-22T14:03:00Z",
 		RunE: func(c *cobra.Command, args []string) error {
 			t, err := atTime(at, time.Now())

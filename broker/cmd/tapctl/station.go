@@ -20,7 +20,7 @@ func stationPut(o *options) *cobra.Command {
 	var mode string
 	var assurance uint8
 	c := &cobra.Command{
-		Use: "put ID", Short: "Make a station, or change one", Args: exactly(1),
+		Use: "put ID", Short: "Make a station, or change one", Args: cobra.ExactArgs(1),
 		Example: "  tapctl station put plant/press/line-4/hmi-1 --account press-hmi --mode gate",
 		RunE: func(c *cobra.Command, args []string) error {
 			s.Id, s.RequiresAssurance = args[0], taplinev1.Assurance(assurance)
@@ -53,7 +53,7 @@ func stationPut(o *options) *cobra.Command {
 func stationList(o *options) *cobra.Command {
 	var query string
 	c := &cobra.Command{
-		Use: "list", Short: "List stations and how they are", Args: exactly(0),
+		Use: "list", Short: "List stations and how they are", Args: cobra.ExactArgs(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return o.talk(c.Context(), func(ctx context.Context, b client) error {
 				all, err := pages(func(token string) ([]*taplinev1.Station, string, error) {
@@ -86,7 +86,7 @@ func stationList(o *options) *cobra.Command {
 
 func stationDelete(o *options) *cobra.Command {
 	return &cobra.Command{
-		Use: "delete ID", Short: "Delete a station; its records stay", Args: exactly(1),
+		Use: "delete ID", Short: "Delete a station; its records stay", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return o.talk(c.Context(), func(ctx context.Context, b client) error {
 				r, err := b.admin.DeleteStation(ctx, &taplinev1.DeleteStationRequest{Id: args[0]})
@@ -102,7 +102,7 @@ func stationDelete(o *options) *cobra.Command {
 func stationRevoke(o *options) *cobra.Command {
 	var reason string
 	c := &cobra.Command{
-		Use: "revoke ID", Short: "Cut a station off at once", Args: exactly(1),
+		Use: "revoke ID", Short: "Cut a station off at once", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return o.talk(c.Context(), func(ctx context.Context, b client) error {
 				r, err := b.admin.RevokeStation(ctx, &taplinev1.RevokeStationRequest{Id: args[0], Reason: reason})
@@ -120,7 +120,7 @@ func stationRevoke(o *options) *cobra.Command {
 func stationRelease(o *options) *cobra.Command {
 	var serial string
 	c := &cobra.Command{
-		Use: "release ID", Short: "End the quarantine of a station that was found twice", Args: exactly(1),
+		Use: "release ID", Short: "End the quarantine of a station that was found twice", Args: cobra.ExactArgs(1),
 		Long: `Two copies of a station's identity were seen (a cloned disk or a restored
 snapshot). Say with --serial which certificate is the live copy's; the other
 has to be enrolled anew.`,

@@ -11,7 +11,7 @@ import (
 
 func statusCommand(o *options) *cobra.Command {
 	return &cobra.Command{
-		Use: "status", Short: "Say how the broker is", Args: exactly(0),
+		Use: "status", Short: "Say how the broker is", Args: cobra.ExactArgs(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return o.talk(c.Context(), func(ctx context.Context, b client) error {
 				h, err := b.admin.GetHealth(ctx, &taplinev1.GetHealthRequest{})

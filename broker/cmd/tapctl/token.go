@@ -19,7 +19,7 @@ pin of its root, so the station needs nothing else.`,
 func tokenCreate(o *options) *cobra.Command {
 	var lasts time.Duration
 	c := &cobra.Command{
-		Use: "create STATION", Short: "Make a one-use token for a station; it is shown once", Args: exactly(1),
+		Use: "create STATION", Short: "Make a one-use token for a station; it is shown once", Args: cobra.ExactArgs(1),
 		Example: `  tapctl token create plant/press/line-4/hmi-1 | ssh hmi-1 tapagent enrol
   tapctl token create plant/press/line-4/hmi-1 --for 72h -o json`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -42,7 +42,7 @@ func tokenCreate(o *options) *cobra.Command {
 
 func tokenList(o *options) *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List tokens, without their secrets", Args: exactly(0),
+		Use: "list", Short: "List tokens, without their secrets", Args: cobra.ExactArgs(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return o.talk(c.Context(), func(ctx context.Context, b client) error {
 				all, err := pages(func(token string) ([]*taplinev1.Token, string, error) {
@@ -77,7 +77,7 @@ func tokenState(t *taplinev1.Token, now time.Time) string {
 
 func tokenRevoke(o *options) *cobra.Command {
 	return &cobra.Command{
-		Use: "revoke ID", Short: "Make a token worthless", Args: exactly(1),
+		Use: "revoke ID", Short: "Make a token worthless", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return o.talk(c.Context(), func(ctx context.Context, b client) error {
 				r, err := b.admin.RevokeToken(ctx, &taplinev1.RevokeTokenRequest{Id: args[0]})
