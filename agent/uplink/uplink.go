@@ -31,6 +31,9 @@ func New(cfg Config) *Uplink {
 	u.drain = newDrain(u)
 	u.closes.wake = make(chan struct{}, 1)
 	u.state = State{Reason: "not dialled yet", Since: time.Now(), Acked: cfg.LastReceipt.Seq}
+	if u.cfg.Brokers == nil {
+		return u
+	}
 	if brokers := u.cfg.Brokers(); len(brokers) > 0 {
 		u.state.Broker = brokers[0]
 	}
