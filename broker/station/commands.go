@@ -61,6 +61,9 @@ func (s *Service) StreamCommands(stream commandStream) error {
 			silent.Reset(lostAfter)
 			err = s.heard(ctx, station, req, stream)
 		}
+		if err != nil && ctx.Err() != nil {
+			return context.Cause(ctx) // the line was cut meanwhile: that is the reason, not what it broke
+		}
 		if err != nil {
 			return err
 		}
