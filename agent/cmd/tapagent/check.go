@@ -24,6 +24,9 @@ prints every fault at once. It changes nothing and may run beside the agent.`,
 			if err != nil {
 				return err
 			}
+			if err := becomeOwner(cfg.StateDir); err != nil {
+				return err
+			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), 20*time.Second)
 			defer cancel()
 			var worst error

@@ -25,10 +25,10 @@ name, the broker's address and the broker's root: nothing else is needed. It is
 read from standard input unless --token-file or --token is given; a token on
 the command line can be seen by others on this machine.
 
-Run it as the account that the agent runs under, which alone can read the keys
-(packages: sudo -u tapline). It is safe to repeat after a failure, with the same
-token.`,
-		Example: "  tapctl token create berlin/packing/line-3/press-4 | ssh press-4 sudo -u tapline tapagent enrol\n  sudo -u tapline tapagent enrol --token-file token.txt",
+Run by root, it goes on as the account that owns the state folder, so that the
+service can read what it leaves. It is safe to repeat after a failure, with the
+same token.`,
+		Example: "  tapctl token create berlin/packing/line-3/press-4 | ssh press-4 sudo tapagent enrol\n  sudo tapagent enrol --token-file token.txt",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.load()
@@ -37,6 +37,9 @@ token.`,
 			}
 			t, err := readToken(cmd.InOrStdin(), token, file)
 			if err != nil {
+				return err
+			}
+			if err := becomeOwner(cfg.StateDir); err != nil {
 				return err
 			}
 			if broker != "" {
