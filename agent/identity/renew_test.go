@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -173,14 +174,20 @@ func TestTheLineComesBackWithinAMinuteHoweverLongItWasDown(t *testing.T) {
 		s := newSite(t)
 		s.broker.Life = day
 		m := s.enrol(s.broker.Token(press, address))
-		s.cut = func(func() error) error { return wire.E(wire.Unavailable, "no network") }
+		var up atomic.Bool
+		s.cut = func(call func() error) error {
+			if up.Load() {
+				return call()
+			}
+			return wire.E(wire.Unavailable, "no network")
+		}
 		stop := running(t, m)
 		defer stop()
 		wait(3 * day)
 		if m.Condition() != "identity-expired" {
 			t.Fatalf("condition %q", m.Condition())
 		}
-		s.cut = nil
+		up.Store(true)
 		wait(time.Minute)
 		if m.Condition() != "" {
 			t.Errorf("a minute after the network came back: %q, %v", m.Condition(), m.Trouble())
