@@ -24,7 +24,7 @@ type wine struct {
 func bootWine(t *testing.T) *wine {
 	t.Helper()
 	if os.Getenv("TAPLINE_SUITE") != "long" {
-		t.Skip("needs: TAPLINE_SUITE=long")
+		t.Skip("needs: long suite")
 	}
 	need(t, "wine", "wine wine64")
 	need(t, "x86_64-w64-mingw32-gcc", "gcc-mingw-w64-x86-64")
