@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"tapline/scripts/rig"
@@ -97,7 +98,11 @@ func (d *demo) export(ctx context.Context, s *summary) error {
 }
 
 func (d *demo) verify(ctx context.Context, path string) (v verdict, err error) {
-	out, err := d.plant.Run(ctx, "tapaudit", "verify", "--json", path)
+	key, err := d.plant.Ctl(ctx, "trust")
+	if err != nil {
+		return v, err
+	}
+	out, err := d.plant.Run(ctx, "tapaudit", "verify", "--json", "--trust-key", strings.TrimSpace(key), path)
 	if err != nil {
 		return v, err
 	}
