@@ -4,7 +4,6 @@ package vpcd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -36,9 +35,8 @@ func Isolate(ctx context.Context) (code int, again bool, err error) {
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = startLimit
 	err = cmd.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return exit.ExitCode(), true, nil
+	if cmd.ProcessState != nil { // it ran, however it ended; a ctx that ended meanwhile is no fault of its own
+		return cmd.ProcessState.ExitCode(), true, nil
 	}
 	if err != nil {
 		return 0, false, fmt.Errorf("isolate: new namespaces: %w", err)
