@@ -33,8 +33,8 @@ type Plant struct {
 // startLimit is how long a program may take until it answers.
 const startLimit = 30 * time.Second
 
-// New makes a plant in dir, which must be empty, from the programs in bin, with a PC/SC service that has a virtual reader for each of names.
-// Nothing but that service runs yet.
+// New makes a plant in dir, which must be empty, from the programs in bin, with a PC/SC service that has a virtual reader for each of names; without
+// names the plant uses the machine's own readers. Nothing but that service runs yet.
 func New(ctx context.Context, dir, bin string, readers ...string) (*Plant, error) {
 	for _, d := range []string{"logs", "broker", "pcsc"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
@@ -51,6 +51,9 @@ func New(ctx context.Context, dir, bin string, readers ...string) (*Plant, error
 		return nil, fmt.Errorf("make plant: %w", err)
 	}
 	p.Broker = newProcess("broker", filepath.Join(dir, "logs"), nil, filepath.Join(bin, "tapbroker"), "serve", "--config", config)
+	if len(readers) == 0 {
+		return p, nil
+	}
 	if p.PCSC, err = vpcd.Start(ctx, filepath.Join(dir, "pcsc"), readers...); err != nil {
 		return nil, fmt.Errorf("make plant: %w", err)
 	}

@@ -24,6 +24,7 @@ const (
 type demo struct {
 	bin, dir string
 	keep     bool
+	own      string // the machine's own reader; empty for a virtual one
 	out      io.Writer
 
 	plant   *rig.Plant
@@ -82,8 +83,12 @@ func (d *demo) step(ctx context.Context, what string, do func(context.Context) e
 
 func (d *demo) build(ctx context.Context) (err error) {
 	d.say("The plant")
-	if err := d.step(ctx, "PC/SC service with a virtual reader", func(ctx context.Context) (err error) {
-		d.plant, err = rig.New(ctx, d.dir, d.bin, "Press 4")
+	what, readers := "PC/SC service with a virtual reader", []string{"Press 4"}
+	if d.own != "" {
+		what, readers = "this machine's reader "+d.own, nil
+	}
+	if err := d.step(ctx, what, func(ctx context.Context) (err error) {
+		d.plant, err = rig.New(ctx, d.dir, d.bin, readers...)
 		return err
 	}); err != nil {
 		return err
@@ -92,6 +97,11 @@ func (d *demo) build(ctx context.Context) (err error) {
 		return err
 	}
 	d.people = rig.People(3)
+	if d.own != "" {
+		for i := range d.people {
+			d.people[i].UID = nil // their badges are those that are laid on the reader
+		}
+	}
 	return d.step(ctx, "one shared account, three people with a badge each", func(ctx context.Context) error {
 		if _, err := d.plant.Ctl(ctx, "account", "put", account, "--station", "plant/press/"); err != nil {
 			return err
@@ -107,23 +117,24 @@ func (d *demo) enrol(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	return d.step(ctx, "agent: reader attached, line to the broker stands, bundle fetched", func(ctx context.Context) error {
+	if err := d.step(ctx, "agent: reader attached, line to the broker stands, bundle fetched", func(ctx context.Context) error {
 		if err := d.station.Start(ctx); err != nil {
 			return err
 		}
 		return d.station.AwaitBundle(ctx)
-	})
+	}); err != nil || d.own == "" {
+		return err
+	}
+	return d.introduce(ctx)
 }
 
 // tap lays somebody's badge on the reader and says what the station shows.
 func (d *demo) tap(ctx context.Context, who string, uid []byte, wanted func(rig.Seen) bool, shown func(rig.Seen) string) error {
-	ctx, cancel := context.WithTimeout(ctx, tapLimit)
-	defer cancel()
 	before, err := d.station.Timings()
 	if err != nil {
 		return err
 	}
-	seen, err := d.station.Tap(ctx, 0, uid, wanted)
+	seen, err := d.present(ctx, who, uid, wanted)
 	if err != nil {
 		return fmt.Errorf("%s: %w", who, err)
 	}
@@ -133,8 +144,20 @@ func (d *demo) tap(ctx context.Context, who string, uid []byte, wanted func(rig.
 	return nil
 }
 
+// present lays a badge on the virtual reader, or asks for one.
+func (d *demo) present(ctx context.Context, who string, uid []byte, wanted func(rig.Seen) bool) (rig.Seen, error) {
+	if d.own != "" {
+		return d.byHand(ctx, who, wanted)
+	}
+	ctx, cancel := context.WithTimeout(ctx, tapLimit)
+	defer cancel()
+	return d.station.Tap(ctx, 0, uid, wanted)
+}
+
 // timing is what the agent logged of the n-th tap; its log may lag the screen by a moment.
 func (d *demo) timing(ctx context.Context, n int) rig.Timing {
+	ctx, cancel := context.WithTimeout(ctx, tapLimit)
+	defer cancel()
 	again := time.NewTicker(5 * time.Millisecond)
 	defer again.Stop()
 	for {
@@ -163,7 +186,7 @@ func (d *demo) shift(ctx context.Context) error {
 		return err
 	}
 	stranger := []byte{0x04, 0xDE, 0xAD, 0xBE, 0xEF, 0x11, 0x90}
-	if err := d.tap(ctx, "a badge that nobody has", stranger, rig.Noticed(taplinev1.NoticeKind_NOTICE_KIND_REFUSED), refused); err != nil {
+	if err := d.tap(ctx, "a badge that nobody has (any fourth card)", stranger, rig.Noticed(taplinev1.NoticeKind_NOTICE_KIND_REFUSED), refused); err != nil {
 		return err
 	}
 	return d.tap(ctx, "Anna takes over", anna.UID, rig.Named(anna.ID), here)

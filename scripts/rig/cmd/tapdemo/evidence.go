@@ -114,6 +114,10 @@ func (d *demo) verify(ctx context.Context, path string) (v verdict, err error) {
 
 // sayHow tells how to tap by hand while everything runs on.
 func (d *demo) sayHow() {
+	if d.own != "" {
+		d.say("\nEverything is still running: lay badges on %s. In another terminal:\n  %s/tapagent status --config %s\nCtrl+C here ends it.", d.own, d.bin, d.station.Config())
+		return
+	}
 	in := fmt.Sprintf("nsenter -t %d -m -n %s/", os.Getpid(), d.bin)
 	d.say("\nEverything is still running. In another terminal:")
 	for _, p := range d.people {

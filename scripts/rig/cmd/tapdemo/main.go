@@ -4,7 +4,7 @@
 // the broker goes away and comes back, and the evidence is verified.
 //
 // scripts/demo builds everything and calls it. It runs the shipped programs in namespaces of its own, with a virtual reader, and writes only into
-// the folder it names.
+// the folder it names. Where a person sits at a machine with a reader of its own, it uses that one and asks for three badges.
 package main
 
 import (
@@ -22,9 +22,15 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code, again, err := vpcd.Isolate(ctx)
+	own := ownReader(ctx)
+	var code int
+	var again bool
+	var err error
+	if own == "" {
+		code, again, err = vpcd.Isolate(ctx)
+	}
 	if err == nil && !again {
-		err = command().ExecuteContext(ctx)
+		err = command(own).ExecuteContext(ctx)
 	}
 	stop()
 	if err != nil {
@@ -34,8 +40,9 @@ func main() {
 	os.Exit(code)
 }
 
-func command() *cobra.Command {
-	var d demo
+// command is the demo; own is the machine's own reader, empty for a virtual one.
+func command(own string) *cobra.Command {
+	d := demo{own: own}
 	c := &cobra.Command{
 		Use:           "demo",
 		Short:         "Show operators tapping in, handing over and leaving, and verify the evidence",
