@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"tapline/broker/lease"
 	"tapline/broker/store"
 )
 
@@ -56,6 +57,8 @@ func (b *Broker) keepHouse(ctx context.Context) error {
 		for what, do := range map[string]func(context.Context) error{
 			"own chain could not be sealed":            b.acts.SealIfDue,
 			"old certificates could not be purged":     b.authority.PurgeCertificates,
+			"old answers could not be purged":          b.purgeTaps,
+			"expired leases could not be ended":        b.endExpired,
 			"aged bundles could not be made anew":      b.stations.Announce,
 			"administrator's identity was not renewed": b.leaveAdmin,
 		} {
@@ -69,6 +72,30 @@ func (b *Broker) keepHouse(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// answersKept is how long a tap is answered again to the same request, and how long a help code is known.
+const answersKept = 30 * 24 * time.Hour
+
+func (b *Broker) purgeTaps(ctx context.Context) error {
+	return b.store.Update(ctx, func(tx *store.Tx) error { return tx.PurgeTaps(b.now().Add(-answersKept)) })
+}
+
+// endExpired ends leases whose time is up. Whoever takes a lease looks at the time itself; this is for those who read the list.
+func (b *Broker) endExpired(ctx context.Context) error {
+	now := b.now()
+	return b.store.Update(ctx, func(tx *store.Tx) error {
+		expired, err := tx.ExpiredLeases(now)
+		if err != nil {
+			return err
+		}
+		for _, l := range expired {
+			if err := tx.EndLease(l.ID, lease.CauseExpired, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // alive asks the store something small.

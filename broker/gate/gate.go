@@ -56,7 +56,12 @@ func (g *Gate) Check(ctx context.Context, method string) (identity.Verdict, erro
 	if !slices.Contains(roles, who.Role) {
 		return identity.Verdict{}, wire.E(wire.Denied, "a certificate for the role %s does not open this service", who.Role)
 	}
-	return g.Registry.Check(ctx, who, cert)
+	v, err := g.Registry.Check(ctx, who, cert)
+	if err == nil && v.Station != "" && !v.Newest && method != taplinev1.StationService_Renew_FullMethodName {
+		// Renew stays open to it, because that is where a copy of the station is found out.
+		err = wire.E(wire.Unauthenticated, "the certificate was superseded by later ones: another copy of the station has renewed")
+	}
+	return v, err
 }
 
 // Unary is the interceptor of single calls.
