@@ -2,6 +2,8 @@ package broker
 
 import (
 	"crypto/x509"
+	"errors"
+	"io"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -125,7 +127,10 @@ func TestWhoMayCallWhat(t *testing.T) {
 	reflect := func(c reflectionpb.ServerReflectionClient) error {
 		stream, err := c.ServerReflectionInfo(t.Context())
 		p.must(err)
-		p.must(stream.Send(&reflectionpb.ServerReflectionRequest{MessageRequest: &reflectionpb.ServerReflectionRequest_ListServices{}}))
+		err = stream.Send(&reflectionpb.ServerReflectionRequest{MessageRequest: &reflectionpb.ServerReflectionRequest_ListServices{}})
+		if err != nil && !errors.Is(err, io.EOF) { // EOF: refused already, and Recv says why
+			return err
+		}
 		_, err = stream.Recv()
 		return err
 	}

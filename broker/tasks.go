@@ -48,14 +48,15 @@ func (b *Broker) whenever(ctx context.Context, wake <-chan struct{}, do func() e
 	}
 }
 
-// keepHouse does what is due by time: it seals the epochs of the broker's own chain, renews bundles that have aged, and forgets certificates and
-// answers that ended long ago.
+// keepHouse does what is due by time: it seals the epochs of the broker's own chain, renews its CA and bundles that have aged, ends leases
+// whose time is up, and forgets certificates and answers that ended long ago.
 func (b *Broker) keepHouse(ctx context.Context) error {
 	tick := time.NewTicker(houseEvery)
 	defer tick.Stop()
 	for {
 		for what, do := range map[string]func(context.Context) error{
 			"own chain could not be sealed":            b.acts.SealIfDue,
+			"issuing CA could not be renewed":          b.authority.Rotate,
 			"old certificates could not be purged":     b.authority.PurgeCertificates,
 			"old answers could not be purged":          b.purgeTaps,
 			"expired leases could not be ended":        b.endExpired,
