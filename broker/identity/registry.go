@@ -27,8 +27,9 @@ type Registry struct {
 	site  string
 	now   func() time.Time
 
-	mu      sync.Mutex // guards entries
+	mu      sync.Mutex // guards the rest
 	entries map[string]entry
+	forgot  uint64 // counts Forget: what was asked before it must not be kept after it
 }
 
 // entry is what the store said of one certificate.
@@ -55,6 +56,7 @@ func NewRegistry(s *store.Store, site string, now func() time.Time) *Registry {
 func (r *Registry) Forget(station record.StationID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.forgot++
 	for serial, e := range r.entries {
 		if e.subject.Role == wire.RoleStation && e.subject.Name == string(station) {
 			delete(r.entries, serial)
@@ -77,6 +79,7 @@ func (r *Registry) Check(ctx context.Context, who wire.Subject, cert *x509.Certi
 	serial := Serial(cert)
 	r.mu.Lock()
 	e, ok := r.entries[serial]
+	asked := r.forgot
 	r.mu.Unlock()
 	if ok && e.subject == who && now.Sub(e.asked).Abs() < trustFor {
 		return e.verdict, e.err
@@ -87,6 +90,9 @@ func (r *Registry) Check(ctx context.Context, who wire.Subject, cert *x509.Certi
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if asked != r.forgot { // the answer may be from before what Forget told of
+		return v, err
+	}
 	if len(r.entries) >= maxEntries {
 		clear(r.entries)
 	}
