@@ -6,6 +6,8 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
+	"io"
 	"net"
 	"path/filepath"
 	"strconv"
@@ -292,7 +294,10 @@ func (s *hmi) send(first record.Seq, records [][]byte) (record.Receipt, error) {
 	defer cancel()
 	stream, err := s.client.StreamRecords(ctx)
 	s.must(err)
-	s.must(stream.Send(&taplinev1.StreamRecordsRequest{Chain: s.keys.chain, FirstSeq: uint64(first), Records: records}))
+	err = stream.Send(&taplinev1.StreamRecordsRequest{Chain: s.keys.chain, FirstSeq: uint64(first), Records: records})
+	if err != nil && !errors.Is(err, io.EOF) { // EOF: refused already, and Recv says why
+		return record.Receipt{}, err
+	}
 	r, err := stream.Recv()
 	if err != nil {
 		return record.Receipt{}, err
