@@ -83,6 +83,11 @@ func (e Engine) directory(t *testing.T) {
 			return errors.Join(err, err2)
 		})
 	})
+	e.inForce(t)
+}
+
+// inForce is what there is one of at a time.
+func (e Engine) inForce(t *testing.T) {
 	t.Run("a badge number is in force once, and again after it was revoked", func(t *testing.T) {
 		do(t, e.fresh(t), func(tx *store.Tx) error {
 			add := func(id string) error {
