@@ -71,8 +71,9 @@ func (c *Checker) Check(ctx context.Context, verifier, pin string) (bool, error)
 		return false, ErrVerifier
 	}
 	var version, m, t, p int
-	if _, err := fmt.Sscanf(parts[2]+" "+parts[3], "v=%d m=%d,t=%d,p=%d", &version, &m, &t, &p); err != nil {
-		return false, ErrVerifier
+	_, err := fmt.Sscanf(parts[2]+" "+parts[3], "v=%d m=%d,t=%d,p=%d", &version, &m, &t, &p)
+	if err != nil || parts[2] != fmt.Sprintf("v=%d", version) || parts[3] != fmt.Sprintf("m=%d,t=%d,p=%d", m, t, p) {
+		return false, ErrVerifier // the second look is for what Sscanf passes over: a tail, a plus sign
 	}
 	salt, err1 := base64.RawStdEncoding.Strict().DecodeString(parts[4])
 	want, err2 := base64.RawStdEncoding.Strict().DecodeString(parts[5])

@@ -75,6 +75,9 @@ func Open(dir string) (*Vault, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read master key: %w", err)
 	}
+	if err := checkRights(path); err != nil {
+		return nil, fmt.Errorf("master key %s: %w", path, err)
+	}
 	v, err := New(master)
 	if err != nil {
 		return nil, fmt.Errorf("master key %s: %w", path, err)
