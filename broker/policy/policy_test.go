@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -121,7 +122,7 @@ func TestSetsThatDoNotLoad(t *testing.T) {
 	}
 	_, err := Load(`@refusal("x") permit (principal, action, resource) when { principal.disabledd };
 		permit (principal, action == Action::"fly", resource);`)
-	if faults, ok := err.(Faults); !ok || len(faults) < 3 { //nolint:errorlint // Load promises Faults themselves
+	if faults, ok := errors.AsType[Faults](err); !ok || len(faults) < 3 {
 		t.Errorf("not every fault is listed: %v", err)
 	}
 }
