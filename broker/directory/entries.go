@@ -3,6 +3,7 @@ package directory
 import (
 	"slices"
 	"strings"
+	"unicode"
 
 	taplinev1 "tapline/proto/tapline/v1"
 
@@ -24,9 +25,12 @@ func goodID(id string) bool {
 	return id != "" && len(id) <= maxID && strings.Trim(id, bytes) == "" && id[0] != '-'
 }
 
-// goodText reports whether a text can be shown on one line.
+// goodText reports whether a text can be shown on one line, in a terminal too, and reads there as it is written: no control characters, line
+// breaks, or marks that turn the direction of what stands beside them.
 func goodText(s string, limit int) bool {
-	return len(s) <= limit && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\uFFFD' })
+	return len(s) <= limit && !strings.ContainsFunc(s, func(r rune) bool {
+		return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control) || r == unicode.ReplacementChar
+	})
 }
 
 func checkWords(field string, words []string) error {
