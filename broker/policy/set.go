@@ -75,6 +75,9 @@ func Load(text string) (*Set, error) {
 	if len(text) > MaxText {
 		return nil, Faults{fmt.Sprintf("%d bytes, limit %d", len(text), MaxText)}
 	}
+	if n := longest(text); n > MaxPolicy {
+		return nil, Faults{fmt.Sprintf("a policy of %d bytes, limit %d: make several of it", n, MaxPolicy)}
+	}
 	list, err := cedar.NewPolicyListFromBytes("policy", []byte(text))
 	if err != nil {
 		return nil, Faults{err.Error()}

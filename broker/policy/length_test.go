@@ -1,0 +1,55 @@
+package policy
+
+import (
+	"strings"
+	"testing"
+)
+
+// A stack that gets too deep ends the whole program and cannot be caught, so this test fails by ending itself.
+func TestNoTextIsTooDeepForTheParser(t *testing.T) {
+	const head, tail = "permit (principal, action, resource) when { ", " };\n"
+	for _, row := range []struct{ open, close string }{
+		{"(", ")"},
+		{"[", "]"},
+		{"{a:", "}"},
+		{"principal.shifts.contains(", ")"},
+		{"if true then ", " else false"},
+		{"!", ""},
+		{"-", ""},
+		{"true && ", ""},
+		{"1 + ", ""},
+		{"if ", ""},
+		{"(", ""},
+		{"\"", ""},
+		{"//", ""},
+		{"a.", ""},
+		{"a[", "]"},
+		{"a like ", ""},
+		{"a has ", ""},
+	} {
+		for _, size := range []int{1000, MaxPolicy, MaxText} {
+			n := max(0, size-len(head)-len(tail)-4) / (len(row.open) + len(row.close))
+			text := head + strings.Repeat(row.open, n) + "true" + strings.Repeat(row.close, n) + tail
+			for _, text := range []string{text, strings.ReplaceAll(text, "true", "\";\" == \";\"")[:min(len(text), MaxText)]} {
+				set, err := Load(text)
+				if err != nil {
+					if len(err.Error()) > 10*MaxPolicy {
+						t.Errorf("%d times %s: an error of %d bytes", n, row.open, len(err.Error()))
+					}
+					continue
+				}
+				set.Decide(Request{Action: OpenSession, Person: anna(), Station: hmi(), Tap: Tap{At: monday()}})
+			}
+		}
+	}
+}
+
+func TestThePolicyIsMeasuredToItsOwnEnd(t *testing.T) {
+	for text, want := range map[string]int{
+		"": 0, "abc;": 4, "ab;abcd;": 5, "abc": 3, `a";;";b;`: 6, `"\";";`: 6, "// ;\na;": 7, "//\n;;": 4, `";`: 2, `"\`: 2, "/;": 2,
+	} {
+		if got := longest(text); got != want {
+			t.Errorf("%q: %d, want %d", text, got, want)
+		}
+	}
+}
