@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"runtime/debug"
 )
@@ -141,6 +142,7 @@ func (s *Store) abandon(ctx context.Context, cause error) error {
 	for _, stmt := range s.statements {
 		_ = stmt.Close()
 	}
+	_ = s.conn.Raw(func(any) error { return driver.ErrBadConn }) // Close alone would give it back to the pool, and we would get it again
 	_ = s.conn.Close()
 	s.conn = nil
 	return cause
