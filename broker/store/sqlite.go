@@ -40,13 +40,14 @@ func OpenSQLite(dir string) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), write.Close())
 	}
-	read.SetMaxOpenConns(readers)
-	read.SetMaxIdleConns(readers)
+	read.SetMaxOpenConns(readers + 1) // see Store.reading
+	read.SetMaxIdleConns(readers + 1)
 	return &Store{
 		engine:   engine{name: "sqlite", where: "sqlite " + path, begin: "BEGIN IMMEDIATE"},
 		read:     read,
 		write:    write,
 		turn:     make(chan struct{}, 1),
+		reading:  make(chan struct{}, readers),
 		prepared: map[string]*sql.Stmt{},
 	}, nil
 }

@@ -28,6 +28,9 @@ type Store struct {
 
 	// turn holds one element while somebody commits.
 	turn chan struct{}
+	// reading holds one element for each View. It has room for fewer than read has connections, because a View that meets a new query needs a
+	// second connection to prepare it: if each View could have all but its own, all would wait for ever.
+	reading chan struct{}
 
 	mu       sync.Mutex // guards what follows
 	queue    []*job
@@ -41,6 +44,12 @@ type Store struct {
 
 // View runs read in one consistent snapshot. Nothing that read does is kept.
 func (s *Store) View(ctx context.Context, read func(*Tx) error) error {
+	select {
+	case s.reading <- struct{}{}:
+		defer func() { <-s.reading }()
+	case <-ctx.Done():
+		return fmt.Errorf("read store: %w", ctx.Err())
+	}
 	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return fmt.Errorf("read store: %w", err)
@@ -51,16 +60,22 @@ func (s *Store) View(ctx context.Context, read func(*Tx) error) error {
 		if err != nil {
 			return nil, err
 		}
+		if stmt == nil {
+			return tx.PrepareContext(ctx, query) // closed with tx
+		}
 		return tx.StmtContext(ctx, stmt), nil
 	}})
 }
 
-// prepare keeps the read statements, so that each is parsed once a connection.
+// maxPrepared bounds the read statements that are kept: a filter's query has as many forms as its lists have lengths.
+const maxPrepared = 500
+
+// prepare keeps the read statements, so that each is parsed once a connection; nil when enough are kept.
 func (s *Store) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
 	s.mu.Lock()
-	stmt := s.prepared[query]
+	stmt, full := s.prepared[query], len(s.prepared) >= maxPrepared
 	s.mu.Unlock()
-	if stmt != nil {
+	if stmt != nil || full {
 		return stmt, nil
 	}
 	stmt, err := s.read.PrepareContext(ctx, query)
