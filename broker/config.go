@@ -2,12 +2,14 @@ package broker
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net"
 	"os"
+	"reflect"
 	"regexp"
 	"strings"
 
@@ -76,12 +78,24 @@ func LoadConfig(path string) (Config, error) {
 	case err != nil:
 		return Config{}, fmt.Errorf("read configuration: %w", err)
 	default:
-		err = yaml.NewDecoder(bytes.NewReader(b), yaml.Strict()).Decode(&cfg)
-		if err != nil && !errors.Is(err, io.EOF) { // EOF: nothing but comments
+		if cfg, err = cfg.read(b); err != nil {
 			return Config{}, fmt.Errorf("configuration %s: %w", path, err)
 		}
 	}
 	return cfg, cfg.fill()
+}
+
+// read takes over what a file says. A file that says nothing, the packages' own, leaves every default, and so does a key without a value: the
+// decoder would empty them.
+func (c Config) read(b []byte) (Config, error) {
+	said := c
+	err := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict()).Decode(&said)
+	if errors.Is(err, io.EOF) || err == nil && reflect.DeepEqual(said, Config{}) {
+		return c, nil
+	}
+	said.Listen, said.Data, said.Site = cmp.Or(said.Listen, c.Listen), cmp.Or(said.Data, c.Data), cmp.Or(said.Site, c.Site)
+	said.Log.Level, said.Log.Format = cmp.Or(said.Log.Level, c.Log.Level), cmp.Or(said.Log.Format, c.Log.Format)
+	return said, err
 }
 
 // fill works out what is said by default from what is said.
