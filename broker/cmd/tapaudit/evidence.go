@@ -19,6 +19,8 @@ func find(paths []string) ([]evidence.Chain, error) {
 		switch {
 		case errors.Is(err, evidence.ErrNone):
 			return nil, hint(err, "give the folder of an export (it holds trust.json and stations/) or of a station's journal (it holds records/)")
+		case errors.Is(err, evidence.ErrIrregular):
+			return nil, hint(err, "nobody can vouch for what it hides: ask for the evidence again, without it")
 		case errors.Is(err, fs.ErrNotExist):
 			return nil, hint(err, "check the path for a typing error")
 		case errors.Is(err, fs.ErrPermission):

@@ -23,8 +23,14 @@ func newVersion() *cobra.Command {
 	}
 }
 
-// build is the version of the module and, of a development build, its commit.
+// version is set by the linker.
+var version = ""
+
+// build is the version that the linker was told, else that of the module.
 func build() string {
+	if version != "" {
+		return version
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"

@@ -15,6 +15,9 @@ import (
 // ErrNone says that there is no evidence under a path.
 var ErrNone = errors.New("no evidence found")
 
+// ErrIrregular says that something lies in the evidence that is neither a file nor a folder. A link would lead out of it, or hide what it leads to.
+var ErrIrregular = errors.New("evidence holds only files and folders")
+
 // maxSmallFile is the limit in bytes of any file that is not records.
 const maxSmallFile = 1 << 20
 
@@ -25,8 +28,8 @@ type Chain struct {
 	Trust string // path of the trust.json that is for it; empty when there is none
 }
 
-// Open finds every chain in the folder at path and below, in the order of their paths. The error is ErrNone if there is none. It follows no
-// symbolic link but path itself.
+// Open finds every chain in the folder at path and below, in the order of their paths. The error is ErrNone if there is none. A symbolic link
+// below path, and anything but files and folders in a chain's own folder, is ErrIrregular.
 func Open(path string) ([]Chain, error) {
 	root, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -37,12 +40,18 @@ func Open(path string) ([]Chain, error) {
 	}
 	var chains []Chain
 	err = filepath.WalkDir(root, func(dir string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type()&fs.ModeSymlink != 0 {
+			return fmt.Errorf("%w: %s is a symbolic link", ErrIrregular, dir)
+		}
 		if err != nil || !d.IsDir() {
 			return err
 		}
 		form, ok := formOf(dir)
 		if !ok {
 			return nil
+		}
+		if err := regular(dir); err != nil {
+			return err
 		}
 		chains = append(chains, Chain{Dir: dir, Form: form, Trust: findTrust(dir)})
 		return fs.SkipDir
@@ -56,19 +65,26 @@ func Open(path string) ([]Chain, error) {
 	return chains, nil
 }
 
-// formOf reports whether dir is a chain's folder. One of statement and records is enough, so that taking away the other is seen.
+// regular wants nothing but files and folders in a chain's folder.
+func regular(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && !d.Type().IsRegular() {
+			return fmt.Errorf("%w: %s is neither", ErrIrregular, path)
+		}
+		return err
+	})
+}
+
+// formOf reports whether dir is a chain's folder. One of statement and records is enough, so that taking away the other is seen; and where an export
+// has its chains, the folder alone is.
 func formOf(dir string) (Form, bool) {
 	switch {
-	case exists(filepath.Join(dir, RecordsFile)):
+	case under(dir) || exists(filepath.Join(dir, RecordsFile)):
 		return Export, true
-	case hasSegments(filepath.Join(dir, RecordsDir)):
+	case hasSegments(filepath.Join(dir, RecordsDir)) || exists(filepath.Join(dir, StationFile)):
 		return Journal, true
-	case !exists(filepath.Join(dir, StationFile)):
-		return "", false
-	case under(dir):
-		return Export, true
 	}
-	return Journal, true
+	return "", false
 }
 
 // hasSegments tells a ledger from a folder that happens to have its name.
