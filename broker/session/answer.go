@@ -43,12 +43,8 @@ func (d *Desk) answer(tx *store.Tx, t tap, s store.Station, now time.Time) (*tap
 	if !decision.GetAllowed() {
 		return d.refuse(tx, t, resp, decision, now)
 	}
-	until := time.Time{}
-	if e := s.Entry.GetTerms().GetEndsAt(); e != nil {
-		until = e.AsTime()
-	}
 	l, err := lease.Take(tx, lease.Want{
-		Session: t.session, Station: t.station, Person: record.PersonID(holder.Person.GetId()), Account: account, Until: until,
+		Session: t.session, Station: t.station, Person: record.PersonID(holder.Person.GetId()), Account: account, Until: latestEnd(s),
 	}, now)
 	if errors.Is(err, lease.ErrHeld) {
 		decision.Allowed, decision.Refusal = false, taplinev1.RefusalCause_REFUSAL_CAUSE_LEASE_HELD
@@ -62,6 +58,14 @@ func (d *Desk) answer(tx *store.Tx, t tap, s store.Station, now time.Time) (*tap
 		resp.Terms = &taplinev1.SessionTerms{}
 	}
 	return resp, tx.UseBadge(holder.Badge.ID, now)
+}
+
+// latestEnd is when a session at a station must end at the latest; zero for no such time.
+func latestEnd(s store.Station) time.Time {
+	if e := s.Entry.GetTerms().GetEndsAt(); e != nil {
+		return e.AsTime()
+	}
+	return time.Time{}
 }
 
 // decide asks the policy.
@@ -192,7 +196,7 @@ func (d *Desk) extend(tx *store.Tx, l store.Lease) (*taplinev1.ExtendSessionResp
 	if !decision.GetAllowed() {
 		return resp, tx.EndLease(l.ID, CauseWord(taplinev1.EndCause_END_CAUSE_REVOKED), now)
 	}
-	longer, err := lease.Extend(tx, l, time.Time{}, now)
+	longer, err := lease.Extend(tx, l, latestEnd(s), now)
 	if errors.Is(err, lease.ErrEnded) {
 		return refused(taplinev1.RefusalCause_REFUSAL_CAUSE_LEASE_HELD)
 	}
