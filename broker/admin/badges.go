@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"tapline/broker/directory"
+	"tapline/broker/session"
 	"tapline/broker/store"
 	"tapline/proto/record"
 	"tapline/proto/wire"
@@ -114,6 +115,7 @@ func (s *Service) RevokeBadge(ctx context.Context, req *taplinev1.RevokeBadgeReq
 		return nil, err
 	}
 	var b store.Badge
+	var ended []store.Lease
 	err := s.change(ctx, "RevokeBadge", req.GetId(), req, func(tx *store.Tx) (err error) {
 		if err := tx.RevokeBadge(req.GetId(), req.GetReason()); err != nil {
 			return err
@@ -121,27 +123,36 @@ func (s *Service) RevokeBadge(ctx context.Context, req *taplinev1.RevokeBadgeReq
 		if b, err = tx.Badge(req.GetId()); err != nil {
 			return err
 		}
+		if ended, err = s.endLeasesOf(tx, b.Person); err != nil {
+			return err
+		}
 		return tx.Changed()
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.endSessionsOf(ctx, b.Person)
+	s.tellEnds(ended)
 	s.Changed()
 	return &taplinev1.RevokeBadgeResponse{Badge: badgeMessage(b)}, nil
 }
 
-// endSessionsOf tells stations to end a person's sessions. The lease ends when the station's record says so, or with its time.
-func (s *Service) endSessionsOf(ctx context.Context, person record.PersonID) {
-	var held []store.Lease
-	err := s.Store.View(ctx, func(tx *store.Tx) (err error) {
-		held, err = tx.LeasesOfPerson(person)
-		return err
-	})
+// endLeasesOf ends what a person holds, whatever badge it was opened with. A station that is not on the line now learns it when it asks to extend.
+func (s *Service) endLeasesOf(tx *store.Tx, person record.PersonID) ([]store.Lease, error) {
+	held, err := tx.LeasesOfPerson(person)
 	if err != nil {
-		return // the change is stored; extending the session will be refused
+		return nil, err
 	}
 	for _, l := range held {
+		if err := tx.EndLease(l.ID, session.CauseWord(taplinev1.EndCause_END_CAUSE_REVOKED), s.Now()); err != nil {
+			return nil, err
+		}
+	}
+	return held, nil
+}
+
+// tellEnds tells stations to end the sessions of leases that were revoked.
+func (s *Service) tellEnds(ended []store.Lease) {
+	for _, l := range ended {
 		s.tellEnd(l, taplinev1.EndCause_END_CAUSE_REVOKED)
 	}
 }

@@ -20,18 +20,22 @@ func (s *Service) PutPerson(ctx context.Context, req *taplinev1.PutPersonRequest
 	if err := directory.CheckPerson(p); err != nil {
 		return nil, err
 	}
+	var ended []store.Lease
 	err := s.change(ctx, "PutPerson", p.GetId(), req, func(tx *store.Tx) (err error) {
 		if p.Revision, err = tx.PutPerson(p); err != nil {
 			return err
+		}
+		if p.GetSuspended() {
+			if ended, err = s.endLeasesOf(tx, record.PersonID(p.GetId())); err != nil {
+				return err
+			}
 		}
 		return tx.Changed()
 	})
 	if err != nil {
 		return nil, err
 	}
-	if p.GetSuspended() {
-		s.endSessionsOf(ctx, record.PersonID(p.GetId()))
-	}
+	s.tellEnds(ended)
 	s.Changed()
 	return &taplinev1.PutPersonResponse{Person: p}, nil
 }
