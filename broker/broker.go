@@ -138,7 +138,7 @@ func (b *Broker) wire(ctx context.Context, v *vault.Vault) error {
 		Store: b.store, Directory: people, Rules: rules, Registrar: registrar, Acts: b.acts, PINs: pins, Board: b.board, Now: b.now,
 		Changed: func() { nudge(b.changed) }, Build: b.build, Started: now, Conditions: b.conditions,
 	}
-	b.audit = &audit.Service{Store: b.store, Evidence: evidence, Authority: b.authority, Feed: feed, Now: b.now, Stopping: b.stopping}
+	b.audit = &audit.Service{Store: b.store, Evidence: evidence, Authority: b.authority, Feed: feed, Now: b.now, Connected: b.board.Connected, Stopping: b.stopping}
 	b.own = &ownCertificate{authority: b.authority, hosts: b.cfg.Hosts, now: b.now}
 	if err := b.leaveAdmin(ctx); err != nil {
 		return err

@@ -31,6 +31,8 @@ type Service struct {
 	Authority *identity.Authority
 	Feed      *Feed
 	Now       func() time.Time
+	// Connected reports whether a station's line stands.
+	Connected func(record.StationID) bool
 	// Stopping is closed when the broker stops: watches end.
 	Stopping <-chan struct{}
 }

@@ -13,8 +13,6 @@ import (
 )
 
 const (
-	// silentFor is how long after a station's newest record its silence still means that nothing changed: two heartbeats.
-	silentFor = 10 * time.Minute
 	// unsure is how far a time may be off for a station that could not say.
 	unsure = time.Minute
 )
@@ -42,7 +40,17 @@ func (s *Service) WhoWasAt(ctx context.Context, req *taplinev1.WhoWasAtRequest) 
 		if err != nil {
 			return err
 		}
-		resp.Confidence = confidence(found, when, c.LastAt)
+		heard := c.LastAt
+		if s.Connected(station) { // its silence means that nothing changed
+			heard = maxTime(heard, s.Now())
+		}
+		resp.Confidence = confidence(found, when, heard)
+		if len(found) == 1 && resp.Confidence == taplinev1.Confidence_CONFIDENCE_SURE {
+			resp.Confidence, err = alive(tx, found[0], when)
+			if err != nil {
+				return err
+			}
+		}
 		resp.Sessions, err = sessions(tx, found)
 		return err
 	})
@@ -52,10 +60,51 @@ func (s *Service) WhoWasAt(ctx context.Context, req *taplinev1.WhoWasAtRequest) 
 	return resp, nil
 }
 
-// confidence says how sure it is that one of the sessions went on at a time. heard is when the station's newest record was stored.
+func maxTime(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// lookBack is how many records before a session's end are searched for the last one that the dead agent wrote.
+const lookBack = 50
+
+// alive says how sure a session is that ended because its agent died: until the agent's last record it was there, after that nobody knows.
+func alive(tx *store.Tx, s store.Session, when time.Time) (taplinev1.Confidence, error) {
+	if s.Reason != agentDied {
+		return taplinev1.Confidence_CONFIDENCE_SURE, nil
+	}
+	from := s.OpenedSeq
+	if s.ClosedSeq > from+lookBack {
+		from = s.ClosedSeq - lookBack
+	}
+	found, err := tx.ChainRecords(s.Chain, from, int(s.ClosedSeq-from))
+	if err != nil {
+		return 0, err
+	}
+	last := s.OpenedAt
+	for _, r := range found {
+		e, err := record.ReadEntry(r.Envelope)
+		if err != nil || e.Payload.Type == record.StationStarted {
+			break // what follows was written by the agent's next life
+		}
+		last = e.Payload.Time.Wall
+	}
+	if when.After(last) {
+		return taplinev1.Confidence_CONFIDENCE_UNKNOWN, nil
+	}
+	return taplinev1.Confidence_CONFIDENCE_SURE, nil
+}
+
+// agentDied is the reason of a session that the agent's next start had to close.
+const agentDied record.Reason = "agent-died"
+
+// confidence says how sure it is that one of the sessions went on at a time. heard is the last moment that is known of the station: when its newest
+// record was stored, or now while its line stands.
 func confidence(found []store.Session, when, heard time.Time) taplinev1.Confidence {
 	switch {
-	case when.After(heard.Add(silentFor)):
+	case when.After(heard):
 		return taplinev1.Confidence_CONFIDENCE_UNKNOWN
 	case len(found) == 0:
 		return taplinev1.Confidence_CONFIDENCE_NOBODY
