@@ -57,6 +57,9 @@ func (m *Maker) Current(ctx context.Context, station record.StationID) (store.Bu
 		if err != nil {
 			return err
 		}
+		if _, err := enrolled(tx, station); err != nil {
+			return err
+		}
 		have, err = tx.Bundle(station)
 		if errors.Is(err, store.ErrNotFound) {
 			return nil
@@ -124,14 +127,20 @@ func (m *Maker) number(tx *store.Tx, draft grant.Bundle, digest []byte, generati
 	return b, tx.PutBundle(b)
 }
 
+// enrolled gives a station that may have a bundle. The state is no part of the generation, so it is looked at each time.
+func enrolled(tx *store.Tx, station record.StationID) (store.Station, error) {
+	s, err := tx.Station(station)
+	if err == nil && s.State != taplinev1.StationState_STATION_STATE_ENROLLED {
+		err = wire.E(wire.Precondition, "station %s gets no bundle while it is quarantined (%s)", station, s.StateReason)
+	}
+	return s, err
+}
+
 // draft works out what a station may decide alone, without number and times.
 func (m *Maker) draft(tx *store.Tx, station record.StationID) (grant.Bundle, error) {
-	s, err := tx.Station(station)
+	s, err := enrolled(tx, station)
 	if err != nil {
 		return grant.Bundle{}, err
-	}
-	if s.State != taplinev1.StationState_STATION_STATE_ENROLLED {
-		return grant.Bundle{}, wire.E(wire.Precondition, "station %s gets no bundle while it is quarantined (%s)", station, s.StateReason)
 	}
 	set, err := m.Rules.InForce(tx)
 	if err != nil {
