@@ -11,6 +11,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -121,11 +122,11 @@ const sitePattern = `^[a-z0-9]([a-z0-9.-]{0,62}[a-z0-9])?$`
 func (c Config) Check() []error {
 	var faults []error
 	bad := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
-	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+	if !goodAddress(c.Listen) {
 		bad("listen %q: want host:port or :port", c.Listen)
 	}
 	if c.MetricsListen != "" {
-		if _, _, err := net.SplitHostPort(c.MetricsListen); err != nil {
+		if !goodAddress(c.MetricsListen) {
 			bad("metrics_listen %q: want host:port, or nothing", c.MetricsListen)
 		}
 	}
@@ -141,7 +142,7 @@ func (c Config) Check() []error {
 		}
 	}
 	for _, b := range c.Brokers {
-		if host, port, err := net.SplitHostPort(b); err != nil || host == "" || port == "" {
+		if host, _, err := net.SplitHostPort(b); err != nil || host == "" || !goodAddress(b) {
 			bad("brokers: %q: want host:port", b)
 		}
 	}
@@ -152,6 +153,16 @@ func (c Config) Check() []error {
 		bad("log.format %q: want console or json", c.Log.Format)
 	}
 	return faults
+}
+
+// goodAddress reports whether s is host:port with a port that there is.
+func goodAddress(s string) bool {
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
 }
 
 // Fault is Check as one error for a command, nil if there is none.

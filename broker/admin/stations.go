@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	taplinev1 "tapline/proto/tapline/v1"
@@ -21,6 +22,11 @@ func (s *Service) PutStation(ctx context.Context, req *taplinev1.PutStationReque
 	}
 	resp := &taplinev1.PutStationResponse{}
 	err := s.change(ctx, "PutStation", entry.GetId(), req, func(tx *store.Tx) error {
+		if a := entry.GetAccount(); a != "" {
+			if _, err := tx.Account(record.AccountID(a)); errors.Is(err, store.ErrNotFound) {
+				return wire.E(wire.Invalid, "station.account: there is no account %q", a)
+			}
+		}
 		if _, err := tx.PutStation(entry); err != nil {
 			return err
 		}

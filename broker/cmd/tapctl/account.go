@@ -22,7 +22,8 @@ func accountPut(o *options) *cobra.Command {
 	a := &taplinev1.Account{}
 	var lease time.Duration
 	c := &cobra.Command{
-		Use: "put ID", Short: "Make a shared account, or change one", Args: cobra.ExactArgs(1),
+		Use: "put ID", Short: "Make a shared account, or replace its settings", Args: cobra.ExactArgs(1),
+		Long: "Makes an account, or replaces all of its settings: what no flag names goes back to its default.",
 		Example: `  tapctl account put press-hmi --station plant/press/
   tapctl account put lab-pc --capacity 4 --lease 2h`,
 		RunE: func(c *cobra.Command, args []string) error {

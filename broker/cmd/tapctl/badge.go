@@ -64,6 +64,9 @@ reader types).`,
 
 func (f *badgeFlags) request(person string, now time.Time) (*taplinev1.AssignBadgeRequest, error) {
 	req := &taplinev1.AssignBadgeRequest{Person: person, PendingTap: strings.ToUpper(f.tap), Label: f.label}
+	if f.lasts < 0 {
+		return nil, usage("--for %s: a badge cannot end before it begins", f.lasts)
+	}
 	if f.lasts > 0 {
 		req.NotAfter = stamp(now.Add(f.lasts))
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
 
 	"tapline/installer/osservice"
 	taplinev1 "tapline/proto/tapline/v1"
@@ -95,6 +96,10 @@ func explain(err error, address string) error {
 		return osservice.Fault(osservice.Refused, said, "nothing was changed; correct the field and try again")
 	case wire.Unsupported:
 		return osservice.Fault(osservice.Refused, said, "this broker is older than this tapctl, or the part is not built yet")
+	case wire.Internal:
+		if _, remote := status.FromError(err); !remote {
+			return err // a fault on this side: a file, the terminal
+		}
 	case wire.Exists, wire.Stale, wire.Precondition, wire.Busy:
 		return osservice.Fault(osservice.Refused, said, "look at the present state and try again")
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -43,6 +44,9 @@ broker:  tapaudit verify DIR`,
 				if err != nil {
 					return err
 				}
+				if o.output == "json" {
+					return json.NewEncoder(c.OutOrStdout()).Encode(map[string]any{"folder": args[0], "files": files, "bytes": bytes})
+				}
 				_, err = fmt.Fprintf(c.OutOrStdout(), "%d files, %d bytes in %s\ncheck them: tapaudit verify %s\n", files, bytes, args[0], args[0])
 				return err
 			})
@@ -63,6 +67,10 @@ func receive(s exportStream, dir string, progress io.Writer) (files int, bytes i
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
 		return 0, 0, osservice.Fault(osservice.Usage, fmt.Errorf("%s is not empty", dir), "name a new folder: evidence is never mixed")
 	}
+	first, err := s.Recv() // before the folder is made: a refusal leaves nothing behind
+	if err != nil {
+		return 0, 0, err
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return 0, 0, fmt.Errorf("make %s: %w", dir, err)
 	}
@@ -73,19 +81,19 @@ func receive(s exportStream, dir string, progress io.Writer) (files int, bytes i
 	defer root.Close()
 	bar := byteBar(progress)
 	open := fileWriter{root: root}
-	for {
-		r, err := s.Recv()
+	for r := first; ; {
+		if err := open.write(r.GetPath(), r.GetData()); err != nil {
+			return 0, 0, err
+		}
+		bytes += int64(len(r.GetData()))
+		_ = bar.Add(len(r.GetData()))
+		r, err = s.Recv()
 		if errors.Is(err, io.EOF) {
 			return open.files, bytes, errors.Join(open.close(), bar.Finish())
 		}
 		if err != nil {
 			return 0, 0, errors.Join(err, open.close())
 		}
-		if err := open.write(r.GetPath(), r.GetData()); err != nil {
-			return 0, 0, err
-		}
-		bytes += int64(len(r.GetData()))
-		_ = bar.Add(len(r.GetData()))
 	}
 }
 

@@ -20,12 +20,18 @@ func personPut(o *options) *cobra.Command {
 	p := &taplinev1.PersonEntry{}
 	c := &cobra.Command{
 		Use: "put ID", Short: "Make a person, or change one", Args: cobra.ExactArgs(1),
+		Long: "Makes a person, or changes what the flags name of one and leaves the rest.",
 		Example: `  tapctl person put p-1001 --name "Anna B." --role operator --role setter
-  tapctl person put p-1001 --name "Anna B." --role operator --suspended`,
+  tapctl person put p-1001 --suspended
+  tapctl person put p-1001 --suspended=false --role operator`,
 		RunE: func(c *cobra.Command, args []string) error {
-			p.Id, p.Source = args[0], "local"
 			return o.talk(c.Context(), func(ctx context.Context, b client) error {
-				r, err := b.admin.PutPerson(ctx, &taplinev1.PutPersonRequest{Person: p})
+				entry, err := findPerson(ctx, b, args[0])
+				if err != nil {
+					return err
+				}
+				overlay(c, entry, p)
+				r, err := b.admin.PutPerson(ctx, &taplinev1.PutPersonRequest{Person: entry})
 				if err != nil {
 					return err
 				}
@@ -39,8 +45,39 @@ func personPut(o *options) *cobra.Command {
 	f.StringSliceVar(&p.Roles, "role", nil, "role, may be given more than once")
 	f.BoolVar(&p.Suspended, "suspended", false, "the person may not work for now")
 	f.Uint32Var(&p.Seniority, "seniority", 0, "rank for displacing others")
-	must(c.MarkFlagRequired("name"))
 	return c
+}
+
+// findPerson is the person as the broker has them, or a new one.
+func findPerson(ctx context.Context, b client, id string) (*taplinev1.PersonEntry, error) {
+	all, err := pages(func(token string) ([]*taplinev1.PersonEntry, string, error) {
+		r, err := b.admin.ListPeople(ctx, &taplinev1.ListPeopleRequest{PageSize: pageSize, PageToken: token, Query: id})
+		return r.GetPeople(), r.GetNextPageToken(), err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range all {
+		if p.GetId() == id {
+			return p, nil
+		}
+	}
+	return &taplinev1.PersonEntry{Id: id, Source: "local"}, nil
+}
+
+// overlay takes over what the command line names.
+func overlay(c *cobra.Command, to, from *taplinev1.PersonEntry) {
+	for flag, take := range map[string]func(){
+		"name":      func() { to.DisplayName = from.GetDisplayName() },
+		"language":  func() { to.Language = from.GetLanguage() },
+		"role":      func() { to.Roles = from.GetRoles() },
+		"suspended": func() { to.Suspended = from.GetSuspended() },
+		"seniority": func() { to.Seniority = from.GetSeniority() },
+	} {
+		if c.Flags().Changed(flag) {
+			take()
+		}
+	}
 }
 
 func personList(o *options) *cobra.Command {
@@ -110,7 +147,7 @@ argon2id hash.`,
 				if err != nil {
 					return err
 				}
-				return show(c, o, r, "PIN of %s set", args[0])
+				return show(c, o, r, "PIN of %s %s", args[0], map[bool]string{true: "erased", false: "set"}[erase])
 			})
 		},
 	}

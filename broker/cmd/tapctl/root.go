@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -50,6 +51,12 @@ A first station in five lines:
 		PersistentPreRunE: func(*cobra.Command, []string) error {
 			if o.output != "table" && o.output != "json" {
 				return usage("-o %q: want table or json", o.output)
+			}
+			if o.timeout <= 0 {
+				return usage("--timeout %s: want a time above 0", o.timeout)
+			}
+			if _, _, err := net.SplitHostPort(o.broker); o.broker != "" && err != nil {
+				return usage("--broker %q: want host:port", o.broker)
 			}
 			return nil
 		},

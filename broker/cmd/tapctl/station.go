@@ -20,7 +20,8 @@ func stationPut(o *options) *cobra.Command {
 	var mode string
 	var assurance uint8
 	c := &cobra.Command{
-		Use: "put ID", Short: "Make a station, or change one", Args: cobra.ExactArgs(1),
+		Use: "put ID", Short: "Make a station, or replace its settings", Args: cobra.ExactArgs(1),
+		Long:    "Makes a station, or replaces all of its settings: what no flag names goes back to its default.",
 		Example: "  tapctl station put plant/press/line-4/hmi-1 --account press-hmi --mode gate",
 		RunE: func(c *cobra.Command, args []string) error {
 			s.Id, s.RequiresAssurance = args[0], taplinev1.Assurance(assurance)

@@ -118,7 +118,7 @@ func (d *demo) sayHow() {
 		d.say("\nEverything is still running: lay badges on %s. In another terminal:\n  %s/tapagent status --config %s\nCtrl+C here ends it.", d.own, d.bin, d.station.Config())
 		return
 	}
-	in := fmt.Sprintf("nsenter -t %d -m -n %s/", os.Getpid(), d.bin)
+	in := fmt.Sprintf("nsenter -t %d -m -n --wd=\"$PWD\" %s/", os.Getpid(), d.bin)
 	d.say("\nEverything is still running. In another terminal:")
 	for _, p := range d.people {
 		d.say("  %stapcard --port %s --uid %X      # %s taps", in, port(d.plant.PCSC.Addr(0)), p.UID, p.Name)
