@@ -21,6 +21,7 @@ import (
 	"tapline/broker/gate"
 	"tapline/broker/identity"
 	"tapline/broker/ingest"
+	"tapline/broker/office"
 	"tapline/broker/pin"
 	"tapline/broker/rulebook"
 	"tapline/broker/session"
@@ -135,7 +136,7 @@ func (b *Broker) wire(ctx context.Context, v *vault.Vault) error {
 		Bundles: &bundle.Maker{Store: b.store, Directory: people, Rules: rules, Evidence: evidence, SiteKey: siteKey, Now: b.now},
 	}
 	b.admin = &admin.Service{
-		Store: b.store, Directory: people, Rules: rules, Registrar: registrar, Acts: b.acts, PINs: pins, Board: b.board, Now: b.now,
+		Office: office.Office{Store: b.store, Acts: b.acts, Now: b.now}, Directory: people, Rules: rules, Registrar: registrar, PINs: pins, Board: b.board,
 		Changed: func() { nudge(b.changed) }, Build: b.build, Started: now, Conditions: b.conditions,
 	}
 	b.audit = &audit.Service{Store: b.store, Evidence: evidence, Authority: b.authority, Feed: feed, Now: b.now, Connected: b.board.Connected, Stopping: b.stopping}

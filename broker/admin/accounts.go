@@ -7,6 +7,7 @@ import (
 	taplinev1 "tapline/proto/tapline/v1"
 
 	"tapline/broker/directory"
+	"tapline/broker/office"
 	"tapline/broker/session"
 	"tapline/broker/store"
 	"tapline/proto/record"
@@ -19,7 +20,7 @@ func (s *Service) PutAccount(ctx context.Context, req *taplinev1.PutAccountReque
 	if err := directory.CheckAccount(a); err != nil {
 		return nil, err
 	}
-	err := s.change(ctx, "PutAccount", a.GetId(), req, func(tx *store.Tx) (err error) {
+	err := s.Change(ctx, "PutAccount", a.GetId(), req, func(tx *store.Tx) (err error) {
 		if a.Revision, err = tx.PutAccount(a); err != nil {
 			return err
 		}
@@ -34,14 +35,14 @@ func (s *Service) PutAccount(ctx context.Context, req *taplinev1.PutAccountReque
 
 // ListAccounts lists shared accounts.
 func (s *Service) ListAccounts(ctx context.Context, req *taplinev1.ListAccountsRequest) (*taplinev1.ListAccountsResponse, error) {
-	p, err := pageOf(req)
+	p, err := office.PageOf(req)
 	if err != nil {
 		return nil, err
 	}
 	resp := &taplinev1.ListAccountsResponse{}
-	err = s.view(ctx, func(tx *store.Tx) error {
+	err = s.View(ctx, func(tx *store.Tx) error {
 		found, err := tx.Accounts(p)
-		resp.Accounts, resp.NextPageToken = cut(p, found, (*taplinev1.Account).GetId)
+		resp.Accounts, resp.NextPageToken = office.Cut(p, found, (*taplinev1.Account).GetId)
 		return err
 	})
 	return resp, err
@@ -49,7 +50,7 @@ func (s *Service) ListAccounts(ctx context.Context, req *taplinev1.ListAccountsR
 
 // DeleteAccount removes a shared account that no station runs under.
 func (s *Service) DeleteAccount(ctx context.Context, req *taplinev1.DeleteAccountRequest) (*taplinev1.DeleteAccountResponse, error) {
-	err := s.change(ctx, "DeleteAccount", req.GetId(), req, func(tx *store.Tx) error {
+	err := s.Change(ctx, "DeleteAccount", req.GetId(), req, func(tx *store.Tx) error {
 		user, err := tx.AccountUser(record.AccountID(req.GetId()))
 		if err != nil {
 			return err
@@ -71,21 +72,21 @@ func (s *Service) DeleteAccount(ctx context.Context, req *taplinev1.DeleteAccoun
 
 // ListLeases lists leases in force.
 func (s *Service) ListLeases(ctx context.Context, req *taplinev1.ListLeasesRequest) (*taplinev1.ListLeasesResponse, error) {
-	p, err := pageOf(req)
+	p, err := office.PageOf(req)
 	if err != nil {
 		return nil, err
 	}
 	resp := &taplinev1.ListLeasesResponse{}
-	err = s.view(ctx, func(tx *store.Tx) error {
+	err = s.View(ctx, func(tx *store.Tx) error {
 		found, err := tx.Leases(record.AccountID(req.GetAccount()), p)
 		if err != nil {
 			return err
 		}
-		found, resp.NextPageToken = cut(p, found, func(l store.Lease) string { return l.ID })
+		found, resp.NextPageToken = office.Cut(p, found, func(l store.Lease) string { return l.ID })
 		for _, l := range found {
 			resp.Leases = append(resp.Leases, &taplinev1.HeldLease{
-				Lease:   &taplinev1.Lease{Id: l.ID, Account: string(l.Account), Fence: uint64(l.Fence), ExpiresAt: stamp(l.ExpiresAt)},
-				Session: string(l.Session), Station: string(l.Station), Person: string(l.Person), OpenedAt: stamp(l.OpenedAt),
+				Lease:   &taplinev1.Lease{Id: l.ID, Account: string(l.Account), Fence: uint64(l.Fence), ExpiresAt: office.Stamp(l.ExpiresAt)},
+				Session: string(l.Session), Station: string(l.Station), Person: string(l.Person), OpenedAt: office.Stamp(l.OpenedAt),
 			})
 		}
 		return nil
@@ -95,11 +96,11 @@ func (s *Service) ListLeases(ctx context.Context, req *taplinev1.ListLeasesReque
 
 // EndLease ends a lease, and tells the station to end its session.
 func (s *Service) EndLease(ctx context.Context, req *taplinev1.EndLeaseRequest) (*taplinev1.EndLeaseResponse, error) {
-	if err := goodWord("reason", req.GetReason()); err != nil {
+	if err := office.Word("reason", req.GetReason()); err != nil {
 		return nil, err
 	}
 	var l store.Lease
-	err := s.change(ctx, "EndLease", req.GetId(), req, func(tx *store.Tx) (err error) {
+	err := s.Change(ctx, "EndLease", req.GetId(), req, func(tx *store.Tx) (err error) {
 		if l, err = tx.LeaseByID(req.GetId()); err != nil {
 			return err
 		}

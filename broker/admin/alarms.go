@@ -6,23 +6,24 @@ import (
 
 	taplinev1 "tapline/proto/tapline/v1"
 
+	"tapline/broker/office"
 	"tapline/broker/store"
 	"tapline/proto/wire"
 )
 
 // ListAlarms lists alarms, newest first.
 func (s *Service) ListAlarms(ctx context.Context, req *taplinev1.ListAlarmsRequest) (*taplinev1.ListAlarmsResponse, error) {
-	p, err := pageOf(req)
+	p, err := office.PageOf(req)
 	if err != nil {
 		return nil, err
 	}
 	resp := &taplinev1.ListAlarmsResponse{}
-	err = s.view(ctx, func(tx *store.Tx) error {
+	err = s.View(ctx, func(tx *store.Tx) error {
 		found, err := tx.Alarms(req.GetOpenOnly(), p)
 		if err != nil {
 			return err
 		}
-		found, resp.NextPageToken = cut(p, found, func(a store.Alarm) string { return a.ID })
+		found, resp.NextPageToken = office.Cut(p, found, func(a store.Alarm) string { return a.ID })
 		for _, a := range found {
 			resp.Alarms = append(resp.Alarms, alarmMessage(a))
 		}
@@ -33,15 +34,15 @@ func (s *Service) ListAlarms(ctx context.Context, req *taplinev1.ListAlarmsReque
 
 // CloseAlarm closes an alarm.
 func (s *Service) CloseAlarm(ctx context.Context, req *taplinev1.CloseAlarmRequest) (*taplinev1.CloseAlarmResponse, error) {
-	if len(req.GetNote()) > maxText {
-		return nil, wire.E(wire.Invalid, "note: longer than %d", maxText)
+	if len(req.GetNote()) > office.MaxText {
+		return nil, wire.E(wire.Invalid, "note: longer than %d", office.MaxText)
 	}
 	by := "unknown"
 	if who, _, ok := wire.Caller(ctx); ok {
 		by = who.Name
 	}
 	resp := &taplinev1.CloseAlarmResponse{}
-	err := s.change(ctx, "CloseAlarm", req.GetId(), req, func(tx *store.Tx) error {
+	err := s.Change(ctx, "CloseAlarm", req.GetId(), req, func(tx *store.Tx) error {
 		a, err := tx.CloseAlarm(req.GetId(), by, req.GetNote(), s.Now())
 		resp.Alarm = alarmMessage(a)
 		return err
@@ -54,7 +55,7 @@ func (s *Service) CloseAlarm(ctx context.Context, req *taplinev1.CloseAlarmReque
 
 func alarmMessage(a store.Alarm) *taplinev1.Alarm {
 	return &taplinev1.Alarm{
-		Id: a.ID, Kind: a.Kind, Station: string(a.Station), At: stamp(a.At), What: a.What, Hint: a.Hint, ClosedAt: stamp(a.ClosedAt),
+		Id: a.ID, Kind: a.Kind, Station: string(a.Station), At: office.Stamp(a.At), What: a.What, Hint: a.Hint, ClosedAt: office.Stamp(a.ClosedAt),
 		ClosedBy: a.ClosedBy, Note: a.Note,
 	}
 }
@@ -62,10 +63,10 @@ func alarmMessage(a store.Alarm) *taplinev1.Alarm {
 // GetHealth tells how the broker is.
 func (s *Service) GetHealth(ctx context.Context, _ *taplinev1.GetHealthRequest) (*taplinev1.GetHealthResponse, error) {
 	resp := &taplinev1.GetHealthResponse{
-		Build: s.Build, Store: s.Store.Where(), StartedAt: stamp(s.Started), StationsConnected: uint32(len(s.Board.Stations())),
+		Build: s.Build, Store: s.Store.Where(), StartedAt: office.Stamp(s.Started), StationsConnected: uint32(len(s.Board.Stations())),
 		Conditions: s.Conditions(),
 	}
-	err := s.view(ctx, func(tx *store.Tx) error {
+	err := s.View(ctx, func(tx *store.Tx) error {
 		n, err := tx.OpenAlarms()
 		if err != nil {
 			return err

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"tapline/broker/directory"
+	"tapline/broker/office"
 	"tapline/broker/session"
 	"tapline/broker/store"
 	"tapline/proto/record"
@@ -46,13 +47,13 @@ func (s *Service) AssignBadge(ctx context.Context, req *taplinev1.AssignBadgeReq
 	if redacted.GetBadge() != nil {
 		redacted.Badge.Number = nil
 	}
-	err = s.change(ctx, "AssignBadge", req.GetPerson(), redacted, func(tx *store.Tx) error { return s.assign(tx, b, proof, req.GetPendingTap()) })
+	err = s.Change(ctx, "AssignBadge", req.GetPerson(), redacted, func(tx *store.Tx) error { return s.assign(tx, b, proof, req.GetPendingTap()) })
 	if err != nil {
 		return nil, err
 	}
 	s.Changed()
 	var stored store.Badge
-	err = s.view(ctx, func(tx *store.Tx) (err error) {
+	err = s.View(ctx, func(tx *store.Tx) (err error) {
 		stored, err = tx.Badge(b.ID)
 		return err
 	})
@@ -90,17 +91,17 @@ func (s *Service) assign(tx *store.Tx, b store.Badge, proof directory.Proof, cod
 
 // ListBadges lists badges.
 func (s *Service) ListBadges(ctx context.Context, req *taplinev1.ListBadgesRequest) (*taplinev1.ListBadgesResponse, error) {
-	p, err := pageOf(req)
+	p, err := office.PageOf(req)
 	if err != nil {
 		return nil, err
 	}
 	resp := &taplinev1.ListBadgesResponse{}
-	err = s.view(ctx, func(tx *store.Tx) error {
+	err = s.View(ctx, func(tx *store.Tx) error {
 		found, err := tx.Badges(record.PersonID(req.GetPerson()), p)
 		if err != nil {
 			return err
 		}
-		found, resp.NextPageToken = cut(p, found, func(b store.Badge) string { return b.ID })
+		found, resp.NextPageToken = office.Cut(p, found, func(b store.Badge) string { return b.ID })
 		for _, b := range found {
 			resp.Badges = append(resp.Badges, badgeMessage(b))
 		}
@@ -111,12 +112,12 @@ func (s *Service) ListBadges(ctx context.Context, req *taplinev1.ListBadgesReque
 
 // RevokeBadge makes a badge worthless, and ends what its person has open.
 func (s *Service) RevokeBadge(ctx context.Context, req *taplinev1.RevokeBadgeRequest) (*taplinev1.RevokeBadgeResponse, error) {
-	if err := goodWord("reason", req.GetReason()); err != nil {
+	if err := office.Word("reason", req.GetReason()); err != nil {
 		return nil, err
 	}
 	var b store.Badge
 	var ended []store.Lease
-	err := s.change(ctx, "RevokeBadge", req.GetId(), req, func(tx *store.Tx) (err error) {
+	err := s.Change(ctx, "RevokeBadge", req.GetId(), req, func(tx *store.Tx) (err error) {
 		if err := tx.RevokeBadge(req.GetId(), req.GetReason()); err != nil {
 			return err
 		}
@@ -159,7 +160,7 @@ func (s *Service) tellEnds(ended []store.Lease) {
 
 func (s *Service) tellEnd(l store.Lease, cause taplinev1.EndCause) {
 	s.Board.Tell(l.Station, &taplinev1.StreamCommandsResponse{
-		Command: l.ID, BrokerTime: stamp(s.Now()),
+		Command: l.ID, BrokerTime: office.Stamp(s.Now()),
 		What: &taplinev1.StreamCommandsResponse_EndSession{EndSession: &taplinev1.EndSession{Session: string(l.Session), Cause: cause}},
 	})
 }
@@ -167,6 +168,6 @@ func (s *Service) tellEnd(l store.Lease, cause taplinev1.EndCause) {
 func badgeMessage(b store.Badge) *taplinev1.Badge {
 	return &taplinev1.Badge{
 		Id: b.ID, Person: string(b.Person), Label: b.Label, Technology: b.Technology, Assurance: b.Assurance, Revoked: b.Revoked,
-		Reason: b.Reason, NotAfter: stamp(b.NotAfter), AssignedAt: stamp(b.AssignedAt), LastUsedAt: stamp(b.LastUsedAt),
+		Reason: b.Reason, NotAfter: office.Stamp(b.NotAfter), AssignedAt: office.Stamp(b.AssignedAt), LastUsedAt: office.Stamp(b.LastUsedAt),
 	}
 }

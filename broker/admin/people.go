@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"tapline/broker/directory"
+	"tapline/broker/office"
 	"tapline/broker/pin"
 	"tapline/broker/store"
 	"tapline/proto/record"
@@ -21,7 +22,7 @@ func (s *Service) PutPerson(ctx context.Context, req *taplinev1.PutPersonRequest
 		return nil, err
 	}
 	var ended []store.Lease
-	err := s.change(ctx, "PutPerson", p.GetId(), req, func(tx *store.Tx) (err error) {
+	err := s.Change(ctx, "PutPerson", p.GetId(), req, func(tx *store.Tx) (err error) {
 		if p.Revision, err = tx.PutPerson(p); err != nil {
 			return err
 		}
@@ -42,14 +43,14 @@ func (s *Service) PutPerson(ctx context.Context, req *taplinev1.PutPersonRequest
 
 // ListPeople lists people.
 func (s *Service) ListPeople(ctx context.Context, req *taplinev1.ListPeopleRequest) (*taplinev1.ListPeopleResponse, error) {
-	p, err := pageOf(req)
+	p, err := office.PageOf(req)
 	if err != nil {
 		return nil, err
 	}
 	resp := &taplinev1.ListPeopleResponse{}
-	err = s.view(ctx, func(tx *store.Tx) error {
+	err = s.View(ctx, func(tx *store.Tx) error {
 		found, err := tx.People(p)
-		resp.People, resp.NextPageToken = cut(p, found, (*taplinev1.PersonEntry).GetId)
+		resp.People, resp.NextPageToken = office.Cut(p, found, (*taplinev1.PersonEntry).GetId)
 		return err
 	})
 	return resp, err
@@ -58,7 +59,7 @@ func (s *Service) ListPeople(ctx context.Context, req *taplinev1.ListPeopleReque
 // DeletePerson removes a person with badges and PIN.
 func (s *Service) DeletePerson(ctx context.Context, req *taplinev1.DeletePersonRequest) (*taplinev1.DeletePersonResponse, error) {
 	id := record.PersonID(req.GetId())
-	err := s.change(ctx, "DeletePerson", req.GetId(), req, func(tx *store.Tx) error {
+	err := s.Change(ctx, "DeletePerson", req.GetId(), req, func(tx *store.Tx) error {
 		held, err := tx.LeasesOfPerson(id)
 		if err != nil {
 			return err
@@ -96,7 +97,7 @@ func (s *Service) SetPin(ctx context.Context, req *taplinev1.SetPinRequest) (*ta
 	}
 	redacted := proto.CloneOf(req)
 	redacted.Pin = ""
-	err := s.change(ctx, "SetPin", req.GetPerson(), redacted, func(tx *store.Tx) error {
+	err := s.Change(ctx, "SetPin", req.GetPerson(), redacted, func(tx *store.Tx) error {
 		if _, err := tx.Person(id); err != nil {
 			return err
 		}

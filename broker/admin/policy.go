@@ -9,6 +9,7 @@ import (
 
 	taplinev1 "tapline/proto/tapline/v1"
 
+	"tapline/broker/office"
 	"tapline/broker/policy"
 	"tapline/broker/rulebook"
 	"tapline/broker/session"
@@ -19,8 +20,8 @@ import (
 
 // PutPolicy validates a policy set and puts it in force.
 func (s *Service) PutPolicy(ctx context.Context, req *taplinev1.PutPolicyRequest) (*taplinev1.PutPolicyResponse, error) {
-	if len(req.GetComment()) > maxText {
-		return nil, wire.E(wire.Invalid, "comment: longer than %d", maxText)
+	if len(req.GetComment()) > office.MaxText {
+		return nil, wire.E(wire.Invalid, "comment: longer than %d", office.MaxText)
 	}
 	set, err := policy.Load(req.GetText())
 	if err != nil {
@@ -40,7 +41,7 @@ func (s *Service) PutPolicy(ctx context.Context, req *taplinev1.PutPolicyRequest
 		author = who.Name
 	}
 	resp := &taplinev1.PutPolicyResponse{}
-	err = s.change(ctx, "PutPolicy", set.Version(), req, func(tx *store.Tx) (err error) {
+	err = s.Change(ctx, "PutPolicy", set.Version(), req, func(tx *store.Tx) (err error) {
 		if err := rulebook.Put(tx, set, author, req.GetComment(), s.Now()); err != nil {
 			return err
 		}
@@ -57,7 +58,7 @@ func (s *Service) PutPolicy(ctx context.Context, req *taplinev1.PutPolicyRequest
 // GetPolicy gives a policy set.
 func (s *Service) GetPolicy(ctx context.Context, req *taplinev1.GetPolicyRequest) (*taplinev1.GetPolicyResponse, error) {
 	resp := &taplinev1.GetPolicyResponse{}
-	err := s.view(ctx, func(tx *store.Tx) (err error) {
+	err := s.View(ctx, func(tx *store.Tx) (err error) {
 		resp.Policy, err = tx.Policy(req.GetVersion())
 		return err
 	})
@@ -74,7 +75,7 @@ func (s *Service) ExplainTap(ctx context.Context, req *taplinev1.ExplainTapReque
 		at = req.GetAt().AsTime()
 	}
 	resp := &taplinev1.ExplainTapResponse{}
-	err := s.view(ctx, func(tx *store.Tx) error {
+	err := s.View(ctx, func(tx *store.Tx) error {
 		p, err := tx.Person(record.PersonID(req.GetPerson()))
 		if err != nil {
 			return err
@@ -135,13 +136,13 @@ func (s *Service) ExplainCode(ctx context.Context, req *taplinev1.ExplainCodeReq
 		return nil, wire.E(wire.Invalid, "code: %d characters", session.HelpCodeLength)
 	}
 	resp := &taplinev1.ExplainCodeResponse{}
-	err := s.view(ctx, func(tx *store.Tx) error {
+	err := s.View(ctx, func(tx *store.Tx) error {
 		r, err := tx.Refusal(strings.ToUpper(req.GetCode()))
 		if err != nil {
 			return err
 		}
 		resp.Tap = &taplinev1.RefusedTap{
-			Code: r.Code, Station: string(r.Station), At: stamp(r.At), Refusal: r.Decision.GetRefusal(), Person: string(r.Person),
+			Code: r.Code, Station: string(r.Station), At: office.Stamp(r.At), Refusal: r.Decision.GetRefusal(), Person: string(r.Person),
 			Technology: r.Technology, Assurance: r.Assurance, Decision: r.Decision,
 		}
 		return nil

@@ -9,6 +9,7 @@ import (
 
 	"tapline/broker/directory"
 	"tapline/broker/identity"
+	"tapline/broker/office"
 	"tapline/broker/store"
 	"tapline/proto/record"
 	"tapline/proto/wire"
@@ -21,7 +22,7 @@ func (s *Service) PutStation(ctx context.Context, req *taplinev1.PutStationReque
 		return nil, err
 	}
 	resp := &taplinev1.PutStationResponse{}
-	err := s.change(ctx, "PutStation", entry.GetId(), req, func(tx *store.Tx) error {
+	err := s.Change(ctx, "PutStation", entry.GetId(), req, func(tx *store.Tx) error {
 		if a := entry.GetAccount(); a != "" {
 			if _, err := tx.Account(record.AccountID(a)); errors.Is(err, store.ErrNotFound) {
 				return wire.E(wire.Invalid, "station.account: there is no account %q", a)
@@ -46,17 +47,17 @@ func (s *Service) PutStation(ctx context.Context, req *taplinev1.PutStationReque
 
 // ListStations lists stations.
 func (s *Service) ListStations(ctx context.Context, req *taplinev1.ListStationsRequest) (*taplinev1.ListStationsResponse, error) {
-	p, err := pageOf(req)
+	p, err := office.PageOf(req)
 	if err != nil {
 		return nil, err
 	}
 	resp := &taplinev1.ListStationsResponse{}
-	err = s.view(ctx, func(tx *store.Tx) error {
+	err = s.View(ctx, func(tx *store.Tx) error {
 		found, err := tx.Stations(p)
 		if err != nil {
 			return err
 		}
-		found, resp.NextPageToken = cut(p, found, func(st store.Station) string { return st.Entry.GetId() })
+		found, resp.NextPageToken = office.Cut(p, found, func(st store.Station) string { return st.Entry.GetId() })
 		for _, st := range found {
 			m, err := s.message(tx, st)
 			if err != nil {
@@ -72,7 +73,7 @@ func (s *Service) ListStations(ctx context.Context, req *taplinev1.ListStationsR
 // DeleteStation removes a station; its chains and records stay.
 func (s *Service) DeleteStation(ctx context.Context, req *taplinev1.DeleteStationRequest) (*taplinev1.DeleteStationResponse, error) {
 	id := record.StationID(req.GetId())
-	err := s.change(ctx, "DeleteStation", req.GetId(), req, func(tx *store.Tx) error {
+	err := s.Change(ctx, "DeleteStation", req.GetId(), req, func(tx *store.Tx) error {
 		st, err := tx.Station(id)
 		if err != nil {
 			return err
@@ -94,12 +95,12 @@ func (s *Service) DeleteStation(ctx context.Context, req *taplinev1.DeleteStatio
 
 // RevokeStation cuts a station off at once.
 func (s *Service) RevokeStation(ctx context.Context, req *taplinev1.RevokeStationRequest) (*taplinev1.RevokeStationResponse, error) {
-	if err := goodWord("reason", req.GetReason()); err != nil {
+	if err := office.Word("reason", req.GetReason()); err != nil {
 		return nil, err
 	}
 	id := record.StationID(req.GetId())
 	resp := &taplinev1.RevokeStationResponse{}
-	err := s.change(ctx, "RevokeStation", req.GetId(), req, func(tx *store.Tx) error {
+	err := s.Change(ctx, "RevokeStation", req.GetId(), req, func(tx *store.Tx) error {
 		if err := tx.SetStationState(id, taplinev1.StationState_STATION_STATE_REVOKED, req.GetReason()); err != nil {
 			return err
 		}
@@ -135,7 +136,7 @@ func (s *Service) cut(id record.StationID, why string) {
 func (s *Service) ReleaseStation(ctx context.Context, req *taplinev1.ReleaseStationRequest) (*taplinev1.ReleaseStationResponse, error) {
 	id := record.StationID(req.GetId())
 	resp := &taplinev1.ReleaseStationResponse{}
-	err := s.change(ctx, "ReleaseStation", req.GetId(), req, func(tx *store.Tx) error {
+	err := s.Change(ctx, "ReleaseStation", req.GetId(), req, func(tx *store.Tx) error {
 		if err := s.release(tx, id, strings.ToLower(req.GetSerial())); err != nil {
 			return err
 		}
@@ -193,7 +194,7 @@ func (s *Service) CreateToken(ctx context.Context, req *taplinev1.CreateTokenReq
 		by = who.Name
 	}
 	resp := &taplinev1.CreateTokenResponse{}
-	err = s.change(ctx, "CreateToken", req.GetStation(), req, func(tx *store.Tx) error {
+	err = s.Change(ctx, "CreateToken", req.GetStation(), req, func(tx *store.Tx) error {
 		if err := ensureStation(tx, id); err != nil {
 			return err
 		}
@@ -222,17 +223,17 @@ func ensureStation(tx *store.Tx, id record.StationID) error {
 
 // ListTokens lists tokens.
 func (s *Service) ListTokens(ctx context.Context, req *taplinev1.ListTokensRequest) (*taplinev1.ListTokensResponse, error) {
-	p, err := pageOf(req)
+	p, err := office.PageOf(req)
 	if err != nil {
 		return nil, err
 	}
 	resp := &taplinev1.ListTokensResponse{}
-	err = s.view(ctx, func(tx *store.Tx) error {
+	err = s.View(ctx, func(tx *store.Tx) error {
 		found, err := tx.Tokens(p)
 		if err != nil {
 			return err
 		}
-		found, resp.NextPageToken = cut(p, found, func(t store.Token) string { return t.ID })
+		found, resp.NextPageToken = office.Cut(p, found, func(t store.Token) string { return t.ID })
 		for _, t := range found {
 			resp.Tokens = append(resp.Tokens, tokenMessage(t))
 		}
@@ -243,7 +244,7 @@ func (s *Service) ListTokens(ctx context.Context, req *taplinev1.ListTokensReque
 
 // RevokeToken makes a token worthless.
 func (s *Service) RevokeToken(ctx context.Context, req *taplinev1.RevokeTokenRequest) (*taplinev1.RevokeTokenResponse, error) {
-	err := s.change(ctx, "RevokeToken", req.GetId(), req, func(tx *store.Tx) error { return tx.RevokeToken(req.GetId(), s.Now()) })
+	err := s.Change(ctx, "RevokeToken", req.GetId(), req, func(tx *store.Tx) error { return tx.RevokeToken(req.GetId(), s.Now()) })
 	if err != nil {
 		return nil, err
 	}
@@ -252,7 +253,7 @@ func (s *Service) RevokeToken(ctx context.Context, req *taplinev1.RevokeTokenReq
 
 func tokenMessage(t store.Token) *taplinev1.Token {
 	return &taplinev1.Token{
-		Id: t.ID, Station: string(t.Station), ExpiresAt: stamp(t.ExpiresAt), UsedAt: stamp(t.UsedAt), CreatedBy: t.MadeBy,
+		Id: t.ID, Station: string(t.Station), ExpiresAt: office.Stamp(t.ExpiresAt), UsedAt: office.Stamp(t.UsedAt), CreatedBy: t.MadeBy,
 		Revoked: !t.RevokedAt.IsZero(),
 	}
 }
@@ -268,9 +269,9 @@ func (s *Service) stationMessage(tx *store.Tx, id record.StationID) (*taplinev1.
 // message is a station with all that is known of it.
 func (s *Service) message(tx *store.Tx, st store.Station) (*taplinev1.Station, error) {
 	m := st.Entry
-	m.State, m.StateReason, m.Chain, m.LastSeenAt = st.State, st.StateReason, string(st.Chain), stamp(st.LastSeenAt)
+	m.State, m.StateReason, m.Chain, m.LastSeenAt = st.State, st.StateReason, string(st.Chain), office.Stamp(st.LastSeenAt)
 	m.Connected, m.Bundle, m.Build, m.Hints = s.Board.Connected(st.ID()), st.Bundle, st.Build, st.Hints
-	m.CertificateExpiresAt = stamp(st.Join.ExpiresAt)
+	m.CertificateExpiresAt = office.Stamp(st.Join.ExpiresAt)
 	if st.Chain == "" {
 		return m, nil
 	}

@@ -27,7 +27,15 @@ var homes = []home{
 	{"github.com/pressly/goose", []string{"broker/store"}},
 	{"github.com/cedar-policy/cedar-go", []string{"broker/policy"}},
 	{"github.com/secure-systems-lab/go-securesystemslib", []string{"proto/record"}},
-	{"golang.org/x/mod", []string{"broker/tlog"}},
+	{"golang.org/x/mod", []string{"broker/tlog", "proto/checkpoint"}},
+	{"github.com/go-ldap/ldap", []string{"broker/ldap"}},
+	{"github.com/elimity-com/scim", []string{"broker/scim"}},
+	{"github.com/scim2/filter-parser", []string{"broker/scim"}},
+	{"github.com/openbao/openbao/api", []string{"broker/openbao"}},
+	{"github.com/coreos/go-oidc", []string{"broker/login"}},
+	{"golang.org/x/oauth2", []string{"broker/login", "broker/cmd/tapctl"}},
+	{"go.opentelemetry.io", []string{"broker/trace"}},
+	{"golang.org/x/time", []string{"broker/quota"}},
 	{"golang.org/x/crypto", []string{"broker/pin"}},
 	{"github.com/schollz/progressbar", []string{"broker/cmd"}},
 
@@ -51,11 +59,12 @@ var homes = []home{
 	{"github.com/google/go-cmp", anywhere},
 	{"github.com/rogpeppe/go-internal", anywhere},
 	{"github.com/creack/pty", []string{"reader", "agent", "broker", "scripts"}},
+	{"pgregory.net/rapid", anywhere},
 }
 
 // onlyInTests are libraries that must not reach a product binary.
 var onlyInTests = []string{
-	"github.com/google/go-cmp", "github.com/rogpeppe/go-internal", "github.com/creack/pty",
+	"github.com/google/go-cmp", "github.com/rogpeppe/go-internal", "github.com/creack/pty", "pgregory.net/rapid",
 }
 
 func libraryHomes(tree *Tree) []Breach {
