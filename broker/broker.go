@@ -21,6 +21,7 @@ import (
 	"tapline/broker/gate"
 	"tapline/broker/identity"
 	"tapline/broker/ingest"
+	"tapline/broker/news"
 	"tapline/broker/office"
 	"tapline/broker/pin"
 	"tapline/broker/rulebook"
@@ -55,12 +56,12 @@ type Broker struct {
 	audit     *audit.Service
 	board     *switchboard.Board
 	gate      *gate.Gate
+	news      *news.Feed
 	own       *ownCertificate
 	server    *grpc.Server
 	metrics   *prometheus.Registry
 	calls     *prometheus.HistogramVec
 
-	changed  chan struct{} // the directory or the policy changed
 	stored   chan struct{} // records were stored
 	stopping chan struct{} // closed when Run ends
 }
@@ -75,7 +76,7 @@ func New(ctx context.Context, cfg Config, o Options) (*Broker, error) {
 	}
 	b := &Broker{
 		cfg: cfg, log: o.Log, now: o.Now, build: o.Build, board: &switchboard.Board{}, metrics: prometheus.NewRegistry(),
-		changed: make(chan struct{}, 1), stored: make(chan struct{}, 1), stopping: make(chan struct{}),
+		stored: make(chan struct{}, 1), stopping: make(chan struct{}),
 	}
 	if b.log == nil {
 		b.log = zap.NewNop()
@@ -135,9 +136,10 @@ func (b *Broker) wire(ctx context.Context, v *vault.Vault) error {
 		Desk:    &session.Desk{Store: b.store, Vault: v, Directory: people, Rules: rules, PINs: pins, Now: b.now},
 		Bundles: &bundle.Maker{Store: b.store, Directory: people, Rules: rules, Evidence: evidence, SiteKey: siteKey, Now: b.now},
 	}
+	b.news = news.New(b.store, b.board, b.stations.Announce, b.log)
 	b.admin = &admin.Service{
 		Office: office.Office{Store: b.store, Acts: b.acts, Now: b.now}, Directory: people, Rules: rules, Registrar: registrar, PINs: pins, Board: b.board,
-		Changed: func() { nudge(b.changed) }, Build: b.build, Started: now, Conditions: b.conditions,
+		Changed: b.news.Changed, Build: b.build, Started: now, Conditions: b.conditions,
 	}
 	b.audit = &audit.Service{Store: b.store, Evidence: evidence, Authority: b.authority, Feed: feed, Now: b.now, Connected: b.board.Connected, Stopping: b.stopping}
 	b.own = &ownCertificate{authority: b.authority, hosts: b.cfg.Hosts, now: b.now}

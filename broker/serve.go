@@ -55,7 +55,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	task("serve", func(context.Context) error { return b.server.Serve(l) })
 	task("stop", b.stop)
 	task("verify records", b.verify)
-	task("announce bundles", b.announce)
+	task("tell stations the news", b.news.Run)
 	task("housekeeping", b.keepHouse)
 	if b.cfg.MetricsListen != "" {
 		task("metrics", b.serveMetrics)

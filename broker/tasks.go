@@ -25,11 +25,6 @@ func (b *Broker) verify(ctx context.Context) error {
 	}, "records could not be verified")
 }
 
-// announce gives stations on the line new bundles after a change.
-func (b *Broker) announce(ctx context.Context) error {
-	return b.whenever(ctx, b.changed, func() error { return b.stations.Announce(ctx) }, "bundles could not be announced")
-}
-
 // whenever runs do once, and again whenever it is woken. A fault is logged and tried again.
 func (b *Broker) whenever(ctx context.Context, wake <-chan struct{}, do func() error, trouble string) error {
 	retry := time.NewTimer(0)

@@ -109,7 +109,7 @@ func (s *Service) EndLease(ctx context.Context, req *taplinev1.EndLeaseRequest) 
 	if err != nil {
 		return nil, err
 	}
-	s.tellEnd(l, taplinev1.EndCause_END_CAUSE_REVOKED)
+	s.Changed()
 	return &taplinev1.EndLeaseResponse{}, nil
 }
 

@@ -116,7 +116,6 @@ func (s *Service) RevokeBadge(ctx context.Context, req *taplinev1.RevokeBadgeReq
 		return nil, err
 	}
 	var b store.Badge
-	var ended []store.Lease
 	err := s.Change(ctx, "RevokeBadge", req.GetId(), req, func(tx *store.Tx) (err error) {
 		if err := tx.RevokeBadge(req.GetId(), req.GetReason()); err != nil {
 			return err
@@ -124,7 +123,7 @@ func (s *Service) RevokeBadge(ctx context.Context, req *taplinev1.RevokeBadgeReq
 		if b, err = tx.Badge(req.GetId()); err != nil {
 			return err
 		}
-		if ended, err = s.endLeasesOf(tx, b.Person); err != nil {
+		if err := s.endLeasesOf(tx, b.Person); err != nil {
 			return err
 		}
 		return tx.Changed()
@@ -132,37 +131,22 @@ func (s *Service) RevokeBadge(ctx context.Context, req *taplinev1.RevokeBadgeReq
 	if err != nil {
 		return nil, err
 	}
-	s.tellEnds(ended)
 	s.Changed()
 	return &taplinev1.RevokeBadgeResponse{Badge: badgeMessage(b)}, nil
 }
 
 // endLeasesOf ends what a person holds, whatever badge it was opened with. A station that is not on the line now learns it when it asks to extend.
-func (s *Service) endLeasesOf(tx *store.Tx, person record.PersonID) ([]store.Lease, error) {
+func (s *Service) endLeasesOf(tx *store.Tx, person record.PersonID) error {
 	held, err := tx.LeasesOfPerson(person)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, l := range held {
 		if err := tx.EndLease(l.ID, session.CauseWord(taplinev1.EndCause_END_CAUSE_REVOKED), s.Now()); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return held, nil
-}
-
-// tellEnds tells stations to end the sessions of leases that were revoked.
-func (s *Service) tellEnds(ended []store.Lease) {
-	for _, l := range ended {
-		s.tellEnd(l, taplinev1.EndCause_END_CAUSE_REVOKED)
-	}
-}
-
-func (s *Service) tellEnd(l store.Lease, cause taplinev1.EndCause) {
-	s.Board.Tell(l.Station, &taplinev1.StreamCommandsResponse{
-		Command: l.ID, BrokerTime: office.Stamp(s.Now()),
-		What: &taplinev1.StreamCommandsResponse_EndSession{EndSession: &taplinev1.EndSession{Session: string(l.Session), Cause: cause}},
-	})
+	return nil
 }
 
 func badgeMessage(b store.Badge) *taplinev1.Badge {

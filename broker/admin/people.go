@@ -21,13 +21,12 @@ func (s *Service) PutPerson(ctx context.Context, req *taplinev1.PutPersonRequest
 	if err := directory.CheckPerson(p); err != nil {
 		return nil, err
 	}
-	var ended []store.Lease
 	err := s.Change(ctx, "PutPerson", p.GetId(), req, func(tx *store.Tx) (err error) {
 		if p.Revision, err = tx.PutPerson(p); err != nil {
 			return err
 		}
 		if p.GetSuspended() {
-			if ended, err = s.endLeasesOf(tx, record.PersonID(p.GetId())); err != nil {
+			if err := s.endLeasesOf(tx, record.PersonID(p.GetId())); err != nil {
 				return err
 			}
 		}
@@ -36,7 +35,6 @@ func (s *Service) PutPerson(ctx context.Context, req *taplinev1.PutPersonRequest
 	if err != nil {
 		return nil, err
 	}
-	s.tellEnds(ended)
 	s.Changed()
 	return &taplinev1.PutPersonResponse{Person: p}, nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"tapline/broker/alarm"
 	"tapline/broker/gate"
+	"tapline/broker/news"
 	"tapline/broker/store"
 	"tapline/proto/record"
 	"tapline/proto/wire"
@@ -81,10 +82,16 @@ func (s *Service) heard(ctx context.Context, station record.StationID, req *tapl
 	if beat == nil {
 		return nil // the outcome of a command: what counts is the record of it
 	}
-	if err := s.beat(ctx, station, beat); err != nil {
+	over, err := s.beat(ctx, station, beat)
+	if err != nil {
 		return err
 	}
-	err := s.send(stream, &taplinev1.StreamCommandsResponse{
+	if over != nil {
+		if err := s.send(stream, over); err != nil {
+			return err
+		}
+	}
+	err = s.send(stream, &taplinev1.StreamCommandsResponse{
 		What: &taplinev1.StreamCommandsResponse_BeatInterval{BeatInterval: durationpb.New(beatEvery)},
 	})
 	if err != nil {
@@ -115,13 +122,20 @@ func bundleNotice(sequence uint64) *taplinev1.StreamCommandsResponse {
 const maxBuild = 80
 
 // beat notes that a station lives, and holds its head against what is stored: a journal that has become shorter, or another, was cut or
-// restored from a copy.
-func (s *Service) beat(ctx context.Context, station record.StationID, b *taplinev1.StationBeat) error {
-	if len(b.GetBuild()) > maxBuild {
-		return wire.E(wire.Invalid, "beat.build: longer than %d", maxBuild)
+// restored from a copy. It gives the command that ends the station's session if the lease was ended while the station was away.
+func (s *Service) beat(ctx context.Context, station record.StationID, b *taplinev1.StationBeat) (over *taplinev1.StreamCommandsResponse, err error) {
+	if len(b.GetBuild()) > maxBuild || len(b.GetSession()) > maxBuild {
+		return nil, wire.E(wire.Invalid, "beat.build, beat.session: longer than %d", maxBuild)
 	}
 	now := s.Now()
-	return s.Store.Update(ctx, func(tx *store.Tx) error {
+	err = s.Store.Update(ctx, func(tx *store.Tx) error {
+		l, err := tx.LeaseOf(record.SessionID(b.GetSession()))
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		if err == nil && l.Station == station {
+			over = news.EndOf(l)
+		}
 		if err := tx.SeeStation(station, now, b.GetBundle(), b.GetBuild()); err != nil {
 			return err
 		}
@@ -140,6 +154,7 @@ func (s *Service) beat(ctx context.Context, station record.StationID, b *tapline
 		}
 		return nil
 	})
+	return over, err
 }
 
 func clip(s string) string { return s[:min(len(s), 80)] }

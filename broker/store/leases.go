@@ -111,7 +111,11 @@ func (tx *Tx) ExtendLease(id string, until time.Time) error {
 
 // EndLease ends a lease; one that has ended stays as it is.
 func (tx *Tx) EndLease(id, cause string, now time.Time) error {
-	if _, err := tx.exec(`UPDATE leases SET ended_at = ?, cause = ? WHERE id = ? AND ended_at = 0`, micro(now), cause, id); err != nil {
+	number, err := tx.Next(ends, 1)
+	if err == nil {
+		_, err = tx.exec(`UPDATE leases SET ended_at = ?, cause = ?, ended_number = ? WHERE id = ? AND ended_at = 0`, micro(now), cause, int64(number), id)
+	}
+	if err != nil {
 		return fmt.Errorf("end lease %s: %w", id, err)
 	}
 	return nil
