@@ -22,6 +22,12 @@ func (s *Service) PutPerson(ctx context.Context, req *taplinev1.PutPersonRequest
 		return nil, err
 	}
 	err := s.Change(ctx, "PutPerson", p.GetId(), req, func(tx *store.Tx) (err error) {
+		if err := directory.CheckReferences(tx, p); err != nil {
+			return err
+		}
+		if err := directory.Suspend(tx, p); err != nil {
+			return err
+		}
 		if p.Revision, err = tx.PutPerson(p); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 
 	taplinev1 "tapline/proto/tapline/v1"
 
+	"tapline/broker/shift"
 	"tapline/proto/record"
 	"tapline/proto/wire"
 )
@@ -84,6 +85,20 @@ func CheckPerson(p *taplinev1.PersonEntry) error {
 	slices.Sort(p.Roles)
 	p.Roles = slices.Compact(p.Roles)
 	return nil
+}
+
+// CheckShift checks an entry.
+func CheckShift(s *taplinev1.Shift) error {
+	switch {
+	case s == nil:
+		return wire.E(wire.Invalid, "shift: missing")
+	case !goodID(s.GetId()):
+		return wire.E(wire.Invalid, "shift.id: 1 to %d letters, digits, dots, dashes, underscores or @", maxID)
+	case !goodText(s.GetName(), maxName):
+		return wire.E(wire.Invalid, "shift.name: at most %d characters on one line", maxName)
+	}
+	_, err := shift.Parse(s)
+	return err
 }
 
 // CheckAccount checks an entry.

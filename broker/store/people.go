@@ -71,6 +71,8 @@ func insertDocument(table string) string {
 	switch table {
 	case "people":
 		return `INSERT INTO people (id, doc, revision, name) VALUES (?, ?, 1, '')`
+	case "shifts":
+		return `INSERT INTO shifts (id, doc, revision, name) VALUES (?, ?, 1, '')`
 	case "stations":
 		return `INSERT INTO stations (id, doc, revision, state) VALUES (?, ?, 1, 1)`
 	}

@@ -81,7 +81,7 @@ func standard(imported string) bool {
 }
 
 // pure are the packages, without those below them, that take events and a clock and return values. Their tests may do as they like.
-var pure = []string{"agent/session", "broker/policy", "proto/record", "reader/apdu", "reader/wiegand"}
+var pure = []string{"agent/session", "broker/policy", "broker/shift", "proto/record", "reader/apdu", "reader/wiegand"}
 
 // worldly are the standard packages that reach outside the process.
 var worldly = []string{"os", "net", "syscall", "log"}

@@ -84,6 +84,7 @@ func (e Engine) directory(t *testing.T) {
 		})
 	})
 	e.inForce(t)
+	e.shifts(t)
 }
 
 // inForce is what there is one of at a time.

@@ -3151,6 +3151,300 @@ func (x *ImportDirectoryResponse) GetFaults() []*ImportFault {
 	return nil
 }
 
+// PutShiftRequest is a shift as it shall be.
+type PutShiftRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The whole entry.
+	Shift         *Shift `protobuf:"bytes,1,opt,name=shift,proto3" json:"shift,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutShiftRequest) Reset() {
+	*x = PutShiftRequest{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutShiftRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutShiftRequest) ProtoMessage() {}
+
+func (x *PutShiftRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutShiftRequest.ProtoReflect.Descriptor instead.
+func (*PutShiftRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *PutShiftRequest) GetShift() *Shift {
+	if x != nil {
+		return x.Shift
+	}
+	return nil
+}
+
+// PutShiftResponse is a shift as stored.
+type PutShiftResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The entry with its new revision.
+	Shift         *Shift `protobuf:"bytes,1,opt,name=shift,proto3" json:"shift,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutShiftResponse) Reset() {
+	*x = PutShiftResponse{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutShiftResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutShiftResponse) ProtoMessage() {}
+
+func (x *PutShiftResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutShiftResponse.ProtoReflect.Descriptor instead.
+func (*PutShiftResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *PutShiftResponse) GetShift() *Shift {
+	if x != nil {
+		return x.Shift
+	}
+	return nil
+}
+
+// ListShiftsRequest asks for a page.
+type ListShiftsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most this many; 0 means 100, the most is 1,000.
+	PageSize uint32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the page before ended; empty for the first.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Text that must occur in ID or name; empty for all.
+	Query         string `protobuf:"bytes,3,opt,name=query,proto3" json:"query,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListShiftsRequest) Reset() {
+	*x = ListShiftsRequest{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListShiftsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListShiftsRequest) ProtoMessage() {}
+
+func (x *ListShiftsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListShiftsRequest.ProtoReflect.Descriptor instead.
+func (*ListShiftsRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *ListShiftsRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListShiftsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListShiftsRequest) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+// ListShiftsResponse is a page.
+type ListShiftsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The entries.
+	Shifts []*Shift `protobuf:"bytes,1,rep,name=shifts,proto3" json:"shifts,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListShiftsResponse) Reset() {
+	*x = ListShiftsResponse{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListShiftsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListShiftsResponse) ProtoMessage() {}
+
+func (x *ListShiftsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListShiftsResponse.ProtoReflect.Descriptor instead.
+func (*ListShiftsResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{61}
+}
+
+func (x *ListShiftsResponse) GetShifts() []*Shift {
+	if x != nil {
+		return x.Shifts
+	}
+	return nil
+}
+
+func (x *ListShiftsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// DeleteShiftRequest names a shift.
+type DeleteShiftRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its ID.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteShiftRequest) Reset() {
+	*x = DeleteShiftRequest{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[62]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteShiftRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteShiftRequest) ProtoMessage() {}
+
+func (x *DeleteShiftRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[62]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteShiftRequest.ProtoReflect.Descriptor instead.
+func (*DeleteShiftRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{62}
+}
+
+func (x *DeleteShiftRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// DeleteShiftResponse says that it is gone.
+type DeleteShiftResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteShiftResponse) Reset() {
+	*x = DeleteShiftResponse{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[63]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteShiftResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteShiftResponse) ProtoMessage() {}
+
+func (x *DeleteShiftResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[63]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteShiftResponse.ProtoReflect.Descriptor instead.
+func (*DeleteShiftResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{63}
+}
+
 // ListAlarmsRequest asks for a page.
 type ListAlarmsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3166,7 +3460,7 @@ type ListAlarmsRequest struct {
 
 func (x *ListAlarmsRequest) Reset() {
 	*x = ListAlarmsRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[58]
+	mi := &file_tapline_v1_admin_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3178,7 +3472,7 @@ func (x *ListAlarmsRequest) String() string {
 func (*ListAlarmsRequest) ProtoMessage() {}
 
 func (x *ListAlarmsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[58]
+	mi := &file_tapline_v1_admin_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3191,7 +3485,7 @@ func (x *ListAlarmsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAlarmsRequest.ProtoReflect.Descriptor instead.
 func (*ListAlarmsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{58}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ListAlarmsRequest) GetPageSize() uint32 {
@@ -3228,7 +3522,7 @@ type ListAlarmsResponse struct {
 
 func (x *ListAlarmsResponse) Reset() {
 	*x = ListAlarmsResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[59]
+	mi := &file_tapline_v1_admin_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3240,7 +3534,7 @@ func (x *ListAlarmsResponse) String() string {
 func (*ListAlarmsResponse) ProtoMessage() {}
 
 func (x *ListAlarmsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[59]
+	mi := &file_tapline_v1_admin_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3253,7 +3547,7 @@ func (x *ListAlarmsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAlarmsResponse.ProtoReflect.Descriptor instead.
 func (*ListAlarmsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{59}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ListAlarmsResponse) GetAlarms() []*Alarm {
@@ -3283,7 +3577,7 @@ type CloseAlarmRequest struct {
 
 func (x *CloseAlarmRequest) Reset() {
 	*x = CloseAlarmRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[60]
+	mi := &file_tapline_v1_admin_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3295,7 +3589,7 @@ func (x *CloseAlarmRequest) String() string {
 func (*CloseAlarmRequest) ProtoMessage() {}
 
 func (x *CloseAlarmRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[60]
+	mi := &file_tapline_v1_admin_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3308,7 +3602,7 @@ func (x *CloseAlarmRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseAlarmRequest.ProtoReflect.Descriptor instead.
 func (*CloseAlarmRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{60}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *CloseAlarmRequest) GetId() string {
@@ -3336,7 +3630,7 @@ type CloseAlarmResponse struct {
 
 func (x *CloseAlarmResponse) Reset() {
 	*x = CloseAlarmResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[61]
+	mi := &file_tapline_v1_admin_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3348,7 +3642,7 @@ func (x *CloseAlarmResponse) String() string {
 func (*CloseAlarmResponse) ProtoMessage() {}
 
 func (x *CloseAlarmResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[61]
+	mi := &file_tapline_v1_admin_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3361,7 +3655,7 @@ func (x *CloseAlarmResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseAlarmResponse.ProtoReflect.Descriptor instead.
 func (*CloseAlarmResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{61}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *CloseAlarmResponse) GetAlarm() *Alarm {
@@ -3380,7 +3674,7 @@ type GetHealthRequest struct {
 
 func (x *GetHealthRequest) Reset() {
 	*x = GetHealthRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[62]
+	mi := &file_tapline_v1_admin_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3392,7 +3686,7 @@ func (x *GetHealthRequest) String() string {
 func (*GetHealthRequest) ProtoMessage() {}
 
 func (x *GetHealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[62]
+	mi := &file_tapline_v1_admin_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3405,7 +3699,7 @@ func (x *GetHealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHealthRequest.ProtoReflect.Descriptor instead.
 func (*GetHealthRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{62}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{68}
 }
 
 // GetHealthResponse is how it is.
@@ -3431,7 +3725,7 @@ type GetHealthResponse struct {
 
 func (x *GetHealthResponse) Reset() {
 	*x = GetHealthResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[63]
+	mi := &file_tapline_v1_admin_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3443,7 +3737,7 @@ func (x *GetHealthResponse) String() string {
 func (*GetHealthResponse) ProtoMessage() {}
 
 func (x *GetHealthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[63]
+	mi := &file_tapline_v1_admin_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3456,7 +3750,7 @@ func (x *GetHealthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHealthResponse.ProtoReflect.Descriptor instead.
 func (*GetHealthResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{63}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *GetHealthResponse) GetBuild() string {
@@ -3530,14 +3824,18 @@ type PersonEntry struct {
 	// Where it comes from: "local", "csv", "ldap", "scim".
 	Source string `protobuf:"bytes,9,opt,name=source,proto3" json:"source,omitempty"`
 	// Rises with each change; 0 to make or to overwrite.
-	Revision      uint64 `protobuf:"varint,10,opt,name=revision,proto3" json:"revision,omitempty"`
+	Revision uint64 `protobuf:"varint,10,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Who suspended the person: "local" for an administrator, else a source. A source lifts only a suspension that it made. Set by the broker.
+	SuspendedBy string `protobuf:"bytes,11,opt,name=suspended_by,json=suspendedBy,proto3" json:"suspended_by,omitempty"`
+	// Since when its source no longer knows the person, who is suspended meanwhile; unset while it does. Set by the broker.
+	LeftAt        *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=left_at,json=leftAt,proto3" json:"left_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PersonEntry) Reset() {
 	*x = PersonEntry{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[64]
+	mi := &file_tapline_v1_admin_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3549,7 +3847,7 @@ func (x *PersonEntry) String() string {
 func (*PersonEntry) ProtoMessage() {}
 
 func (x *PersonEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[64]
+	mi := &file_tapline_v1_admin_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3562,7 +3860,7 @@ func (x *PersonEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonEntry.ProtoReflect.Descriptor instead.
 func (*PersonEntry) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{64}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *PersonEntry) GetId() string {
@@ -3635,6 +3933,184 @@ func (x *PersonEntry) GetRevision() uint64 {
 	return 0
 }
 
+func (x *PersonEntry) GetSuspendedBy() string {
+	if x != nil {
+		return x.SuspendedBy
+	}
+	return ""
+}
+
+func (x *PersonEntry) GetLeftAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LeftAt
+	}
+	return nil
+}
+
+// Shift is when people who have it work. A person without shifts works at any time.
+type Shift struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Stable ID, such as "early": 1 to 64 characters.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// What people call it.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Time zone of the IANA database, such as "Europe/Berlin"; the windows are in its local time.
+	TimeZone string `protobuf:"bytes,3,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// Windows of each week; they may overlap.
+	Windows []*ShiftWindow `protobuf:"bytes,4,rep,name=windows,proto3" json:"windows,omitempty"`
+	// First day on which a window may begin, such as "2026-11-25"; empty for no such day.
+	FirstDay string `protobuf:"bytes,5,opt,name=first_day,json=firstDay,proto3" json:"first_day,omitempty"`
+	// Last day on which a window may begin; empty for no such day.
+	LastDay string `protobuf:"bytes,6,opt,name=last_day,json=lastDay,proto3" json:"last_day,omitempty"`
+	// Rises with each change; 0 to make or to overwrite.
+	Revision      uint64 `protobuf:"varint,7,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Shift) Reset() {
+	*x = Shift{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[71]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Shift) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Shift) ProtoMessage() {}
+
+func (x *Shift) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[71]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Shift.ProtoReflect.Descriptor instead.
+func (*Shift) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{71}
+}
+
+func (x *Shift) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Shift) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Shift) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *Shift) GetWindows() []*ShiftWindow {
+	if x != nil {
+		return x.Windows
+	}
+	return nil
+}
+
+func (x *Shift) GetFirstDay() string {
+	if x != nil {
+		return x.FirstDay
+	}
+	return ""
+}
+
+func (x *Shift) GetLastDay() string {
+	if x != nil {
+		return x.LastDay
+	}
+	return ""
+}
+
+func (x *Shift) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+// ShiftWindow is a piece of each week.
+type ShiftWindow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Days on which it begins: 1 is Monday, 7 is Sunday (ISO 8601).
+	Days []uint32 `protobuf:"varint,1,rep,packed,name=days,proto3" json:"days,omitempty"`
+	// When it begins, in minutes since local midnight: 0 to 1439.
+	Begin uint32 `protobuf:"varint,2,opt,name=begin,proto3" json:"begin,omitempty"`
+	// When it ends: 1 to 1440. One that is not after begin lies on the next day.
+	End           uint32 `protobuf:"varint,3,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShiftWindow) Reset() {
+	*x = ShiftWindow{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[72]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShiftWindow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShiftWindow) ProtoMessage() {}
+
+func (x *ShiftWindow) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[72]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShiftWindow.ProtoReflect.Descriptor instead.
+func (*ShiftWindow) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{72}
+}
+
+func (x *ShiftWindow) GetDays() []uint32 {
+	if x != nil {
+		return x.Days
+	}
+	return nil
+}
+
+func (x *ShiftWindow) GetBegin() uint32 {
+	if x != nil {
+		return x.Begin
+	}
+	return 0
+}
+
+func (x *ShiftWindow) GetEnd() uint32 {
+	if x != nil {
+		return x.End
+	}
+	return 0
+}
+
 // Certification is something that a person may do until it lapses.
 type Certification struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3648,7 +4124,7 @@ type Certification struct {
 
 func (x *Certification) Reset() {
 	*x = Certification{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[65]
+	mi := &file_tapline_v1_admin_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3660,7 +4136,7 @@ func (x *Certification) String() string {
 func (*Certification) ProtoMessage() {}
 
 func (x *Certification) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[65]
+	mi := &file_tapline_v1_admin_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3673,7 +4149,7 @@ func (x *Certification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certification.ProtoReflect.Descriptor instead.
 func (*Certification) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{65}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *Certification) GetName() string {
@@ -3712,14 +4188,22 @@ type Badge struct {
 	// Since when the person has it.
 	AssignedAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=assigned_at,json=assignedAt,proto3" json:"assigned_at,omitempty"`
 	// When it was last used.
-	LastUsedAt    *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=last_used_at,json=lastUsedAt,proto3" json:"last_used_at,omitempty"`
+	LastUsedAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=last_used_at,json=lastUsedAt,proto3" json:"last_used_at,omitempty"`
+	// Where it comes from: "local", "csv", "ldap", "scim".
+	Source string `protobuf:"bytes,11,opt,name=source,proto3" json:"source,omitempty"`
+	// Since when it is reported lost; unset if it is not. A lost badge is refused everywhere until it is found.
+	LostAt *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=lost_at,json=lostAt,proto3" json:"lost_at,omitempty"`
+	// True for one that is lent and comes back.
+	Temporary bool `protobuf:"varint,13,opt,name=temporary,proto3" json:"temporary,omitempty"`
+	// Badge whose place it takes once it is used for the first time; empty for none.
+	Replaces      string `protobuf:"bytes,14,opt,name=replaces,proto3" json:"replaces,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Badge) Reset() {
 	*x = Badge{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[66]
+	mi := &file_tapline_v1_admin_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3731,7 +4215,7 @@ func (x *Badge) String() string {
 func (*Badge) ProtoMessage() {}
 
 func (x *Badge) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[66]
+	mi := &file_tapline_v1_admin_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3744,7 +4228,7 @@ func (x *Badge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Badge.ProtoReflect.Descriptor instead.
 func (*Badge) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{66}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *Badge) GetId() string {
@@ -3817,6 +4301,34 @@ func (x *Badge) GetLastUsedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Badge) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *Badge) GetLostAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LostAt
+	}
+	return nil
+}
+
+func (x *Badge) GetTemporary() bool {
+	if x != nil {
+		return x.Temporary
+	}
+	return false
+}
+
+func (x *Badge) GetReplaces() string {
+	if x != nil {
+		return x.Replaces
+	}
+	return ""
+}
+
 // Account is a shared account.
 type Account struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3838,7 +4350,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[67]
+	mi := &file_tapline_v1_admin_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3850,7 +4362,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[67]
+	mi := &file_tapline_v1_admin_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3863,7 +4375,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{67}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *Account) GetId() string {
@@ -3953,7 +4465,7 @@ type Station struct {
 
 func (x *Station) Reset() {
 	*x = Station{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[68]
+	mi := &file_tapline_v1_admin_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3965,7 +4477,7 @@ func (x *Station) String() string {
 func (*Station) ProtoMessage() {}
 
 func (x *Station) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[68]
+	mi := &file_tapline_v1_admin_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3978,7 +4490,7 @@ func (x *Station) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Station.ProtoReflect.Descriptor instead.
 func (*Station) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{68}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *Station) GetId() string {
@@ -4128,7 +4640,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[69]
+	mi := &file_tapline_v1_admin_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4140,7 +4652,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[69]
+	mi := &file_tapline_v1_admin_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4153,7 +4665,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{69}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *Token) GetId() string {
@@ -4219,7 +4731,7 @@ type PolicySet struct {
 
 func (x *PolicySet) Reset() {
 	*x = PolicySet{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[70]
+	mi := &file_tapline_v1_admin_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4231,7 +4743,7 @@ func (x *PolicySet) String() string {
 func (*PolicySet) ProtoMessage() {}
 
 func (x *PolicySet) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[70]
+	mi := &file_tapline_v1_admin_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4244,7 +4756,7 @@ func (x *PolicySet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicySet.ProtoReflect.Descriptor instead.
 func (*PolicySet) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{70}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *PolicySet) GetVersion() string {
@@ -4314,7 +4826,7 @@ type RefusedTap struct {
 
 func (x *RefusedTap) Reset() {
 	*x = RefusedTap{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[71]
+	mi := &file_tapline_v1_admin_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4326,7 +4838,7 @@ func (x *RefusedTap) String() string {
 func (*RefusedTap) ProtoMessage() {}
 
 func (x *RefusedTap) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[71]
+	mi := &file_tapline_v1_admin_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4339,7 +4851,7 @@ func (x *RefusedTap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefusedTap.ProtoReflect.Descriptor instead.
 func (*RefusedTap) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{71}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *RefusedTap) GetCode() string {
@@ -4417,7 +4929,7 @@ type HeldLease struct {
 
 func (x *HeldLease) Reset() {
 	*x = HeldLease{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[72]
+	mi := &file_tapline_v1_admin_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4429,7 +4941,7 @@ func (x *HeldLease) String() string {
 func (*HeldLease) ProtoMessage() {}
 
 func (x *HeldLease) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[72]
+	mi := &file_tapline_v1_admin_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4442,7 +4954,7 @@ func (x *HeldLease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldLease.ProtoReflect.Descriptor instead.
 func (*HeldLease) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{72}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *HeldLease) GetLease() *Lease {
@@ -4513,7 +5025,7 @@ type Visit struct {
 
 func (x *Visit) Reset() {
 	*x = Visit{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[73]
+	mi := &file_tapline_v1_admin_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4525,7 +5037,7 @@ func (x *Visit) String() string {
 func (*Visit) ProtoMessage() {}
 
 func (x *Visit) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[73]
+	mi := &file_tapline_v1_admin_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4538,7 +5050,7 @@ func (x *Visit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Visit.ProtoReflect.Descriptor instead.
 func (*Visit) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{73}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *Visit) GetId() string {
@@ -4640,7 +5152,7 @@ type ImportFault struct {
 
 func (x *ImportFault) Reset() {
 	*x = ImportFault{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[74]
+	mi := &file_tapline_v1_admin_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4652,7 +5164,7 @@ func (x *ImportFault) String() string {
 func (*ImportFault) ProtoMessage() {}
 
 func (x *ImportFault) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[74]
+	mi := &file_tapline_v1_admin_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4665,7 +5177,7 @@ func (x *ImportFault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportFault.ProtoReflect.Descriptor instead.
 func (*ImportFault) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{74}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *ImportFault) GetLine() uint32 {
@@ -4716,7 +5228,7 @@ type Alarm struct {
 
 func (x *Alarm) Reset() {
 	*x = Alarm{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[75]
+	mi := &file_tapline_v1_admin_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4728,7 +5240,7 @@ func (x *Alarm) String() string {
 func (*Alarm) ProtoMessage() {}
 
 func (x *Alarm) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[75]
+	mi := &file_tapline_v1_admin_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4741,7 +5253,7 @@ func (x *Alarm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alarm.ProtoReflect.Descriptor instead.
 func (*Alarm) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{75}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *Alarm) GetId() string {
@@ -4972,7 +5484,22 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\x05added\x18\x01 \x01(\rR\x05added\x12\x18\n" +
 	"\achanged\x18\x02 \x01(\rR\achanged\x12\x1c\n" +
 	"\tunchanged\x18\x03 \x01(\rR\tunchanged\x12/\n" +
-	"\x06faults\x18\x04 \x03(\v2\x17.tapline.v1.ImportFaultR\x06faults\"l\n" +
+	"\x06faults\x18\x04 \x03(\v2\x17.tapline.v1.ImportFaultR\x06faults\":\n" +
+	"\x0fPutShiftRequest\x12'\n" +
+	"\x05shift\x18\x01 \x01(\v2\x11.tapline.v1.ShiftR\x05shift\";\n" +
+	"\x10PutShiftResponse\x12'\n" +
+	"\x05shift\x18\x01 \x01(\v2\x11.tapline.v1.ShiftR\x05shift\"e\n" +
+	"\x11ListShiftsRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x14\n" +
+	"\x05query\x18\x03 \x01(\tR\x05query\"g\n" +
+	"\x12ListShiftsResponse\x12)\n" +
+	"\x06shifts\x18\x01 \x03(\v2\x11.tapline.v1.ShiftR\x06shifts\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"$\n" +
+	"\x12DeleteShiftRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\x15\n" +
+	"\x13DeleteShiftResponse\"l\n" +
 	"\x11ListAlarmsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -4998,7 +5525,7 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"started_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x12\x1e\n" +
 	"\n" +
 	"conditions\x18\a \x03(\tR\n" +
-	"conditions\"\xbd\x02\n" +
+	"conditions\"\x95\x03\n" +
 	"\vPersonEntry\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x1a\n" +
@@ -5010,10 +5537,24 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\tseniority\x18\b \x01(\rR\tseniority\x12\x16\n" +
 	"\x06source\x18\t \x01(\tR\x06source\x12\x1a\n" +
 	"\brevision\x18\n" +
-	" \x01(\x04R\brevision\"\\\n" +
+	" \x01(\x04R\brevision\x12!\n" +
+	"\fsuspended_by\x18\v \x01(\tR\vsuspendedBy\x123\n" +
+	"\aleft_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x06leftAt\"\xcf\x01\n" +
+	"\x05Shift\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1b\n" +
+	"\ttime_zone\x18\x03 \x01(\tR\btimeZone\x121\n" +
+	"\awindows\x18\x04 \x03(\v2\x17.tapline.v1.ShiftWindowR\awindows\x12\x1b\n" +
+	"\tfirst_day\x18\x05 \x01(\tR\bfirstDay\x12\x19\n" +
+	"\blast_day\x18\x06 \x01(\tR\alastDay\x12\x1a\n" +
+	"\brevision\x18\a \x01(\x04R\brevision\"I\n" +
+	"\vShiftWindow\x12\x12\n" +
+	"\x04days\x18\x01 \x03(\rR\x04days\x12\x14\n" +
+	"\x05begin\x18\x02 \x01(\rR\x05begin\x12\x10\n" +
+	"\x03end\x18\x03 \x01(\rR\x03end\"\\\n" +
 	"\rCertification\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x127\n" +
-	"\tnot_after\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\"\x80\x03\n" +
+	"\tnot_after\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\"\x87\x04\n" +
 	"\x05Badge\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06person\x18\x02 \x01(\tR\x06person\x12\x14\n" +
@@ -5029,7 +5570,11 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"assignedAt\x12<\n" +
 	"\flast_used_at\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"lastUsedAt\"\xbf\x01\n" +
+	"lastUsedAt\x12\x16\n" +
+	"\x06source\x18\v \x01(\tR\x06source\x123\n" +
+	"\alost_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x06lostAt\x12\x1c\n" +
+	"\ttemporary\x18\r \x01(\bR\ttemporary\x12\x1a\n" +
+	"\breplaces\x18\x0e \x01(\tR\breplaces\"\xbf\x01\n" +
 	"\aAccount\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06driver\x18\x02 \x01(\tR\x06driver\x12\x1a\n" +
@@ -5141,7 +5686,7 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\x15VISIT_STATE_SUSPENDED\x10\x04\x12\x15\n" +
 	"\x11VISIT_STATE_ENDED\x10\x05\x12\x16\n" +
 	"\x12VISIT_STATE_CLOSED\x10\x06\x12\x17\n" +
-	"\x13VISIT_STATE_REFUSED\x10\a2\xe7\x13\n" +
+	"\x13VISIT_STATE_REFUSED\x10\a2\xcb\x15\n" +
 	"\fAdminService\x12H\n" +
 	"\tPutPerson\x12\x1c.tapline.v1.PutPersonRequest\x1a\x1d.tapline.v1.PutPersonResponse\x12K\n" +
 	"\n" +
@@ -5179,7 +5724,11 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"ListVisits\x12\x1d.tapline.v1.ListVisitsRequest\x1a\x1e.tapline.v1.ListVisitsResponse\x12N\n" +
 	"\vDeleteVisit\x12\x1e.tapline.v1.DeleteVisitRequest\x1a\x1f.tapline.v1.DeleteVisitResponse\x12N\n" +
 	"\vDecideVisit\x12\x1e.tapline.v1.DecideVisitRequest\x1a\x1f.tapline.v1.DecideVisitResponse\x12Z\n" +
-	"\x0fImportDirectory\x12\".tapline.v1.ImportDirectoryRequest\x1a#.tapline.v1.ImportDirectoryResponse\x12K\n" +
+	"\x0fImportDirectory\x12\".tapline.v1.ImportDirectoryRequest\x1a#.tapline.v1.ImportDirectoryResponse\x12E\n" +
+	"\bPutShift\x12\x1b.tapline.v1.PutShiftRequest\x1a\x1c.tapline.v1.PutShiftResponse\x12K\n" +
+	"\n" +
+	"ListShifts\x12\x1d.tapline.v1.ListShiftsRequest\x1a\x1e.tapline.v1.ListShiftsResponse\x12N\n" +
+	"\vDeleteShift\x12\x1e.tapline.v1.DeleteShiftRequest\x1a\x1f.tapline.v1.DeleteShiftResponse\x12K\n" +
 	"\n" +
 	"ListAlarms\x12\x1d.tapline.v1.ListAlarmsRequest\x1a\x1e.tapline.v1.ListAlarmsResponse\x12K\n" +
 	"\n" +
@@ -5199,7 +5748,7 @@ func file_tapline_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_tapline_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_tapline_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 77)
+var file_tapline_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 85)
 var file_tapline_v1_admin_proto_goTypes = []any{
 	(StationState)(0),               // 0: tapline.v1.StationState
 	(VisitState)(0),                 // 1: tapline.v1.VisitState
@@ -5261,167 +5810,187 @@ var file_tapline_v1_admin_proto_goTypes = []any{
 	(*DecideVisitResponse)(nil),     // 57: tapline.v1.DecideVisitResponse
 	(*ImportDirectoryRequest)(nil),  // 58: tapline.v1.ImportDirectoryRequest
 	(*ImportDirectoryResponse)(nil), // 59: tapline.v1.ImportDirectoryResponse
-	(*ListAlarmsRequest)(nil),       // 60: tapline.v1.ListAlarmsRequest
-	(*ListAlarmsResponse)(nil),      // 61: tapline.v1.ListAlarmsResponse
-	(*CloseAlarmRequest)(nil),       // 62: tapline.v1.CloseAlarmRequest
-	(*CloseAlarmResponse)(nil),      // 63: tapline.v1.CloseAlarmResponse
-	(*GetHealthRequest)(nil),        // 64: tapline.v1.GetHealthRequest
-	(*GetHealthResponse)(nil),       // 65: tapline.v1.GetHealthResponse
-	(*PersonEntry)(nil),             // 66: tapline.v1.PersonEntry
-	(*Certification)(nil),           // 67: tapline.v1.Certification
-	(*Badge)(nil),                   // 68: tapline.v1.Badge
-	(*Account)(nil),                 // 69: tapline.v1.Account
-	(*Station)(nil),                 // 70: tapline.v1.Station
-	(*Token)(nil),                   // 71: tapline.v1.Token
-	(*PolicySet)(nil),               // 72: tapline.v1.PolicySet
-	(*RefusedTap)(nil),              // 73: tapline.v1.RefusedTap
-	(*HeldLease)(nil),               // 74: tapline.v1.HeldLease
-	(*Visit)(nil),                   // 75: tapline.v1.Visit
-	(*ImportFault)(nil),             // 76: tapline.v1.ImportFault
-	(*Alarm)(nil),                   // 77: tapline.v1.Alarm
-	nil,                             // 78: tapline.v1.Station.HintsEntry
-	(*BadgeProof)(nil),              // 79: tapline.v1.BadgeProof
-	(*timestamppb.Timestamp)(nil),   // 80: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),     // 81: google.protobuf.Duration
-	(Assurance)(0),                  // 82: tapline.v1.Assurance
-	(*Decision)(nil),                // 83: tapline.v1.Decision
-	(Mode)(0),                       // 84: tapline.v1.Mode
-	(*SessionTerms)(nil),            // 85: tapline.v1.SessionTerms
-	(RefusalCause)(0),               // 86: tapline.v1.RefusalCause
-	(*Lease)(nil),                   // 87: tapline.v1.Lease
+	(*PutShiftRequest)(nil),         // 60: tapline.v1.PutShiftRequest
+	(*PutShiftResponse)(nil),        // 61: tapline.v1.PutShiftResponse
+	(*ListShiftsRequest)(nil),       // 62: tapline.v1.ListShiftsRequest
+	(*ListShiftsResponse)(nil),      // 63: tapline.v1.ListShiftsResponse
+	(*DeleteShiftRequest)(nil),      // 64: tapline.v1.DeleteShiftRequest
+	(*DeleteShiftResponse)(nil),     // 65: tapline.v1.DeleteShiftResponse
+	(*ListAlarmsRequest)(nil),       // 66: tapline.v1.ListAlarmsRequest
+	(*ListAlarmsResponse)(nil),      // 67: tapline.v1.ListAlarmsResponse
+	(*CloseAlarmRequest)(nil),       // 68: tapline.v1.CloseAlarmRequest
+	(*CloseAlarmResponse)(nil),      // 69: tapline.v1.CloseAlarmResponse
+	(*GetHealthRequest)(nil),        // 70: tapline.v1.GetHealthRequest
+	(*GetHealthResponse)(nil),       // 71: tapline.v1.GetHealthResponse
+	(*PersonEntry)(nil),             // 72: tapline.v1.PersonEntry
+	(*Shift)(nil),                   // 73: tapline.v1.Shift
+	(*ShiftWindow)(nil),             // 74: tapline.v1.ShiftWindow
+	(*Certification)(nil),           // 75: tapline.v1.Certification
+	(*Badge)(nil),                   // 76: tapline.v1.Badge
+	(*Account)(nil),                 // 77: tapline.v1.Account
+	(*Station)(nil),                 // 78: tapline.v1.Station
+	(*Token)(nil),                   // 79: tapline.v1.Token
+	(*PolicySet)(nil),               // 80: tapline.v1.PolicySet
+	(*RefusedTap)(nil),              // 81: tapline.v1.RefusedTap
+	(*HeldLease)(nil),               // 82: tapline.v1.HeldLease
+	(*Visit)(nil),                   // 83: tapline.v1.Visit
+	(*ImportFault)(nil),             // 84: tapline.v1.ImportFault
+	(*Alarm)(nil),                   // 85: tapline.v1.Alarm
+	nil,                             // 86: tapline.v1.Station.HintsEntry
+	(*BadgeProof)(nil),              // 87: tapline.v1.BadgeProof
+	(*timestamppb.Timestamp)(nil),   // 88: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),     // 89: google.protobuf.Duration
+	(Assurance)(0),                  // 90: tapline.v1.Assurance
+	(*Decision)(nil),                // 91: tapline.v1.Decision
+	(Mode)(0),                       // 92: tapline.v1.Mode
+	(*SessionTerms)(nil),            // 93: tapline.v1.SessionTerms
+	(RefusalCause)(0),               // 94: tapline.v1.RefusalCause
+	(*Lease)(nil),                   // 95: tapline.v1.Lease
 }
 var file_tapline_v1_admin_proto_depIdxs = []int32{
-	66, // 0: tapline.v1.PutPersonRequest.person:type_name -> tapline.v1.PersonEntry
-	66, // 1: tapline.v1.PutPersonResponse.person:type_name -> tapline.v1.PersonEntry
-	66, // 2: tapline.v1.ListPeopleResponse.people:type_name -> tapline.v1.PersonEntry
-	79, // 3: tapline.v1.AssignBadgeRequest.badge:type_name -> tapline.v1.BadgeProof
-	80, // 4: tapline.v1.AssignBadgeRequest.not_after:type_name -> google.protobuf.Timestamp
-	68, // 5: tapline.v1.AssignBadgeResponse.badge:type_name -> tapline.v1.Badge
-	68, // 6: tapline.v1.ListBadgesResponse.badges:type_name -> tapline.v1.Badge
-	68, // 7: tapline.v1.RevokeBadgeResponse.badge:type_name -> tapline.v1.Badge
-	69, // 8: tapline.v1.PutAccountRequest.account:type_name -> tapline.v1.Account
-	69, // 9: tapline.v1.PutAccountResponse.account:type_name -> tapline.v1.Account
-	69, // 10: tapline.v1.ListAccountsResponse.accounts:type_name -> tapline.v1.Account
-	70, // 11: tapline.v1.PutStationRequest.station:type_name -> tapline.v1.Station
-	70, // 12: tapline.v1.PutStationResponse.station:type_name -> tapline.v1.Station
-	70, // 13: tapline.v1.ListStationsResponse.stations:type_name -> tapline.v1.Station
-	70, // 14: tapline.v1.RevokeStationResponse.station:type_name -> tapline.v1.Station
-	70, // 15: tapline.v1.ReleaseStationResponse.station:type_name -> tapline.v1.Station
-	81, // 16: tapline.v1.CreateTokenRequest.lifetime:type_name -> google.protobuf.Duration
-	71, // 17: tapline.v1.CreateTokenResponse.token:type_name -> tapline.v1.Token
-	71, // 18: tapline.v1.ListTokensResponse.tokens:type_name -> tapline.v1.Token
-	72, // 19: tapline.v1.PutPolicyResponse.policy:type_name -> tapline.v1.PolicySet
-	72, // 20: tapline.v1.GetPolicyResponse.policy:type_name -> tapline.v1.PolicySet
-	82, // 21: tapline.v1.ExplainTapRequest.assurance:type_name -> tapline.v1.Assurance
-	80, // 22: tapline.v1.ExplainTapRequest.at:type_name -> google.protobuf.Timestamp
-	83, // 23: tapline.v1.ExplainTapResponse.decision:type_name -> tapline.v1.Decision
-	73, // 24: tapline.v1.ExplainCodeResponse.tap:type_name -> tapline.v1.RefusedTap
-	74, // 25: tapline.v1.ListLeasesResponse.leases:type_name -> tapline.v1.HeldLease
-	75, // 26: tapline.v1.PutVisitRequest.visit:type_name -> tapline.v1.Visit
-	75, // 27: tapline.v1.PutVisitResponse.visit:type_name -> tapline.v1.Visit
-	75, // 28: tapline.v1.ListVisitsResponse.visits:type_name -> tapline.v1.Visit
-	75, // 29: tapline.v1.DecideVisitResponse.visit:type_name -> tapline.v1.Visit
-	76, // 30: tapline.v1.ImportDirectoryResponse.faults:type_name -> tapline.v1.ImportFault
-	77, // 31: tapline.v1.ListAlarmsResponse.alarms:type_name -> tapline.v1.Alarm
-	77, // 32: tapline.v1.CloseAlarmResponse.alarm:type_name -> tapline.v1.Alarm
-	80, // 33: tapline.v1.GetHealthResponse.started_at:type_name -> google.protobuf.Timestamp
-	67, // 34: tapline.v1.PersonEntry.certifications:type_name -> tapline.v1.Certification
-	80, // 35: tapline.v1.Certification.not_after:type_name -> google.protobuf.Timestamp
-	82, // 36: tapline.v1.Badge.assurance:type_name -> tapline.v1.Assurance
-	80, // 37: tapline.v1.Badge.not_after:type_name -> google.protobuf.Timestamp
-	80, // 38: tapline.v1.Badge.assigned_at:type_name -> google.protobuf.Timestamp
-	80, // 39: tapline.v1.Badge.last_used_at:type_name -> google.protobuf.Timestamp
-	81, // 40: tapline.v1.Account.lease_time:type_name -> google.protobuf.Duration
-	84, // 41: tapline.v1.Station.mode:type_name -> tapline.v1.Mode
-	85, // 42: tapline.v1.Station.terms:type_name -> tapline.v1.SessionTerms
-	0,  // 43: tapline.v1.Station.state:type_name -> tapline.v1.StationState
-	80, // 44: tapline.v1.Station.last_seen_at:type_name -> google.protobuf.Timestamp
-	80, // 45: tapline.v1.Station.certificate_expires_at:type_name -> google.protobuf.Timestamp
-	78, // 46: tapline.v1.Station.hints:type_name -> tapline.v1.Station.HintsEntry
-	82, // 47: tapline.v1.Station.requires_assurance:type_name -> tapline.v1.Assurance
-	80, // 48: tapline.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
-	80, // 49: tapline.v1.Token.used_at:type_name -> google.protobuf.Timestamp
-	80, // 50: tapline.v1.PolicySet.since:type_name -> google.protobuf.Timestamp
-	80, // 51: tapline.v1.RefusedTap.at:type_name -> google.protobuf.Timestamp
-	86, // 52: tapline.v1.RefusedTap.refusal:type_name -> tapline.v1.RefusalCause
-	82, // 53: tapline.v1.RefusedTap.assurance:type_name -> tapline.v1.Assurance
-	83, // 54: tapline.v1.RefusedTap.decision:type_name -> tapline.v1.Decision
-	87, // 55: tapline.v1.HeldLease.lease:type_name -> tapline.v1.Lease
-	80, // 56: tapline.v1.HeldLease.opened_at:type_name -> google.protobuf.Timestamp
-	80, // 57: tapline.v1.Visit.starts_at:type_name -> google.protobuf.Timestamp
-	80, // 58: tapline.v1.Visit.ends_at:type_name -> google.protobuf.Timestamp
-	1,  // 59: tapline.v1.Visit.state:type_name -> tapline.v1.VisitState
-	80, // 60: tapline.v1.Alarm.at:type_name -> google.protobuf.Timestamp
-	80, // 61: tapline.v1.Alarm.closed_at:type_name -> google.protobuf.Timestamp
-	2,  // 62: tapline.v1.AdminService.PutPerson:input_type -> tapline.v1.PutPersonRequest
-	4,  // 63: tapline.v1.AdminService.ListPeople:input_type -> tapline.v1.ListPeopleRequest
-	6,  // 64: tapline.v1.AdminService.DeletePerson:input_type -> tapline.v1.DeletePersonRequest
-	8,  // 65: tapline.v1.AdminService.AssignBadge:input_type -> tapline.v1.AssignBadgeRequest
-	10, // 66: tapline.v1.AdminService.ListBadges:input_type -> tapline.v1.ListBadgesRequest
-	12, // 67: tapline.v1.AdminService.RevokeBadge:input_type -> tapline.v1.RevokeBadgeRequest
-	14, // 68: tapline.v1.AdminService.SetPin:input_type -> tapline.v1.SetPinRequest
-	16, // 69: tapline.v1.AdminService.PutAccount:input_type -> tapline.v1.PutAccountRequest
-	18, // 70: tapline.v1.AdminService.ListAccounts:input_type -> tapline.v1.ListAccountsRequest
-	20, // 71: tapline.v1.AdminService.DeleteAccount:input_type -> tapline.v1.DeleteAccountRequest
-	22, // 72: tapline.v1.AdminService.PutStation:input_type -> tapline.v1.PutStationRequest
-	24, // 73: tapline.v1.AdminService.ListStations:input_type -> tapline.v1.ListStationsRequest
-	26, // 74: tapline.v1.AdminService.DeleteStation:input_type -> tapline.v1.DeleteStationRequest
-	28, // 75: tapline.v1.AdminService.RevokeStation:input_type -> tapline.v1.RevokeStationRequest
-	30, // 76: tapline.v1.AdminService.ReleaseStation:input_type -> tapline.v1.ReleaseStationRequest
-	32, // 77: tapline.v1.AdminService.CreateToken:input_type -> tapline.v1.CreateTokenRequest
-	34, // 78: tapline.v1.AdminService.ListTokens:input_type -> tapline.v1.ListTokensRequest
-	36, // 79: tapline.v1.AdminService.RevokeToken:input_type -> tapline.v1.RevokeTokenRequest
-	38, // 80: tapline.v1.AdminService.PutPolicy:input_type -> tapline.v1.PutPolicyRequest
-	40, // 81: tapline.v1.AdminService.GetPolicy:input_type -> tapline.v1.GetPolicyRequest
-	42, // 82: tapline.v1.AdminService.ExplainTap:input_type -> tapline.v1.ExplainTapRequest
-	44, // 83: tapline.v1.AdminService.ExplainCode:input_type -> tapline.v1.ExplainCodeRequest
-	46, // 84: tapline.v1.AdminService.ListLeases:input_type -> tapline.v1.ListLeasesRequest
-	48, // 85: tapline.v1.AdminService.EndLease:input_type -> tapline.v1.EndLeaseRequest
-	50, // 86: tapline.v1.AdminService.PutVisit:input_type -> tapline.v1.PutVisitRequest
-	52, // 87: tapline.v1.AdminService.ListVisits:input_type -> tapline.v1.ListVisitsRequest
-	54, // 88: tapline.v1.AdminService.DeleteVisit:input_type -> tapline.v1.DeleteVisitRequest
-	56, // 89: tapline.v1.AdminService.DecideVisit:input_type -> tapline.v1.DecideVisitRequest
-	58, // 90: tapline.v1.AdminService.ImportDirectory:input_type -> tapline.v1.ImportDirectoryRequest
-	60, // 91: tapline.v1.AdminService.ListAlarms:input_type -> tapline.v1.ListAlarmsRequest
-	62, // 92: tapline.v1.AdminService.CloseAlarm:input_type -> tapline.v1.CloseAlarmRequest
-	64, // 93: tapline.v1.AdminService.GetHealth:input_type -> tapline.v1.GetHealthRequest
-	3,  // 94: tapline.v1.AdminService.PutPerson:output_type -> tapline.v1.PutPersonResponse
-	5,  // 95: tapline.v1.AdminService.ListPeople:output_type -> tapline.v1.ListPeopleResponse
-	7,  // 96: tapline.v1.AdminService.DeletePerson:output_type -> tapline.v1.DeletePersonResponse
-	9,  // 97: tapline.v1.AdminService.AssignBadge:output_type -> tapline.v1.AssignBadgeResponse
-	11, // 98: tapline.v1.AdminService.ListBadges:output_type -> tapline.v1.ListBadgesResponse
-	13, // 99: tapline.v1.AdminService.RevokeBadge:output_type -> tapline.v1.RevokeBadgeResponse
-	15, // 100: tapline.v1.AdminService.SetPin:output_type -> tapline.v1.SetPinResponse
-	17, // 101: tapline.v1.AdminService.PutAccount:output_type -> tapline.v1.PutAccountResponse
-	19, // 102: tapline.v1.AdminService.ListAccounts:output_type -> tapline.v1.ListAccountsResponse
-	21, // 103: tapline.v1.AdminService.DeleteAccount:output_type -> tapline.v1.DeleteAccountResponse
-	23, // 104: tapline.v1.AdminService.PutStation:output_type -> tapline.v1.PutStationResponse
-	25, // 105: tapline.v1.AdminService.ListStations:output_type -> tapline.v1.ListStationsResponse
-	27, // 106: tapline.v1.AdminService.DeleteStation:output_type -> tapline.v1.DeleteStationResponse
-	29, // 107: tapline.v1.AdminService.RevokeStation:output_type -> tapline.v1.RevokeStationResponse
-	31, // 108: tapline.v1.AdminService.ReleaseStation:output_type -> tapline.v1.ReleaseStationResponse
-	33, // 109: tapline.v1.AdminService.CreateToken:output_type -> tapline.v1.CreateTokenResponse
-	35, // 110: tapline.v1.AdminService.ListTokens:output_type -> tapline.v1.ListTokensResponse
-	37, // 111: tapline.v1.AdminService.RevokeToken:output_type -> tapline.v1.RevokeTokenResponse
-	39, // 112: tapline.v1.AdminService.PutPolicy:output_type -> tapline.v1.PutPolicyResponse
-	41, // 113: tapline.v1.AdminService.GetPolicy:output_type -> tapline.v1.GetPolicyResponse
-	43, // 114: tapline.v1.AdminService.ExplainTap:output_type -> tapline.v1.ExplainTapResponse
-	45, // 115: tapline.v1.AdminService.ExplainCode:output_type -> tapline.v1.ExplainCodeResponse
-	47, // 116: tapline.v1.AdminService.ListLeases:output_type -> tapline.v1.ListLeasesResponse
-	49, // 117: tapline.v1.AdminService.EndLease:output_type -> tapline.v1.EndLeaseResponse
-	51, // 118: tapline.v1.AdminService.PutVisit:output_type -> tapline.v1.PutVisitResponse
-	53, // 119: tapline.v1.AdminService.ListVisits:output_type -> tapline.v1.ListVisitsResponse
-	55, // 120: tapline.v1.AdminService.DeleteVisit:output_type -> tapline.v1.DeleteVisitResponse
-	57, // 121: tapline.v1.AdminService.DecideVisit:output_type -> tapline.v1.DecideVisitResponse
-	59, // 122: tapline.v1.AdminService.ImportDirectory:output_type -> tapline.v1.ImportDirectoryResponse
-	61, // 123: tapline.v1.AdminService.ListAlarms:output_type -> tapline.v1.ListAlarmsResponse
-	63, // 124: tapline.v1.AdminService.CloseAlarm:output_type -> tapline.v1.CloseAlarmResponse
-	65, // 125: tapline.v1.AdminService.GetHealth:output_type -> tapline.v1.GetHealthResponse
-	94, // [94:126] is the sub-list for method output_type
-	62, // [62:94] is the sub-list for method input_type
-	62, // [62:62] is the sub-list for extension type_name
-	62, // [62:62] is the sub-list for extension extendee
-	0,  // [0:62] is the sub-list for field type_name
+	72,  // 0: tapline.v1.PutPersonRequest.person:type_name -> tapline.v1.PersonEntry
+	72,  // 1: tapline.v1.PutPersonResponse.person:type_name -> tapline.v1.PersonEntry
+	72,  // 2: tapline.v1.ListPeopleResponse.people:type_name -> tapline.v1.PersonEntry
+	87,  // 3: tapline.v1.AssignBadgeRequest.badge:type_name -> tapline.v1.BadgeProof
+	88,  // 4: tapline.v1.AssignBadgeRequest.not_after:type_name -> google.protobuf.Timestamp
+	76,  // 5: tapline.v1.AssignBadgeResponse.badge:type_name -> tapline.v1.Badge
+	76,  // 6: tapline.v1.ListBadgesResponse.badges:type_name -> tapline.v1.Badge
+	76,  // 7: tapline.v1.RevokeBadgeResponse.badge:type_name -> tapline.v1.Badge
+	77,  // 8: tapline.v1.PutAccountRequest.account:type_name -> tapline.v1.Account
+	77,  // 9: tapline.v1.PutAccountResponse.account:type_name -> tapline.v1.Account
+	77,  // 10: tapline.v1.ListAccountsResponse.accounts:type_name -> tapline.v1.Account
+	78,  // 11: tapline.v1.PutStationRequest.station:type_name -> tapline.v1.Station
+	78,  // 12: tapline.v1.PutStationResponse.station:type_name -> tapline.v1.Station
+	78,  // 13: tapline.v1.ListStationsResponse.stations:type_name -> tapline.v1.Station
+	78,  // 14: tapline.v1.RevokeStationResponse.station:type_name -> tapline.v1.Station
+	78,  // 15: tapline.v1.ReleaseStationResponse.station:type_name -> tapline.v1.Station
+	89,  // 16: tapline.v1.CreateTokenRequest.lifetime:type_name -> google.protobuf.Duration
+	79,  // 17: tapline.v1.CreateTokenResponse.token:type_name -> tapline.v1.Token
+	79,  // 18: tapline.v1.ListTokensResponse.tokens:type_name -> tapline.v1.Token
+	80,  // 19: tapline.v1.PutPolicyResponse.policy:type_name -> tapline.v1.PolicySet
+	80,  // 20: tapline.v1.GetPolicyResponse.policy:type_name -> tapline.v1.PolicySet
+	90,  // 21: tapline.v1.ExplainTapRequest.assurance:type_name -> tapline.v1.Assurance
+	88,  // 22: tapline.v1.ExplainTapRequest.at:type_name -> google.protobuf.Timestamp
+	91,  // 23: tapline.v1.ExplainTapResponse.decision:type_name -> tapline.v1.Decision
+	81,  // 24: tapline.v1.ExplainCodeResponse.tap:type_name -> tapline.v1.RefusedTap
+	82,  // 25: tapline.v1.ListLeasesResponse.leases:type_name -> tapline.v1.HeldLease
+	83,  // 26: tapline.v1.PutVisitRequest.visit:type_name -> tapline.v1.Visit
+	83,  // 27: tapline.v1.PutVisitResponse.visit:type_name -> tapline.v1.Visit
+	83,  // 28: tapline.v1.ListVisitsResponse.visits:type_name -> tapline.v1.Visit
+	83,  // 29: tapline.v1.DecideVisitResponse.visit:type_name -> tapline.v1.Visit
+	84,  // 30: tapline.v1.ImportDirectoryResponse.faults:type_name -> tapline.v1.ImportFault
+	73,  // 31: tapline.v1.PutShiftRequest.shift:type_name -> tapline.v1.Shift
+	73,  // 32: tapline.v1.PutShiftResponse.shift:type_name -> tapline.v1.Shift
+	73,  // 33: tapline.v1.ListShiftsResponse.shifts:type_name -> tapline.v1.Shift
+	85,  // 34: tapline.v1.ListAlarmsResponse.alarms:type_name -> tapline.v1.Alarm
+	85,  // 35: tapline.v1.CloseAlarmResponse.alarm:type_name -> tapline.v1.Alarm
+	88,  // 36: tapline.v1.GetHealthResponse.started_at:type_name -> google.protobuf.Timestamp
+	75,  // 37: tapline.v1.PersonEntry.certifications:type_name -> tapline.v1.Certification
+	88,  // 38: tapline.v1.PersonEntry.left_at:type_name -> google.protobuf.Timestamp
+	74,  // 39: tapline.v1.Shift.windows:type_name -> tapline.v1.ShiftWindow
+	88,  // 40: tapline.v1.Certification.not_after:type_name -> google.protobuf.Timestamp
+	90,  // 41: tapline.v1.Badge.assurance:type_name -> tapline.v1.Assurance
+	88,  // 42: tapline.v1.Badge.not_after:type_name -> google.protobuf.Timestamp
+	88,  // 43: tapline.v1.Badge.assigned_at:type_name -> google.protobuf.Timestamp
+	88,  // 44: tapline.v1.Badge.last_used_at:type_name -> google.protobuf.Timestamp
+	88,  // 45: tapline.v1.Badge.lost_at:type_name -> google.protobuf.Timestamp
+	89,  // 46: tapline.v1.Account.lease_time:type_name -> google.protobuf.Duration
+	92,  // 47: tapline.v1.Station.mode:type_name -> tapline.v1.Mode
+	93,  // 48: tapline.v1.Station.terms:type_name -> tapline.v1.SessionTerms
+	0,   // 49: tapline.v1.Station.state:type_name -> tapline.v1.StationState
+	88,  // 50: tapline.v1.Station.last_seen_at:type_name -> google.protobuf.Timestamp
+	88,  // 51: tapline.v1.Station.certificate_expires_at:type_name -> google.protobuf.Timestamp
+	86,  // 52: tapline.v1.Station.hints:type_name -> tapline.v1.Station.HintsEntry
+	90,  // 53: tapline.v1.Station.requires_assurance:type_name -> tapline.v1.Assurance
+	88,  // 54: tapline.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
+	88,  // 55: tapline.v1.Token.used_at:type_name -> google.protobuf.Timestamp
+	88,  // 56: tapline.v1.PolicySet.since:type_name -> google.protobuf.Timestamp
+	88,  // 57: tapline.v1.RefusedTap.at:type_name -> google.protobuf.Timestamp
+	94,  // 58: tapline.v1.RefusedTap.refusal:type_name -> tapline.v1.RefusalCause
+	90,  // 59: tapline.v1.RefusedTap.assurance:type_name -> tapline.v1.Assurance
+	91,  // 60: tapline.v1.RefusedTap.decision:type_name -> tapline.v1.Decision
+	95,  // 61: tapline.v1.HeldLease.lease:type_name -> tapline.v1.Lease
+	88,  // 62: tapline.v1.HeldLease.opened_at:type_name -> google.protobuf.Timestamp
+	88,  // 63: tapline.v1.Visit.starts_at:type_name -> google.protobuf.Timestamp
+	88,  // 64: tapline.v1.Visit.ends_at:type_name -> google.protobuf.Timestamp
+	1,   // 65: tapline.v1.Visit.state:type_name -> tapline.v1.VisitState
+	88,  // 66: tapline.v1.Alarm.at:type_name -> google.protobuf.Timestamp
+	88,  // 67: tapline.v1.Alarm.closed_at:type_name -> google.protobuf.Timestamp
+	2,   // 68: tapline.v1.AdminService.PutPerson:input_type -> tapline.v1.PutPersonRequest
+	4,   // 69: tapline.v1.AdminService.ListPeople:input_type -> tapline.v1.ListPeopleRequest
+	6,   // 70: tapline.v1.AdminService.DeletePerson:input_type -> tapline.v1.DeletePersonRequest
+	8,   // 71: tapline.v1.AdminService.AssignBadge:input_type -> tapline.v1.AssignBadgeRequest
+	10,  // 72: tapline.v1.AdminService.ListBadges:input_type -> tapline.v1.ListBadgesRequest
+	12,  // 73: tapline.v1.AdminService.RevokeBadge:input_type -> tapline.v1.RevokeBadgeRequest
+	14,  // 74: tapline.v1.AdminService.SetPin:input_type -> tapline.v1.SetPinRequest
+	16,  // 75: tapline.v1.AdminService.PutAccount:input_type -> tapline.v1.PutAccountRequest
+	18,  // 76: tapline.v1.AdminService.ListAccounts:input_type -> tapline.v1.ListAccountsRequest
+	20,  // 77: tapline.v1.AdminService.DeleteAccount:input_type -> tapline.v1.DeleteAccountRequest
+	22,  // 78: tapline.v1.AdminService.PutStation:input_type -> tapline.v1.PutStationRequest
+	24,  // 79: tapline.v1.AdminService.ListStations:input_type -> tapline.v1.ListStationsRequest
+	26,  // 80: tapline.v1.AdminService.DeleteStation:input_type -> tapline.v1.DeleteStationRequest
+	28,  // 81: tapline.v1.AdminService.RevokeStation:input_type -> tapline.v1.RevokeStationRequest
+	30,  // 82: tapline.v1.AdminService.ReleaseStation:input_type -> tapline.v1.ReleaseStationRequest
+	32,  // 83: tapline.v1.AdminService.CreateToken:input_type -> tapline.v1.CreateTokenRequest
+	34,  // 84: tapline.v1.AdminService.ListTokens:input_type -> tapline.v1.ListTokensRequest
+	36,  // 85: tapline.v1.AdminService.RevokeToken:input_type -> tapline.v1.RevokeTokenRequest
+	38,  // 86: tapline.v1.AdminService.PutPolicy:input_type -> tapline.v1.PutPolicyRequest
+	40,  // 87: tapline.v1.AdminService.GetPolicy:input_type -> tapline.v1.GetPolicyRequest
+	42,  // 88: tapline.v1.AdminService.ExplainTap:input_type -> tapline.v1.ExplainTapRequest
+	44,  // 89: tapline.v1.AdminService.ExplainCode:input_type -> tapline.v1.ExplainCodeRequest
+	46,  // 90: tapline.v1.AdminService.ListLeases:input_type -> tapline.v1.ListLeasesRequest
+	48,  // 91: tapline.v1.AdminService.EndLease:input_type -> tapline.v1.EndLeaseRequest
+	50,  // 92: tapline.v1.AdminService.PutVisit:input_type -> tapline.v1.PutVisitRequest
+	52,  // 93: tapline.v1.AdminService.ListVisits:input_type -> tapline.v1.ListVisitsRequest
+	54,  // 94: tapline.v1.AdminService.DeleteVisit:input_type -> tapline.v1.DeleteVisitRequest
+	56,  // 95: tapline.v1.AdminService.DecideVisit:input_type -> tapline.v1.DecideVisitRequest
+	58,  // 96: tapline.v1.AdminService.ImportDirectory:input_type -> tapline.v1.ImportDirectoryRequest
+	60,  // 97: tapline.v1.AdminService.PutShift:input_type -> tapline.v1.PutShiftRequest
+	62,  // 98: tapline.v1.AdminService.ListShifts:input_type -> tapline.v1.ListShiftsRequest
+	64,  // 99: tapline.v1.AdminService.DeleteShift:input_type -> tapline.v1.DeleteShiftRequest
+	66,  // 100: tapline.v1.AdminService.ListAlarms:input_type -> tapline.v1.ListAlarmsRequest
+	68,  // 101: tapline.v1.AdminService.CloseAlarm:input_type -> tapline.v1.CloseAlarmRequest
+	70,  // 102: tapline.v1.AdminService.GetHealth:input_type -> tapline.v1.GetHealthRequest
+	3,   // 103: tapline.v1.AdminService.PutPerson:output_type -> tapline.v1.PutPersonResponse
+	5,   // 104: tapline.v1.AdminService.ListPeople:output_type -> tapline.v1.ListPeopleResponse
+	7,   // 105: tapline.v1.AdminService.DeletePerson:output_type -> tapline.v1.DeletePersonResponse
+	9,   // 106: tapline.v1.AdminService.AssignBadge:output_type -> tapline.v1.AssignBadgeResponse
+	11,  // 107: tapline.v1.AdminService.ListBadges:output_type -> tapline.v1.ListBadgesResponse
+	13,  // 108: tapline.v1.AdminService.RevokeBadge:output_type -> tapline.v1.RevokeBadgeResponse
+	15,  // 109: tapline.v1.AdminService.SetPin:output_type -> tapline.v1.SetPinResponse
+	17,  // 110: tapline.v1.AdminService.PutAccount:output_type -> tapline.v1.PutAccountResponse
+	19,  // 111: tapline.v1.AdminService.ListAccounts:output_type -> tapline.v1.ListAccountsResponse
+	21,  // 112: tapline.v1.AdminService.DeleteAccount:output_type -> tapline.v1.DeleteAccountResponse
+	23,  // 113: tapline.v1.AdminService.PutStation:output_type -> tapline.v1.PutStationResponse
+	25,  // 114: tapline.v1.AdminService.ListStations:output_type -> tapline.v1.ListStationsResponse
+	27,  // 115: tapline.v1.AdminService.DeleteStation:output_type -> tapline.v1.DeleteStationResponse
+	29,  // 116: tapline.v1.AdminService.RevokeStation:output_type -> tapline.v1.RevokeStationResponse
+	31,  // 117: tapline.v1.AdminService.ReleaseStation:output_type -> tapline.v1.ReleaseStationResponse
+	33,  // 118: tapline.v1.AdminService.CreateToken:output_type -> tapline.v1.CreateTokenResponse
+	35,  // 119: tapline.v1.AdminService.ListTokens:output_type -> tapline.v1.ListTokensResponse
+	37,  // 120: tapline.v1.AdminService.RevokeToken:output_type -> tapline.v1.RevokeTokenResponse
+	39,  // 121: tapline.v1.AdminService.PutPolicy:output_type -> tapline.v1.PutPolicyResponse
+	41,  // 122: tapline.v1.AdminService.GetPolicy:output_type -> tapline.v1.GetPolicyResponse
+	43,  // 123: tapline.v1.AdminService.ExplainTap:output_type -> tapline.v1.ExplainTapResponse
+	45,  // 124: tapline.v1.AdminService.ExplainCode:output_type -> tapline.v1.ExplainCodeResponse
+	47,  // 125: tapline.v1.AdminService.ListLeases:output_type -> tapline.v1.ListLeasesResponse
+	49,  // 126: tapline.v1.AdminService.EndLease:output_type -> tapline.v1.EndLeaseResponse
+	51,  // 127: tapline.v1.AdminService.PutVisit:output_type -> tapline.v1.PutVisitResponse
+	53,  // 128: tapline.v1.AdminService.ListVisits:output_type -> tapline.v1.ListVisitsResponse
+	55,  // 129: tapline.v1.AdminService.DeleteVisit:output_type -> tapline.v1.DeleteVisitResponse
+	57,  // 130: tapline.v1.AdminService.DecideVisit:output_type -> tapline.v1.DecideVisitResponse
+	59,  // 131: tapline.v1.AdminService.ImportDirectory:output_type -> tapline.v1.ImportDirectoryResponse
+	61,  // 132: tapline.v1.AdminService.PutShift:output_type -> tapline.v1.PutShiftResponse
+	63,  // 133: tapline.v1.AdminService.ListShifts:output_type -> tapline.v1.ListShiftsResponse
+	65,  // 134: tapline.v1.AdminService.DeleteShift:output_type -> tapline.v1.DeleteShiftResponse
+	67,  // 135: tapline.v1.AdminService.ListAlarms:output_type -> tapline.v1.ListAlarmsResponse
+	69,  // 136: tapline.v1.AdminService.CloseAlarm:output_type -> tapline.v1.CloseAlarmResponse
+	71,  // 137: tapline.v1.AdminService.GetHealth:output_type -> tapline.v1.GetHealthResponse
+	103, // [103:138] is the sub-list for method output_type
+	68,  // [68:103] is the sub-list for method input_type
+	68,  // [68:68] is the sub-list for extension type_name
+	68,  // [68:68] is the sub-list for extension extendee
+	0,   // [0:68] is the sub-list for field type_name
 }
 
 func init() { file_tapline_v1_admin_proto_init() }
@@ -5436,7 +6005,7 @@ func file_tapline_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tapline_v1_admin_proto_rawDesc), len(file_tapline_v1_admin_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   77,
+			NumMessages:   85,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

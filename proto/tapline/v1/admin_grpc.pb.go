@@ -50,6 +50,9 @@ const (
 	AdminService_DeleteVisit_FullMethodName     = "/tapline.v1.AdminService/DeleteVisit"
 	AdminService_DecideVisit_FullMethodName     = "/tapline.v1.AdminService/DecideVisit"
 	AdminService_ImportDirectory_FullMethodName = "/tapline.v1.AdminService/ImportDirectory"
+	AdminService_PutShift_FullMethodName        = "/tapline.v1.AdminService/PutShift"
+	AdminService_ListShifts_FullMethodName      = "/tapline.v1.AdminService/ListShifts"
+	AdminService_DeleteShift_FullMethodName     = "/tapline.v1.AdminService/DeleteShift"
 	AdminService_ListAlarms_FullMethodName      = "/tapline.v1.AdminService/ListAlarms"
 	AdminService_CloseAlarm_FullMethodName      = "/tapline.v1.AdminService/CloseAlarm"
 	AdminService_GetHealth_FullMethodName       = "/tapline.v1.AdminService/GetHealth"
@@ -120,6 +123,12 @@ type AdminServiceClient interface {
 	DecideVisit(ctx context.Context, in *DecideVisitRequest, opts ...grpc.CallOption) (*DecideVisitResponse, error)
 	// ImportDirectory takes people and badges as CSV (RFC 4180). All or nothing; every fault is listed with its line.
 	ImportDirectory(ctx context.Context, in *ImportDirectoryRequest, opts ...grpc.CallOption) (*ImportDirectoryResponse, error)
+	// PutShift makes or changes a shift. Errors: INVALID_ARGUMENT names the field; ABORTED the revision is old.
+	PutShift(ctx context.Context, in *PutShiftRequest, opts ...grpc.CallOption) (*PutShiftResponse, error)
+	// ListShifts returns shifts, sorted by ID.
+	ListShifts(ctx context.Context, in *ListShiftsRequest, opts ...grpc.CallOption) (*ListShiftsResponse, error)
+	// DeleteShift removes a shift. Errors: NOT_FOUND; FAILED_PRECONDITION people still have it.
+	DeleteShift(ctx context.Context, in *DeleteShiftRequest, opts ...grpc.CallOption) (*DeleteShiftResponse, error)
 	// ListAlarms returns alarms, newest first.
 	ListAlarms(ctx context.Context, in *ListAlarmsRequest, opts ...grpc.CallOption) (*ListAlarmsResponse, error)
 	// CloseAlarm closes an alarm.
@@ -426,6 +435,36 @@ func (c *adminServiceClient) ImportDirectory(ctx context.Context, in *ImportDire
 	return out, nil
 }
 
+func (c *adminServiceClient) PutShift(ctx context.Context, in *PutShiftRequest, opts ...grpc.CallOption) (*PutShiftResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PutShiftResponse)
+	err := c.cc.Invoke(ctx, AdminService_PutShift_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) ListShifts(ctx context.Context, in *ListShiftsRequest, opts ...grpc.CallOption) (*ListShiftsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListShiftsResponse)
+	err := c.cc.Invoke(ctx, AdminService_ListShifts_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) DeleteShift(ctx context.Context, in *DeleteShiftRequest, opts ...grpc.CallOption) (*DeleteShiftResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteShiftResponse)
+	err := c.cc.Invoke(ctx, AdminService_DeleteShift_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminServiceClient) ListAlarms(ctx context.Context, in *ListAlarmsRequest, opts ...grpc.CallOption) (*ListAlarmsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListAlarmsResponse)
@@ -521,6 +560,12 @@ type AdminServiceServer interface {
 	DecideVisit(context.Context, *DecideVisitRequest) (*DecideVisitResponse, error)
 	// ImportDirectory takes people and badges as CSV (RFC 4180). All or nothing; every fault is listed with its line.
 	ImportDirectory(context.Context, *ImportDirectoryRequest) (*ImportDirectoryResponse, error)
+	// PutShift makes or changes a shift. Errors: INVALID_ARGUMENT names the field; ABORTED the revision is old.
+	PutShift(context.Context, *PutShiftRequest) (*PutShiftResponse, error)
+	// ListShifts returns shifts, sorted by ID.
+	ListShifts(context.Context, *ListShiftsRequest) (*ListShiftsResponse, error)
+	// DeleteShift removes a shift. Errors: NOT_FOUND; FAILED_PRECONDITION people still have it.
+	DeleteShift(context.Context, *DeleteShiftRequest) (*DeleteShiftResponse, error)
 	// ListAlarms returns alarms, newest first.
 	ListAlarms(context.Context, *ListAlarmsRequest) (*ListAlarmsResponse, error)
 	// CloseAlarm closes an alarm.
@@ -623,6 +668,15 @@ func (UnimplementedAdminServiceServer) DecideVisit(context.Context, *DecideVisit
 }
 func (UnimplementedAdminServiceServer) ImportDirectory(context.Context, *ImportDirectoryRequest) (*ImportDirectoryResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ImportDirectory not implemented")
+}
+func (UnimplementedAdminServiceServer) PutShift(context.Context, *PutShiftRequest) (*PutShiftResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PutShift not implemented")
+}
+func (UnimplementedAdminServiceServer) ListShifts(context.Context, *ListShiftsRequest) (*ListShiftsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListShifts not implemented")
+}
+func (UnimplementedAdminServiceServer) DeleteShift(context.Context, *DeleteShiftRequest) (*DeleteShiftResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteShift not implemented")
 }
 func (UnimplementedAdminServiceServer) ListAlarms(context.Context, *ListAlarmsRequest) (*ListAlarmsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAlarms not implemented")
@@ -1176,6 +1230,60 @@ func _AdminService_ImportDirectory_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdminService_PutShift_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PutShiftRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).PutShift(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_PutShift_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).PutShift(ctx, req.(*PutShiftRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_ListShifts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListShiftsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ListShifts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ListShifts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ListShifts(ctx, req.(*ListShiftsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_DeleteShift_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteShiftRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).DeleteShift(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_DeleteShift_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).DeleteShift(ctx, req.(*DeleteShiftRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AdminService_ListAlarms_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListAlarmsRequest)
 	if err := dec(in); err != nil {
@@ -1352,6 +1460,18 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ImportDirectory",
 			Handler:    _AdminService_ImportDirectory_Handler,
+		},
+		{
+			MethodName: "PutShift",
+			Handler:    _AdminService_PutShift_Handler,
+		},
+		{
+			MethodName: "ListShifts",
+			Handler:    _AdminService_ListShifts_Handler,
+		},
+		{
+			MethodName: "DeleteShift",
+			Handler:    _AdminService_DeleteShift_Handler,
 		},
 		{
 			MethodName: "ListAlarms",
