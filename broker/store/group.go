@@ -4,8 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 )
 
 // groupLimit bounds how many updates share one commit.
@@ -15,11 +17,13 @@ const groupLimit = 512
 type job struct {
 	ctx   context.Context
 	write func(*Tx) error
+	own   error      // what write returned; it counts if the group was committed
 	done  chan error // buffered: gets exactly one answer
 }
 
-// Update runs write in a transaction. It is durable when Update returns nil; on an error nothing of it was kept. There is no
-// writer goroutine: of all that wait, one takes the turn and commits for all, which needs no owner, no start and no stop.
+// Update runs write in a transaction. It is durable when Update returns nil; on an error nothing of it was kept, but for ErrUnknown, after which
+// that is so or not. write may run more than once, each time as if the time before had not been: the database may break the transaction off or be
+// replaced. There is no writer goroutine: of all that wait, one takes the turn and commits for all, which needs no owner, no start and no stop.
 func (s *Store) Update(ctx context.Context, write func(*Tx) error) error {
 	j := &job{ctx: ctx, write: write, done: make(chan error, 1)}
 	s.mu.Lock()
@@ -29,15 +33,33 @@ func (s *Store) Update(ctx context.Context, write func(*Tx) error) error {
 	}
 	s.queue = append(s.queue, j)
 	s.mu.Unlock()
+	gone := ctx.Done()
 	for {
 		select {
 		case err := <-j.done:
 			return err
+		case <-gone:
+			if s.withdraw(j) {
+				return fmt.Errorf("write store: %w", ctx.Err())
+			}
+			gone = nil // it is being committed: that has to end
 		case s.turn <- struct{}{}:
 			s.commitGroup()
 			<-s.turn
 		}
 	}
+}
+
+// withdraw takes a job out of the queue; false if it is not there any more.
+func (s *Store) withdraw(j *job) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.Index(s.queue, j)
+	if i < 0 {
+		return false
+	}
+	s.queue = slices.Delete(slices.Clone(s.queue), i, i+1) // a group that is being committed shares the array
+	return true
 }
 
 // commitGroup does what waits, up to the limit. The caller has the turn.
@@ -51,53 +73,123 @@ func (s *Store) commitGroup() {
 		return
 	}
 	// The group's commit must not hang on the patience of any one caller.
-	ctx := context.WithoutCancel(group[0].ctx)
-	outcome, err := s.runGroup(ctx, group)
-	for i, j := range group {
+	group, err := s.runGroup(context.WithoutCancel(group[0].ctx), group)
+	for _, j := range group {
 		if err != nil {
 			j.done <- fmt.Errorf("write store: %w", err)
 			continue
 		}
-		j.done <- outcome[i]
+		j.done <- j.own
 	}
 }
 
-func (s *Store) runGroup(ctx context.Context, group []*job) ([]error, error) {
+// runGroup tries a group until it is committed, or cannot be, and gives those of it who wait for an answer still.
+func (s *Store) runGroup(ctx context.Context, group []*job) ([]*job, error) {
+	for try := newTries(patience); ; {
+		s.mark.group++
+		sent, err := s.tryGroup(ctx, group)
+		if err == nil {
+			return group, nil
+		}
+		if sent {
+			done, unknown := s.resolve(ctx)
+			if done || unknown != nil {
+				return group, unknown
+			}
+		}
+		if !s.engine.passing(err) {
+			return group, err
+		}
+		if group = dismiss(group); len(group) == 0 || !try.wait(ctx) {
+			return group, err
+		}
+	}
+}
+
+// dismiss answers those whose callers have gone. The group was not committed.
+func dismiss(group []*job) []*job {
+	var left []*job
+	for _, j := range group {
+		if err := j.ctx.Err(); err != nil {
+			j.done <- fmt.Errorf("write store: %w", err)
+			continue
+		}
+		left = append(left, j)
+	}
+	return left
+}
+
+// attemptLimit bounds one try of a group: a database that hangs shall not hang us.
+const attemptLimit = 2 * patience
+
+// tryGroup runs a group once. sent tells whether the commit was asked for: after an error from before that, the group was not committed.
+func (s *Store) tryGroup(ctx context.Context, group []*job) (sent bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, attemptLimit)
+	defer cancel()
 	if err := s.connect(ctx); err != nil {
-		return nil, err
+		return false, err
 	}
-	if _, err := s.conn.ExecContext(ctx, s.engine.begin); err != nil {
-		return nil, err
+	if err := s.engine.begin(ctx, s.conn, s.mark); err != nil {
+		return false, s.abandon(err)
 	}
-	outcome := make([]error, len(group))
-	for i, j := range group {
-		var err error
-		if outcome[i], err = s.runOne(ctx, j); err != nil {
-			return nil, s.abandon(ctx, err)
+	if len(group) == 1 { // nobody to be kept from
+		if group[0].own = s.call(ctx, group[0]); group[0].own != nil {
+			return false, s.rollback(ctx, group[0].own)
+		}
+	} else {
+		savepoint := "SAVEPOINT one"
+		for _, j := range group {
+			if j.own = j.ctx.Err(); j.own != nil {
+				continue
+			}
+			if err := s.runOne(ctx, j, savepoint); err != nil {
+				return false, s.abandon(err)
+			}
+			savepoint = "RELEASE SAVEPOINT one; SAVEPOINT one" // one way to the server and not two
 		}
 	}
-	if _, err := s.conn.ExecContext(ctx, "COMMIT"); err != nil {
-		return nil, s.abandon(ctx, err)
+	if err := s.engine.commit(ctx, s.conn); err != nil {
+		return true, s.abandon(err)
 	}
-	return outcome, nil
+	return false, nil
 }
 
-// runOne runs one update behind a savepoint. The second error means that the whole group is lost.
-func (s *Store) runOne(ctx context.Context, j *job) (own, all error) {
+// rollback ends the transaction of a group of one. Its own error is its answer, unless the database's fault made it fail.
+func (s *Store) rollback(ctx context.Context, own error) error {
+	if s.engine.passing(own) {
+		return s.abandon(own)
+	}
+	if _, err := s.conn.ExecContext(ctx, "ROLLBACK"); err != nil {
+		_ = s.abandon(err)
+	}
+	return nil
+}
+
+// runOne runs one update behind a savepoint. An error means that the whole group is lost.
+func (s *Store) runOne(ctx context.Context, j *job, savepoint string) error {
+	if _, err := s.conn.ExecContext(ctx, savepoint); err != nil {
+		return err
+	}
+	if j.own = s.call(ctx, j); j.own == nil {
+		return nil
+	}
+	if s.engine.passing(j.own) {
+		return j.own
+	}
+	_, err := s.conn.ExecContext(ctx, "ROLLBACK TO SAVEPOINT one")
+	return err
+}
+
+// call runs what an update wants done.
+func (s *Store) call(ctx context.Context, j *job) error {
 	if err := j.ctx.Err(); err != nil {
-		return err, nil
+		return err
 	}
-	if _, err := s.conn.ExecContext(ctx, "SAVEPOINT one"); err != nil {
-		return nil, err
+	err := guard(j.write, &Tx{ctx: ctx, engine: s.engine, run: s.writeRunner(ctx)})
+	if err == nil && s.engine.aborted(s.conn) {
+		err = errors.New("an update went on after a query of it had failed")
 	}
-	own = guard(j.write, &Tx{ctx: ctx, engine: s.engine, statement: s.cached(ctx)})
-	if own != nil {
-		if _, err := s.conn.ExecContext(ctx, "ROLLBACK TO SAVEPOINT one"); err != nil {
-			return nil, err
-		}
-	}
-	_, err := s.conn.ExecContext(ctx, "RELEASE SAVEPOINT one")
-	return own, err
+	return err
 }
 
 // guard keeps the panic of one update from the others of its group.
@@ -108,6 +200,32 @@ func guard(write func(*Tx) error, tx *Tx) (err error) {
 		}
 	}()
 	return write(tx)
+}
+
+// resolve finds out whether the group whose commit failed was committed.
+func (s *Store) resolve(ctx context.Context) (done bool, unknown error) {
+	for try := newTries(attemptLimit); ; {
+		done, err := s.lookUp(ctx)
+		if err == nil {
+			return done, nil
+		}
+		if !try.wait(ctx) {
+			return false, fmt.Errorf("%w: %w", ErrUnknown, err)
+		}
+	}
+}
+
+func (s *Store) lookUp(ctx context.Context) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := s.connect(ctx); err != nil {
+		return false, err
+	}
+	done, err := s.engine.committed(ctx, s.conn, s.mark)
+	if err != nil {
+		return false, s.abandon(err)
+	}
+	return done, nil
 }
 
 func (s *Store) connect(ctx context.Context) error {
@@ -122,9 +240,12 @@ func (s *Store) connect(ctx context.Context) error {
 	return nil
 }
 
-// cached prepares each statement once for the writer's connection.
-func (s *Store) cached(ctx context.Context) func(string) (*sql.Stmt, error) {
-	return func(query string) (*sql.Stmt, error) {
+// writeRunner runs queries on the writer's connection; where statements are kept by hand, each is prepared once.
+func (s *Store) writeRunner(ctx context.Context) runner {
+	if _, byHand := s.engine.(sqlite); !byHand {
+		return direct{to: s.conn, form: s.engine.form}
+	}
+	return prepared(func(query string) (*sql.Stmt, error) {
 		if stmt := s.statements[query]; stmt != nil {
 			return stmt, nil
 		}
@@ -133,11 +254,16 @@ func (s *Store) cached(ctx context.Context) func(string) (*sql.Stmt, error) {
 			s.statements[query] = stmt
 		}
 		return stmt, err
-	}
+	})
 }
 
+// rollbackWithin bounds the farewell to a connection that may be dead.
+const rollbackWithin = patience / 10
+
 // abandon rolls back, and drops the connection: after a failed commit its state is not to be trusted.
-func (s *Store) abandon(ctx context.Context, cause error) error {
+func (s *Store) abandon(cause error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), rollbackWithin)
+	defer cancel()
 	_, _ = s.conn.ExecContext(ctx, "ROLLBACK")
 	for _, stmt := range s.statements {
 		_ = stmt.Close()

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 
@@ -21,11 +23,20 @@ type Schema struct {
 func (s Schema) Current() bool { return s.Have == s.Want }
 
 // Schema reads how far the schema is.
-func (s *Store) Schema(ctx context.Context) (Schema, error) {
-	p, err := s.provider()
+func (s *Store) Schema(ctx context.Context) (schema Schema, err error) {
+	db, done, err := s.engine.forSchema()
 	if err != nil {
 		return Schema{}, err
 	}
+	defer func() { err = errors.Join(err, done()) }()
+	p, err := s.provider(db)
+	if err != nil {
+		return Schema{}, err
+	}
+	return schemaOf(ctx, p)
+}
+
+func schemaOf(ctx context.Context, p *goose.Provider) (Schema, error) {
 	have, want, err := p.GetVersions(ctx)
 	if err != nil {
 		return Schema{}, fmt.Errorf("read schema: %w", err)
@@ -36,27 +47,48 @@ func (s *Store) Schema(ctx context.Context) (Schema, error) {
 	return Schema{Have: have, Want: want}, nil
 }
 
-// Migrate brings the schema up to this program's. It must not run beside other calls.
-func (s *Store) Migrate(ctx context.Context) error {
-	if _, err := s.Schema(ctx); err != nil {
-		return err
-	}
-	p, err := s.provider()
+// Migrate brings the schema up to this program's. On SQLite it must not run beside other calls; on PostgreSQL of all brokers that start at once one
+// does it, and the others wait.
+func (s *Store) Migrate(ctx context.Context) (err error) {
+	db, done, err := s.engine.forSchema()
 	if err != nil {
 		return err
 	}
-	if _, err := p.Up(ctx); err != nil {
+	defer func() { err = errors.Join(err, done()) }()
+	unlock, err := s.engine.lockSchema(ctx, db)
+	if err != nil {
+		return fmt.Errorf("migrate store: %w", err)
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	p, err := s.provider(db)
+	if err != nil {
+		return err
+	}
+	schema, err := schemaOf(ctx, p)
+	if err != nil {
+		return err
+	}
+	if !schema.Current() {
+		if _, err := p.Up(ctx); err != nil {
+			return fmt.Errorf("migrate store: %w", err)
+		}
+	}
+	if err := s.engine.afterMigration(ctx, db); err != nil {
 		return fmt.Errorf("migrate store: %w", err)
 	}
 	return nil
 }
 
-func (s *Store) provider() (*goose.Provider, error) {
-	files, err := fs.Sub(migrations, "migrations/"+s.engine.name)
+func (s *Store) provider(db *sql.DB) (*goose.Provider, error) {
+	files, err := fs.Sub(migrations, "migrations/"+s.engine.name())
 	if err != nil {
 		return nil, fmt.Errorf("migrations: %w", err)
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, s.write, files, goose.WithDisableGlobalRegistry(true))
+	dialect := goose.DialectSQLite3
+	if s.engine.name() == "postgres" {
+		dialect = goose.DialectPostgres
+	}
+	p, err := goose.NewProvider(dialect, db, files, goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return nil, fmt.Errorf("migrations: %w", err)
 	}

@@ -12,13 +12,6 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
-// engine is what differs between databases.
-type engine struct {
-	name  string // also the folder of its migrations
-	where string
-	begin string
-}
-
 // FileName is the database's name in the data folder.
 const FileName = "broker.db"
 
@@ -40,16 +33,7 @@ func OpenSQLite(dir string) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), write.Close())
 	}
-	read.SetMaxOpenConns(readers + 1) // see Store.reading
-	read.SetMaxIdleConns(readers + 1)
-	return &Store{
-		engine:   engine{name: "sqlite", where: "sqlite " + path, begin: "BEGIN IMMEDIATE"},
-		read:     read,
-		write:    write,
-		turn:     make(chan struct{}, 1),
-		reading:  make(chan struct{}, readers),
-		prepared: map[string]*sql.Stmt{},
-	}, nil
+	return newStore(sqlite{path: path, write: write}, read, write), nil
 }
 
 // sqliteName is the data source name. WAL with FULL survived every simulated crash; where WAL is not proven, the rollback journal needs EXTRA
@@ -69,3 +53,40 @@ func sqliteName(path string, readOnly bool) string {
 	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath(), RawQuery: q.Encode()}
 	return u.String()
 }
+
+// sqlite is a file of this machine: there is one broker, and a commit that failed was not done.
+type sqlite struct {
+	path  string
+	write *sql.DB
+}
+
+func (sqlite) name() string             { return "sqlite" }
+func (s sqlite) where() string          { return "sqlite " + s.path }
+func (sqlite) form(query string) string { return query }
+func (sqlite) snapshot() *sql.TxOptions { return &sql.TxOptions{ReadOnly: true} }
+func (sqlite) aborted(*sql.Conn) bool   { return false }
+func (sqlite) passing(error) bool       { return false }
+
+func (sqlite) begin(ctx context.Context, conn *sql.Conn, _ mark) error {
+	_, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE")
+	return err
+}
+
+func (sqlite) commit(ctx context.Context, conn *sql.Conn) error {
+	_, err := conn.ExecContext(ctx, "COMMIT")
+	return err
+}
+
+func (sqlite) committed(context.Context, *sql.Conn, mark) (bool, error) { return false, nil }
+
+func (s sqlite) forSchema() (*sql.DB, func() error, error) {
+	return s.write, func() error { return nil }, nil
+}
+
+func (sqlite) lockSchema(context.Context, *sql.DB) (func() error, error) {
+	return func() error { return nil }, nil
+}
+
+func (sqlite) afterMigration(context.Context, *sql.DB) error { return nil }
+
+func (sqlite) conditions(context.Context, *sql.DB) []string { return nil }

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
+
+	"github.com/google/uuid"
 )
 
 // Errors that callers handle.
@@ -18,6 +21,8 @@ var (
 	ErrExists = errors.New("it is there already")
 	// ErrClosed says that the store was closed.
 	ErrClosed = errors.New("the store is closed")
+	// ErrUnknown says that the database went away while it committed, and did not come back in time to say whether it did.
+	ErrUnknown = errors.New("the database went away in the middle of the commit: nobody knows whether it was done")
 )
 
 // Store is an open database.
@@ -40,6 +45,19 @@ type Store struct {
 	// Owned by whoever has the turn.
 	conn       *sql.Conn
 	statements map[string]*sql.Stmt
+	mark       mark
+}
+
+// newStore is a store on an engine. write has one connection.
+func newStore(e engine, read, write *sql.DB) *Store {
+	read.SetMaxOpenConns(readers + 1) // see Store.reading
+	read.SetMaxIdleConns(readers + 1)
+	write.SetMaxOpenConns(1)
+	return &Store{
+		engine: e, read: read, write: write,
+		turn: make(chan struct{}, 1), reading: make(chan struct{}, readers), prepared: map[string]*sql.Stmt{},
+		mark: mark{writer: uuid.NewString()},
+	}
 }
 
 // View runs read in one consistent snapshot. Nothing that read does is kept.
@@ -50,12 +68,32 @@ func (s *Store) View(ctx context.Context, read func(*Tx) error) error {
 	case <-ctx.Done():
 		return fmt.Errorf("read store: %w", ctx.Err())
 	}
-	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	tx, err := s.snapshot(ctx)
 	if err != nil {
 		return fmt.Errorf("read store: %w", err)
 	}
 	defer tx.Rollback() //nolint:errcheck // there is nothing to keep
-	return read(&Tx{ctx: ctx, engine: s.engine, statement: func(query string) (*sql.Stmt, error) {
+	return read(&Tx{ctx: ctx, engine: s.engine, run: s.readRunner(ctx, tx)})
+}
+
+// patience is how long a database that went away is waited for: the time that a standby takes to be promoted, and some.
+const patience = 15 * time.Second
+
+// snapshot begins a View. Nothing was read yet, so a connection that broke is no reason to fail: the next one may be good.
+func (s *Store) snapshot(ctx context.Context) (*sql.Tx, error) {
+	for try := newTries(patience); ; {
+		tx, err := s.read.BeginTx(ctx, s.engine.snapshot())
+		if err == nil || !s.engine.passing(err) || !try.wait(ctx) {
+			return tx, err
+		}
+	}
+}
+
+func (s *Store) readRunner(ctx context.Context, tx *sql.Tx) runner {
+	if _, byHand := s.engine.(sqlite); !byHand {
+		return direct{to: tx, form: s.engine.form}
+	}
+	return prepared(func(query string) (*sql.Stmt, error) {
 		stmt, err := s.prepare(ctx, query)
 		if err != nil {
 			return nil, err
@@ -64,7 +102,7 @@ func (s *Store) View(ctx context.Context, read func(*Tx) error) error {
 			return tx.PrepareContext(ctx, query) // closed with tx
 		}
 		return tx.StmtContext(ctx, stmt), nil
-	}})
+	})
 }
 
 // maxPrepared bounds the read statements that are kept: a filter's query has as many forms as its lists have lengths.
@@ -92,7 +130,10 @@ func (s *Store) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
 }
 
 // Where says which engine it is and where its data is, for a person.
-func (s *Store) Where() string { return s.engine.where }
+func (s *Store) Where() string { return s.engine.where() }
+
+// Conditions are what a person should know of the database's state; none if all is well.
+func (s *Store) Conditions(ctx context.Context) []string { return s.engine.conditions(ctx, s.read) }
 
 // Close waits for the update that runs and closes the database. Updates that wait, and later ones, get ErrClosed.
 func (s *Store) Close() error {

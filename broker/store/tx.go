@@ -13,18 +13,14 @@ import (
 
 // Tx is what an update or a view works with. It is good until the function that got it returns, for one goroutine.
 type Tx struct {
-	ctx       context.Context //nolint:containedctx // a Tx lives as long as one call
-	engine    engine
-	statement func(query string) (*sql.Stmt, error)
+	ctx    context.Context //nolint:containedctx // a Tx lives as long as one call
+	engine engine
+	run    runner
 }
 
 // exec runs a statement and gives the number of rows that it touched.
 func (tx *Tx) exec(query string, args ...any) (int64, error) {
-	stmt, err := tx.statement(query)
-	if err != nil {
-		return 0, fmt.Errorf("prepare: %w", err)
-	}
-	r, err := stmt.ExecContext(tx.ctx, args...)
+	r, err := tx.run.exec(tx.ctx, query, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -33,11 +29,11 @@ func (tx *Tx) exec(query string, args ...any) (int64, error) {
 
 // one reads a single row into the places; ErrNotFound if there is none.
 func (tx *Tx) one(query string, args []any, into ...any) error {
-	stmt, err := tx.statement(query)
+	row, err := tx.run.row(tx.ctx, query, args...)
 	if err != nil {
-		return fmt.Errorf("prepare: %w", err)
+		return err
 	}
-	err = stmt.QueryRowContext(tx.ctx, args...).Scan(into...)
+	err = row.Scan(into...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return ErrNotFound
 	}
@@ -49,11 +45,7 @@ type scanner interface{ Scan(into ...any) error }
 
 // all reads every row.
 func all[T any](tx *Tx, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
-	stmt, err := tx.statement(query)
-	if err != nil {
-		return nil, fmt.Errorf("prepare: %w", err)
-	}
-	rows, err := stmt.QueryContext(tx.ctx, args...)
+	rows, err := tx.run.query(tx.ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -28,6 +28,7 @@ func Run(t *testing.T, e Engine) {
 	t.Run("records", func(t *testing.T) { e.records(t) })
 	t.Run("sessions", func(t *testing.T) { e.sessions(t) })
 	t.Run("alarms", func(t *testing.T) { e.alarms(t) })
+	t.Run("lead", func(t *testing.T) { e.lead(t) })
 }
 
 // begin is when the stories of the suite begin.
