@@ -12,8 +12,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"tapline/broker/directory"
+	"tapline/broker/lease"
 	"tapline/broker/office"
-	"tapline/broker/session"
 	"tapline/broker/store"
 	"tapline/proto/record"
 	"tapline/proto/wire"
@@ -123,7 +123,7 @@ func (s *Service) RevokeBadge(ctx context.Context, req *taplinev1.RevokeBadgeReq
 		if b, err = tx.Badge(req.GetId()); err != nil {
 			return err
 		}
-		if err := s.endLeasesOf(tx, b.Person); err != nil {
+		if err := lease.Revoke(tx, b.Person, s.Now()); err != nil {
 			return err
 		}
 		return tx.Changed()
@@ -135,23 +135,10 @@ func (s *Service) RevokeBadge(ctx context.Context, req *taplinev1.RevokeBadgeReq
 	return &taplinev1.RevokeBadgeResponse{Badge: badgeMessage(b)}, nil
 }
 
-// endLeasesOf ends what a person holds, whatever badge it was opened with. A station that is not on the line now learns it when it asks to extend.
-func (s *Service) endLeasesOf(tx *store.Tx, person record.PersonID) error {
-	held, err := tx.LeasesOfPerson(person)
-	if err != nil {
-		return err
-	}
-	for _, l := range held {
-		if err := tx.EndLease(l.ID, session.CauseWord(taplinev1.EndCause_END_CAUSE_REVOKED), s.Now()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func badgeMessage(b store.Badge) *taplinev1.Badge {
 	return &taplinev1.Badge{
 		Id: b.ID, Person: string(b.Person), Label: b.Label, Technology: b.Technology, Assurance: b.Assurance, Revoked: b.Revoked,
 		Reason: b.Reason, NotAfter: office.Stamp(b.NotAfter), AssignedAt: office.Stamp(b.AssignedAt), LastUsedAt: office.Stamp(b.LastUsedAt),
+		Source: b.Source, LostAt: office.Stamp(b.LostAt), Temporary: b.Temporary, Replaces: b.Replaces,
 	}
 }

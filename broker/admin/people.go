@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"tapline/broker/directory"
+	"tapline/broker/lease"
 	"tapline/broker/office"
 	"tapline/broker/pin"
 	"tapline/broker/store"
@@ -32,7 +33,7 @@ func (s *Service) PutPerson(ctx context.Context, req *taplinev1.PutPersonRequest
 			return err
 		}
 		if p.GetSuspended() {
-			if err := s.endLeasesOf(tx, record.PersonID(p.GetId())); err != nil {
+			if err := lease.Revoke(tx, record.PersonID(p.GetId()), s.Now()); err != nil {
 				return err
 			}
 		}

@@ -209,7 +209,7 @@ func (w *worker) grant(b store.Badge) (grant.Grant, bool, error) {
 	}
 	g := s.grant
 	g.Badge = grant.Ref(w.key, number)
-	if b.Revoked || !b.NotAfter.IsZero() && !w.now.Before(b.NotAfter) {
+	if !b.Good(w.now) {
 		g = grant.Grant{Badge: g.Badge, Person: g.Person, Refusal: policy.RefusalWord(taplinev1.RefusalCause_REFUSAL_CAUSE_BADGE_REVOKED)}
 		return g, true, nil
 	}

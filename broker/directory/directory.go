@@ -92,7 +92,7 @@ func (d Directory) Holder(tx *store.Tx, lookup []byte, now time.Time) (Holder, t
 	}
 	h := Holder{Badge: b, Person: p}
 	switch {
-	case b.Revoked, !b.NotAfter.IsZero() && !now.Before(b.NotAfter):
+	case !b.Good(now):
 		return h, taplinev1.RefusalCause_REFUSAL_CAUSE_BADGE_REVOKED, nil
 	case p.GetSuspended():
 		return h, taplinev1.RefusalCause_REFUSAL_CAUSE_PERSON_INACTIVE, nil

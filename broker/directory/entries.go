@@ -87,6 +87,15 @@ func CheckPerson(p *taplinev1.PersonEntry) error {
 	return nil
 }
 
+// FieldOf is which field of an entry an error of CheckPerson is about, and what is wrong with it.
+func FieldOf(err error) (field, problem string) {
+	name, problem, ok := strings.Cut(err.Error(), ": ")
+	if !ok {
+		return "", err.Error()
+	}
+	return strings.TrimPrefix(name, "person."), problem
+}
+
 // CheckShift checks an entry.
 func CheckShift(s *taplinev1.Shift) error {
 	switch {

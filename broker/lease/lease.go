@@ -33,6 +33,9 @@ const (
 	CauseExpired    = "expired"
 )
 
+// causeRevoked is END_CAUSE_REVOKED as records spell it.
+const causeRevoked = "revoked"
+
 // Want is a lease that is asked for.
 type Want struct {
 	Session record.SessionID
