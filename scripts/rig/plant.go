@@ -20,9 +20,8 @@ import (
 
 // Plant is a broker, its stations and the readers, all in one folder.
 type Plant struct {
-	dir  string
-	bin  string
-	port int
+	dir string
+	bin string
 
 	Broker   *Process
 	PCSC     *vpcd.Daemon
@@ -45,9 +44,9 @@ func New(ctx context.Context, dir, bin string, readers ...string) (*Plant, error
 	if err != nil {
 		return nil, fmt.Errorf("make plant: %w", err)
 	}
-	p := &Plant{dir: dir, bin: bin, port: port, slots: make([]slot, len(readers))}
+	p := &Plant{dir: dir, bin: bin, slots: make([]slot, len(readers))}
 	config := filepath.Join(dir, "broker.yaml")
-	if err := os.WriteFile(config, []byte(p.brokerConfig()), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(brokerConfig(fmt.Sprintf("127.0.0.1:%d", port), "127.0.0.1:0", filepath.Join(dir, "broker"))), 0o600); err != nil {
 		return nil, fmt.Errorf("make plant: %w", err)
 	}
 	p.Broker = newProcess("broker", filepath.Join(dir, "logs"), nil, filepath.Join(bin, "tapbroker"), "serve", "--config", config)
@@ -60,16 +59,17 @@ func New(ctx context.Context, dir, bin string, readers ...string) (*Plant, error
 	return p, nil
 }
 
-func (p *Plant) brokerConfig() string {
+// brokerConfig is the configuration of a broker that listens on address and on metrics, with its data in dir.
+func brokerConfig(address, metrics, dir string) string {
 	return fmt.Sprintf(`# Made by the rig.
-listen: 127.0.0.1:%d
+listen: %s
 data: %s
 site: plant
 hosts: [127.0.0.1, localhost]
-metrics_listen: 127.0.0.1:0
+metrics_listen: %s
 log:
   format: json
-`, p.port, filepath.Join(p.dir, "broker"))
+`, address, dir, metrics)
 }
 
 // freePort finds a TCP port that nobody listens on. In a namespace of our own nobody else takes it before we do.

@@ -8,14 +8,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"syscall"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -38,26 +35,14 @@ func main() {
 	os.Exit(code)
 }
 
-// result is one case of a benchmark. The names are the public form: keep them.
-type result struct {
-	Bench   string  `json:"bench"`
-	Case    string  `json:"case"`
-	N       int     `json:"n"`
-	P50     float64 `json:"p50_ms,omitempty"`
-	P99     float64 `json:"p99_ms,omitempty"`
-	CPU     float64 `json:"cpu_us_per_op,omitempty"`
-	Percent float64 `json:"cpu_percent,omitempty"`
-	RSS     float64 `json:"rss_mb"`
-	Seconds float64 `json:"seconds"`
-	By      string  `json:"decided_by,omitempty"`
-}
-
 // bench is what every benchmark is given.
 type bench struct {
 	bin, dir string
 	n        int
+	million  int
+	stores   []string
 	wait     time.Duration
-	report   func(result) error
+	report   func(any) error
 }
 
 func command() *cobra.Command {
@@ -72,11 +57,21 @@ PC/SC service with virtual readers that badges are laid on.`,
 	c.AddCommand(
 		b.named("tap", "Time from the reader's event to the durable, attributed session: online and offline", &asJSON, b.tap),
 		b.named("idle", "What an agent uses while nobody taps", &asJSON, b.idle),
+		b.named("decide", "Time and CPU of a decision at the broker: 1, 16 and 64 stations, on each store", &asJSON, b.decide),
+		b.named("ingest", "Records that a broker takes in, in batches of 100, every signature verified, on each store; and its memory over a million", &asJSON, b.ingest),
 	)
 	tap, _, _ := c.Find([]string{"tap"})
 	tap.Flags().IntVar(&b.n, "taps", 300, "taps per case")
 	idle, _, _ := c.Find([]string{"idle"})
 	idle.Flags().DurationVar(&b.wait, "for", 60*time.Second, "how long to watch")
+	decide, _, _ := c.Find([]string{"decide"})
+	decide.Flags().IntVar(&b.n, "taps", 3000, "decisions per case")
+	ingest, _, _ := c.Find([]string{"ingest"})
+	ingest.Flags().IntVar(&b.n, "records", 100_000, "records per case")
+	ingest.Flags().IntVar(&b.million, "memory", 1_000_000, "records of the case that watches memory; 0 leaves it out")
+	for _, one := range []*cobra.Command{decide, ingest} {
+		one.Flags().StringSliceVar(&b.stores, "store", []string{"sqlite", "postgres"}, "stores to measure")
+	}
 	return c
 }
 
@@ -94,24 +89,6 @@ func (b *bench) named(name, short string, asJSON *bool, run func(context.Context
 		b.report = printer(c.OutOrStdout(), *asJSON)
 		return run(c.Context())
 	}}
-}
-
-// printer prints results as they come.
-func printer(w io.Writer, asJSON bool) func(result) error {
-	if asJSON {
-		e := json.NewEncoder(w)
-		return func(r result) error { return e.Encode(r) }
-	}
-	head := true
-	return func(r result) error {
-		t := tabwriter.NewWriter(w, 10, 8, 2, ' ', 0)
-		if head {
-			fmt.Fprintln(t, "BENCH\tCASE\tN\tP50 ms\tP99 ms\tCPU us/op\tCPU %\tRSS MB\tSECONDS")
-			head = false
-		}
-		fmt.Fprintf(t, "%s\t%s\t%d\t%.2f\t%.2f\t%.0f\t%.3f\t%.1f\t%.0f\n", r.Bench, r.Case, r.N, r.P50, r.P99, r.CPU, r.Percent, r.RSS, r.Seconds)
-		return t.Flush()
-	}
 }
 
 // plant starts a plant with one enrolled station, its agent and people.
