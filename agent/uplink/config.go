@@ -73,7 +73,7 @@ type Timing struct {
 	RetryFirst time.Duration // pause after the first failed round; 200 ms
 	RetryMax   time.Duration // longest pause; 15 s
 	Stable     time.Duration // a line that lasted this long starts the pauses anew; 30 s
-	Stall      time.Duration // rest of the record stream after a fault that is not the line's; 10 s
+	Stall      time.Duration // longest rest of the record stream after a fault that is not the line's; 10 s
 	Bundle     time.Duration // between looks for a newer bundle; 1 h
 }
 

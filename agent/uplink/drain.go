@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
@@ -22,8 +23,13 @@ type drain struct {
 func newDrain(u *Uplink) *drain { return &drain{u: u} }
 
 // run keeps the record stream of a line. What ends the line ends it; what is wrong with the records ends only the stream, which is tried again.
+// A store that is away for a moment comes back soon, so the first rest is short.
 func (d *drain) run(ctx context.Context, l *line) error {
+	timing := d.u.cfg.Timing
+	rest := &backoff.ExponentialBackOff{InitialInterval: timing.RetryFirst, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: timing.Stall}
+	rest.Reset()
 	for {
+		began := time.Now()
 		err := d.stream(ctx, l)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -35,7 +41,10 @@ func (d *drain) run(ctx context.Context, l *line) error {
 			return fmt.Errorf("record stream: %w", err)
 		}
 		d.u.cfg.Log.Error("the record stream ended", zap.Error(err))
-		pause(ctx, d.u.cfg.Timing.Stall)
+		if time.Since(began) >= timing.Stall {
+			rest.Reset()
+		}
+		pause(ctx, rest.NextBackOff())
 	}
 }
 
