@@ -40,7 +40,7 @@ type Person struct {
 type Fleet struct {
 	Stations []*Station
 	People   []Person
-	admin    *Admin
+	Gap      Gap
 }
 
 // enrolAtOnce is how many stations enrol at a time.
@@ -51,7 +51,7 @@ func New(ctx context.Context, cfg Config) (*Fleet, error) {
 	if cfg.Log == nil {
 		cfg.Log = zap.NewNop()
 	}
-	f := &Fleet{admin: cfg.Admin}
+	f := &Fleet{}
 	for i := range cfg.People {
 		p, err := hire(ctx, cfg.Admin, i+1)
 		if err != nil {
@@ -65,7 +65,7 @@ func New(ctx context.Context, cfg Config) (*Fleet, error) {
 	for i := range f.Stations {
 		g.Go(func() (err error) {
 			name := Name(i)
-			if f.Stations[i], err = enrol(ctx, cfg, name); err != nil {
+			if f.Stations[i], err = enrol(ctx, cfg, &f.Gap, name); err != nil {
 				return fmt.Errorf("enrol %s: %w", name, err)
 			}
 			return nil
@@ -95,7 +95,7 @@ func proof(badge []byte) *taplinev1.BadgeProof {
 	return &taplinev1.BadgeProof{Number: badge, Technology: "iso14443a", Assurance: taplinev1.Assurance_ASSURANCE_CHIP_UID}
 }
 
-func enrol(ctx context.Context, cfg Config, name string) (*Station, error) {
+func enrol(ctx context.Context, cfg Config, gap *Gap, name string) (*Station, error) {
 	_, err := cfg.Admin.PutStation(ctx, &taplinev1.PutStationRequest{Station: &taplinev1.Station{Id: name, Mode: taplinev1.Mode_MODE_ATTRIBUTE}})
 	if err != nil {
 		return nil, err
@@ -120,7 +120,7 @@ func enrol(ctx context.Context, cfg Config, name string) (*Station, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newStation(cfg, m, ks)
+	return newStation(cfg, gap, m, ks)
 }
 
 // Run keeps every station's line until ctx ends.

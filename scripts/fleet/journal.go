@@ -13,6 +13,7 @@ import (
 
 // journal is a station's chain in memory. It keeps every record.
 type journal struct {
+	gap      *Gap
 	mu       sync.Mutex // guards what follows
 	chain    *record.Chain
 	key      ed25519.PrivateKey
@@ -20,12 +21,11 @@ type journal struct {
 	began    time.Time
 	records  [][]byte
 	acked    record.Seq
-	ackedAt  time.Time
 	appended chan struct{}
 }
 
-func newJournal(statement record.StationStatement, key ed25519.PrivateKey, boot string) *journal {
-	return &journal{chain: record.NewChain(statement), key: key, boot: boot, began: time.Now(), appended: make(chan struct{})}
+func newJournal(statement record.StationStatement, key ed25519.PrivateKey, boot string, gap *Gap) *journal {
+	return &journal{gap: gap, chain: record.NewChain(statement), key: key, boot: boot, began: time.Now(), appended: make(chan struct{})}
 }
 
 // write signs and appends a record, after the seal that may be due before it.
@@ -121,6 +121,9 @@ func (j *journal) Acked(_ record.Envelope, r record.Receipt) error {
 	if r.Seq > record.Seq(len(j.records)) {
 		return fmt.Errorf("a receipt for record %d of %d", r.Seq, len(j.records))
 	}
-	j.acked, j.ackedAt = max(j.acked, r.Seq), time.Now()
+	if r.Seq > j.acked {
+		j.acked = r.Seq
+		j.gap.acked()
+	}
 	return nil
 }

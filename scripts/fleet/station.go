@@ -31,7 +31,7 @@ type Station struct {
 	here *record.From
 }
 
-func newStation(cfg Config, m *identity.Manager, ks *keys) (*Station, error) {
+func newStation(cfg Config, gap *Gap, m *identity.Manager, ks *keys) (*Station, error) {
 	id := m.Current()
 	seed, err := ks.Get(identity.RecordKeyName(1))
 	if err != nil {
@@ -41,7 +41,7 @@ func newStation(cfg Config, m *identity.Manager, ks *keys) (*Station, error) {
 	if err := record.OpenStatement(id.Statement, record.StationPayloadType, id.EvidenceKey, &statement); err != nil {
 		return nil, fmt.Errorf("station statement: %w", err)
 	}
-	s := &Station{ID: id.Station, journal: newJournal(statement, ed25519.NewKeyFromSeed(seed), uuid.NewString()), tls: m.TLS(), brokers: func() []string {
+	s := &Station{ID: id.Station, journal: newJournal(statement, ed25519.NewKeyFromSeed(seed), uuid.NewString(), gap), tls: m.TLS(), brokers: func() []string {
 		if len(cfg.Brokers) > 0 {
 			return cfg.Brokers
 		}
