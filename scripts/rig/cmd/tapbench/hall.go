@@ -39,10 +39,10 @@ func (b *bench) hall(ctx context.Context, store string, brokers, stations, peopl
 	switch store {
 	case "sqlite":
 	case "postgres":
-		if h.store, err = rig.StartPostgres(ctx); err != nil {
+		if h.store, err = rig.StartPostgres(ctx, brokers > 1); err != nil {
 			return nil, err
 		}
-		settings = "store: " + h.store.DSN() + "\n"
+		settings = "store: " + h.store.DSN + "\n"
 	default:
 		return nil, fmt.Errorf("store %q: want sqlite or postgres", store)
 	}
