@@ -177,6 +177,9 @@ func (b *Broker) conditions() []string {
 	if net.ParseIP(b.cfg.Hosts[0]) != nil && net.ParseIP(b.cfg.Hosts[0]).IsLoopback() {
 		all = append(all, "stations are told to call a loopback address: set hosts")
 	}
+	if c := b.authority.Condition(); c != "" {
+		all = append(all, c)
+	}
 	return all
 }
 

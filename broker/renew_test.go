@@ -146,11 +146,13 @@ func TestAStationThatWasAwayForMonthsRecoversByItsIdentityKey(t *testing.T) {
 	nonce := s.challenge()
 	_, err := s.recover(newKeys(t).identity, nonce)
 	refused(t, err, wire.Unauthenticated, "proof")
+	id, err := s.recover(s.keys.identity, nonce)
+	p.must(err) // a stranger who signs wrongly does not burn the station's nonce
+	key := s.keys.tls
 	_, err = s.recover(s.keys.identity, nonce)
 	refused(t, err, wire.Unauthenticated, "nonce")
-	id, err := s.recover(s.keys.identity, s.challenge())
-	p.must(err)
 	s.identity = id
+	s.keys.tls = key
 	s.connect()
 	s.open(tap(anna()))
 }
@@ -164,7 +166,10 @@ func TestAStationThatWasAwayTooLongNeedsAnAdministrator(t *testing.T) {
 	p.start()
 	_, err := s.recover(s.keys.identity, s.challenge())
 	refused(t, err, wire.Precondition, "administrator")
-	_, err = p.admin.ReleaseStation(t.Context(), &taplinev1.ReleaseStationRequest{Id: press})
+	if !p.alarms()["away"] {
+		t.Error("nobody was told that the station asks to come back")
+	}
+	_, err = p.admin.ApproveRecovery(t.Context(), &taplinev1.ApproveRecoveryRequest{Id: press})
 	p.must(err)
 	id, err := s.recover(s.keys.identity, s.challenge())
 	p.must(err)

@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"errors"
-	"strings"
 
 	taplinev1 "tapline/proto/tapline/v1"
 
@@ -132,53 +131,6 @@ func (s *Service) cut(id record.StationID, why string) {
 	s.Board.Cut(id, wire.E(wire.Denied, "station %s is revoked (%s)", id, why))
 }
 
-// ReleaseStation ends a quarantine, or a revocation, in favour of one certificate.
-func (s *Service) ReleaseStation(ctx context.Context, req *taplinev1.ReleaseStationRequest) (*taplinev1.ReleaseStationResponse, error) {
-	id := record.StationID(req.GetId())
-	resp := &taplinev1.ReleaseStationResponse{}
-	err := s.Change(ctx, "ReleaseStation", req.GetId(), req, func(tx *store.Tx) error {
-		if err := s.release(tx, id, strings.ToLower(req.GetSerial())); err != nil {
-			return err
-		}
-		var err error
-		resp.Station, err = s.stationMessage(tx, id)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	s.Registrar.Forget(id)
-	s.Board.Cut(id, wire.E(wire.Unavailable, "station %s was released; come again", id))
-	return resp, nil
-}
-
-func (s *Service) release(tx *store.Tx, id record.StationID, serial string) error {
-	st, err := tx.Station(id)
-	if err != nil {
-		return err
-	}
-	if len(st.Join.IdentityKey) == 0 {
-		return wire.E(wire.Precondition, "station %s was never enrolled: make a token for it", id)
-	}
-	if serial != "" {
-		c, err := tx.Certificate(serial)
-		if err != nil || c.Subject != string(id) || c.Role != wire.RoleStation {
-			return wire.E(wire.Invalid, "serial: not a certificate of station %s", id)
-		}
-		if err := tx.RevokeCertificates(wire.RoleStation, string(id), serial, s.Now()); err != nil {
-			return err
-		}
-		st.Join.Sequence, st.Join.Request, st.Join.Reply, st.Join.ExpiresAt = c.Join, nil, nil, c.NotAfter
-	}
-	if away := s.Now().Sub(st.Join.ExpiresAt); away > identity.MaxAway { // the release is the approval to recover
-		st.Join.ExpiresAt = s.Now()
-	}
-	if err := tx.SetStationJoin(id, st.Join); err != nil {
-		return err
-	}
-	return tx.SetStationState(id, taplinev1.StationState_STATION_STATE_ENROLLED, "")
-}
-
 // CreateToken makes a one-use token.
 func (s *Service) CreateToken(ctx context.Context, req *taplinev1.CreateTokenRequest) (*taplinev1.CreateTokenResponse, error) {
 	id := record.StationID(req.GetStation())
@@ -271,7 +223,7 @@ func (s *Service) message(tx *store.Tx, st store.Station) (*taplinev1.Station, e
 	m := st.Entry
 	m.State, m.StateReason, m.Chain, m.LastSeenAt = st.State, st.StateReason, string(st.Chain), office.Stamp(st.LastSeenAt)
 	m.Connected, m.Bundle, m.Build, m.Hints = s.Board.Connected(st.ID()), st.Bundle, st.Build, st.Hints
-	m.CertificateExpiresAt = office.Stamp(st.Join.ExpiresAt)
+	m.CertificateExpiresAt, m.JoinSequence = office.Stamp(st.Join.ExpiresAt), st.Join.Sequence
 	if st.Chain == "" {
 		return m, nil
 	}

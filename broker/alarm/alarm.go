@@ -21,6 +21,8 @@ type Kind string
 // The kinds of alarm.
 const (
 	Clone         Kind = "clone"          // two copies of one station
+	Away          Kind = "away"           // a station was away for so long that its return needs approval
+	StoreBehind   Kind = "store-behind"   // a station knows more than the store: it was restored from a backup
 	BadRecord     Kind = "bad-record"     // records that do not verify
 	Fork          Kind = "fork"           // two histories of one chain
 	Gap           Kind = "gap"            // records are missing that the station says it sent
@@ -33,7 +35,11 @@ const (
 func (k Kind) hint() string {
 	switch k {
 	case Clone:
-		return "find out which copy is the real one, then release the station with the serial number of its certificate"
+		return "tapctl station show tells the copies; find out which one is real, then tapctl station release it"
+	case Away:
+		return "if the machine is the one you know, tapctl station approve it; it then comes back by itself"
+	case StoreBehind:
+		return "was the store restored from a backup? Look through what changed since: revocations and badges may have to be made again"
 	case BadRecord:
 		return "export the station's records and run tapaudit on them; keep the station's disk"
 	case Fork:

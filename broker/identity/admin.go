@@ -40,7 +40,7 @@ func (a *Authority) EnsureAdmin(ctx context.Context, dir, name string) error {
 	if err != nil {
 		return fmt.Errorf("admin identity: %w", err)
 	}
-	chain, err := a.Person(ctx, wire.RoleAdmin, name, key.Public())
+	got, err := a.person(ctx, wire.RoleAdmin, name, key.Public())
 	if err != nil {
 		return fmt.Errorf("admin identity: %w", err)
 	}
@@ -48,23 +48,27 @@ func (a *Authority) EnsureAdmin(ctx context.Context, dir, name string) error {
 	if err != nil {
 		return fmt.Errorf("admin identity: %w", err)
 	}
-	var certs []byte
-	for _, c := range chain[:2] {
-		certs = append(certs, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c})...)
-	}
 	for _, f := range []struct {
 		name string
 		data []byte
 	}{
 		{AdminKeyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})},
-		{AdminCertFile, certs},
-		{AdminRootsFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.Root()})},
+		{AdminCertFile, encodePEM(got.chain())},
+		{AdminRootsFile, encodePEM(a.RootCertificates())},
 	} {
 		if err := WriteFile(filepath.Join(dir, f.name), f.data); err != nil {
 			return fmt.Errorf("admin identity: %w", err)
 		}
 	}
 	return nil
+}
+
+func encodePEM(ders [][]byte) []byte {
+	var out []byte
+	for _, der := range ders {
+		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
+	}
+	return out
 }
 
 // adminGood reports whether the identity in dir is ours, still known, and good for a third of its life.
@@ -77,7 +81,7 @@ func (a *Authority) adminGood(ctx context.Context, dir string) bool {
 	if err != nil {
 		return false
 	}
-	if block, _ := pem.Decode(roots); block == nil || string(block.Bytes) != string(a.Root()) {
+	if string(roots) != string(encodePEM(a.RootCertificates())) || !a.leads(pairOf) {
 		return false
 	}
 	err = a.store.View(ctx, func(tx *store.Tx) error {
@@ -90,16 +94,41 @@ func (a *Authority) adminGood(ctx context.Context, dir string) bool {
 	return err == nil && pairOf.Leaf.NotAfter.Sub(a.now()) > PersonLife/3
 }
 
-// Person issues a certificate for an administrator or auditor and gives its chain, leaf first, root last.
-func (a *Authority) Person(ctx context.Context, role wire.Role, name string, key any) ([][]byte, error) {
-	if role != wire.RoleAdmin && role != wire.RoleAuditor {
-		return nil, fmt.Errorf("a person cannot have the role %s", role)
+// leads reports whether a certificate leads to a root of ours, now.
+func (a *Authority) leads(c tls.Certificate) bool {
+	between := x509.NewCertPool()
+	for _, der := range c.Certificate[1:] {
+		if cert, err := x509.ParseCertificate(der); err == nil {
+			between.AddCert(cert)
+		}
 	}
-	chain, cert, err := a.client(wire.Subject{Site: a.site, Role: role, Name: name}, key, PersonLife, 0)
+	_, err := c.Leaf.Verify(x509.VerifyOptions{
+		Roots: a.Roots(), Intermediates: between, CurrentTime: a.now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	return err == nil
+}
+
+// Person issues a certificate for an administrator or auditor and gives its chain, leaf first, roots last.
+func (a *Authority) Person(ctx context.Context, role wire.Role, name string, key any) ([][]byte, error) {
+	got, err := a.person(ctx, role, name, key)
 	if err != nil {
 		return nil, err
 	}
-	return chain, a.store.Update(ctx, func(tx *store.Tx) error { return tx.AddCertificate(cert) })
+	return got.whole(), nil
+}
+
+func (a *Authority) person(ctx context.Context, role wire.Role, name string, key any) (issued, error) {
+	if role != wire.RoleAdmin && role != wire.RoleAuditor {
+		return issued{}, fmt.Errorf("a person cannot have the role %s", role)
+	}
+	if err := a.Ready(ctx); err != nil {
+		return issued{}, err
+	}
+	got, cert, err := a.client(wire.Subject{Site: a.site, Role: role, Name: name}, key, PersonLife, 0)
+	if err != nil {
+		return issued{}, err
+	}
+	return got, a.store.Update(ctx, func(tx *store.Tx) error { return tx.AddCertificate(cert) })
 }
 
 // PurgeCertificates forgets certificates that ended long ago.

@@ -8,11 +8,14 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/json"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"math/big"
 	"sync"
 	"time"
+
+	taplinev1 "tapline/proto/tapline/v1"
 
 	"tapline/broker/store"
 	"tapline/broker/vault"
@@ -30,80 +33,95 @@ const (
 	Backdate = 24 * time.Hour
 )
 
-// Authority is the certificate authority: an offline-able root and an issuing CA under it. ECDSA P-256, because TPMs and every TLS stack know it.
+// Authority is the certificate authority: roots, and an issuing CA under the one that issues. ECDSA P-256, because TPMs and every TLS stack know it.
 type Authority struct {
 	store *store.Store
 	vault *vault.Vault
 	now   func() time.Time
 	site  string
-	root  pair
 
-	mu      sync.Mutex // guards issuing
-	issuing pair
-}
-
-// pair is a CA's certificate and key.
-type pair struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
-type storedPair struct {
-	Cert []byte `json:"cert"` // DER
-	Key  []byte `json:"key"`  // PKCS #8
+	mu    sync.Mutex // guards state
+	state ca
 }
 
 // LoadAuthority reads the CA of a site, making it at the first start.
 func LoadAuthority(ctx context.Context, s *store.Store, v *vault.Vault, site string, now func() time.Time) (*Authority, error) {
 	a := &Authority{store: s, vault: v, now: now, site: site}
-	plain, err := secret(ctx, s, v, now(), "ca-root", func() ([]byte, error) {
-		return encodePair(makeCA(site+" Tapline root", RootLife, nil, now()))
-	})
-	if err != nil {
-		return nil, err
-	}
-	if a.root, err = decodePair(plain); err != nil {
-		return nil, fmt.Errorf("root: %w", err)
-	}
 	return a, a.Rotate(ctx)
 }
 
-// Rotate makes sure that the issuing CA has at least half its life before it. Stations get it with their certificates, so nothing has to be told.
+// Rotate reads the authority again, for another broker may have changed it, and makes sure that there is an issuing CA that is good now and has
+// at least half its life before it. Stations get it with their certificates, so nothing has to be told.
 func (a *Authority) Rotate(ctx context.Context) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	now := a.now()
-	for attempt := range 2 {
-		plain, err := secret(ctx, a.store, a.vault, now, "ca-issuing", func() ([]byte, error) {
-			return encodePair(makeCA(a.site+" Tapline issuing "+now.UTC().Format("2006-01-02"), IssuingLife, &a.root, now))
-		})
+	var c ca
+	err := a.store.Update(ctx, func(tx *store.Tx) (err error) {
+		fresh := false
+		if c, err = a.readCA(tx); errors.Is(err, store.ErrNotFound) {
+			fresh, err = true, c.addRoot(a.site+" Tapline root", taplinev1.RootState_ROOT_STATE_ISSUING, a.now())
+		}
 		if err != nil {
 			return err
 		}
-		if a.issuing, err = decodePair(plain); err != nil {
-			return fmt.Errorf("issuing CA: %w", err)
-		}
-		if attempt == 1 || a.issuing.cert.NotAfter.Sub(now) > IssuingLife/2 {
-			return nil
-		}
-		next, err := encodePair(makeCA(a.site+" Tapline issuing "+now.UTC().Format("2006-01-02"), IssuingLife, &a.root, now))
-		if err != nil {
+		changed, err := c.tend(a.site, a.now())
+		if err != nil || !changed && !fresh {
 			return err
 		}
-		err = a.store.Update(ctx, func(tx *store.Tx) error { return tx.PutSecret("ca-issuing", a.vault.Seal("ca-issuing", next), now) })
-		if err != nil {
-			return fmt.Errorf("rotate issuing CA: %w", err)
-		}
+		return a.writeCA(tx, c)
+	})
+	if err != nil {
+		return fmt.Errorf("certificate authority: %w", err)
 	}
+	a.take(c)
 	return nil
 }
 
-// makeCA makes a CA certificate, signed by parent or by itself.
-func makeCA(name string, life time.Duration, parent *pair, now time.Time) (pair, error) {
+// Refresh reads the authority again.
+func (a *Authority) Refresh(ctx context.Context) error {
+	var c ca
+	err := a.store.View(ctx, func(tx *store.Tx) (err error) {
+		c, err = a.readCA(tx)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("certificate authority: %w", err)
+	}
+	a.take(c)
+	return nil
+}
+
+func (a *Authority) take(c ca) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.state = c
+}
+
+func (a *Authority) current() ca {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.state
+}
+
+// Ready makes sure that certificates can be issued now: after a jump of the clock the issuing CA in use may not be good any more, or not yet.
+// It must not be called inside an update.
+func (a *Authority) Ready(ctx context.Context) error {
+	c := a.current()
+	if c.issuer(a.now()) != nil {
+		return nil
+	}
+	return a.Rotate(ctx)
+}
+
+// newKey makes a CA's key.
+func newKey() (*ecdsa.PrivateKey, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return pair{}, fmt.Errorf("make CA key: %w", err)
+		return nil, fmt.Errorf("make CA key: %w", err)
 	}
+	return key, nil
+}
+
+// signCA makes the certificate of a CA, signed by parent or, when there is none, by itself.
+func signCA(name string, life time.Duration, key *ecdsa.PrivateKey, parent *root, now time.Time) (*x509.Certificate, error) {
 	tmpl := &x509.Certificate{
 		SerialNumber:          newSerial(),
 		Subject:               pkix.Name{CommonName: name, Organization: []string{"Tapline"}},
@@ -114,48 +132,22 @@ func makeCA(name string, life time.Duration, parent *pair, now time.Time) (pair,
 		IsCA:                  true,
 		MaxPathLen:            1,
 	}
-	signer := pair{cert: tmpl, key: key}
+	signer, signKey := tmpl, key
 	if parent != nil {
-		signer = *parent
+		signer, signKey = parent.cert, parent.key
 		tmpl.MaxPathLen, tmpl.MaxPathLenZero = 0, true
+		if tmpl.NotBefore.Before(signer.NotBefore) {
+			tmpl.NotBefore = signer.NotBefore
+		}
+		if tmpl.NotAfter.After(signer.NotAfter) {
+			tmpl.NotAfter = signer.NotAfter
+		}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, signer.cert, key.Public(), signer.key)
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, signer, key.Public(), signKey)
 	if err != nil {
-		return pair{}, fmt.Errorf("sign CA: %w", err)
+		return nil, fmt.Errorf("sign CA: %w", err)
 	}
-	cert, err := x509.ParseCertificate(der)
-	return pair{cert: cert, key: key}, err
-}
-
-func encodePair(p pair, err error) ([]byte, error) {
-	if err != nil {
-		return nil, err
-	}
-	key, err := x509.MarshalPKCS8PrivateKey(p.key)
-	if err != nil {
-		return nil, fmt.Errorf("encode CA key: %w", err)
-	}
-	return json.Marshal(storedPair{Cert: p.cert.Raw, Key: key})
-}
-
-func decodePair(b []byte) (pair, error) {
-	var s storedPair
-	if err := json.Unmarshal(b, &s); err != nil {
-		return pair{}, fmt.Errorf("decode CA: %w", err)
-	}
-	cert, err := x509.ParseCertificate(s.Cert)
-	if err != nil {
-		return pair{}, fmt.Errorf("decode CA: %w", err)
-	}
-	key, err := x509.ParsePKCS8PrivateKey(s.Key)
-	if err != nil {
-		return pair{}, fmt.Errorf("decode CA: %w", err)
-	}
-	ec, ok := key.(*ecdsa.PrivateKey)
-	if !ok {
-		return pair{}, fmt.Errorf("decode CA: a key of type %T", key)
-	}
-	return pair{cert: cert, key: ec}, nil
+	return x509.ParseCertificate(der)
 }
 
 // newSerial is a random serial number of 127 bits (RFC 5280, section 4.1.2.2: positive, at most 20 octets).
@@ -166,39 +158,87 @@ func newSerial() *big.Int {
 	return new(big.Int).SetBytes(b)
 }
 
-// Root is the root's certificate in DER.
-func (a *Authority) Root() []byte { return a.root.cert.Raw }
+// RootCertificates are the roots that are trusted, in DER, the one that issues first.
+func (a *Authority) RootCertificates() [][]byte {
+	c := a.current()
+	return c.rootsDER()
+}
 
-// Pin is the root's pin, which a token carries.
-func (a *Authority) Pin() wire.Pin { return wire.PinOf(a.root.cert) }
+func (c *ca) rootsDER() [][]byte {
+	first := c.issuing()
+	all := [][]byte{first.cert.Raw}
+	for i := range c.roots {
+		if &c.roots[i] != first {
+			all = append(all, c.roots[i].cert.Raw)
+		}
+	}
+	return all
+}
+
+// Root is the certificate of the root that issues, in DER.
+func (a *Authority) Root() []byte { return a.RootCertificates()[0] }
+
+// Pin is the pin of the root that issues, which a token carries.
+func (a *Authority) Pin() wire.Pin {
+	c := a.current()
+	return wire.PinOf(c.issuing().cert)
+}
 
 // Roots is what a certificate of a client must lead to.
 func (a *Authority) Roots() *x509.CertPool {
 	pool := x509.NewCertPool()
-	pool.AddCert(a.root.cert)
+	for _, r := range a.current().roots {
+		pool.AddCert(r.cert)
+	}
 	return pool
 }
 
 // Site is the name that certificates carry.
 func (a *Authority) Site() string { return a.site }
 
-// issue signs a certificate for key and gives its chain, leaf first, root last, in DER.
-func (a *Authority) issue(tmpl *x509.Certificate, key crypto.PublicKey) ([][]byte, error) {
-	a.mu.Lock()
-	issuing := a.issuing
-	a.mu.Unlock()
+// Mark changes whenever certificates that were issued before should be replaced: another root or another issuing CA.
+func (a *Authority) Mark() string {
+	c := a.current()
+	mark := fmt.Sprint(c.version, " ", wire.PinOf(c.issuing().cert))
+	if i := c.issuer(a.now()); i != nil {
+		mark += " " + hex.EncodeToString(i.certs[0].SerialNumber.Bytes())
+	}
+	return mark
+}
+
+// issued is a new certificate with all that leads from it to a root.
+type issued struct {
+	leaf    []byte
+	between [][]byte // the issuing CA, once for each root that certified it
+	roots   [][]byte
+}
+
+// chain is what a client shows: leaf first, no roots.
+func (i issued) chain() [][]byte { return append([][]byte{i.leaf}, i.between...) }
+
+// whole is the chain with the roots.
+func (i issued) whole() [][]byte { return append(i.chain(), i.roots...) }
+
+// issue signs a certificate for key.
+func (a *Authority) issue(tmpl *x509.Certificate, key crypto.PublicKey) (issued, error) {
+	c, now := a.current(), a.now()
+	by := c.issuer(now)
+	if by == nil {
+		return issued{}, wire.E(wire.Unavailable, "no issuing CA is good at the broker's time, %s: is its clock right?", now.UTC().Format(time.RFC3339))
+	}
+	parent := by.certs[0]
 	tmpl.SerialNumber = newSerial()
 	tmpl.KeyUsage = x509.KeyUsageDigitalSignature
 	tmpl.BasicConstraintsValid = true
-	if tmpl.NotAfter.After(issuing.cert.NotAfter) {
-		tmpl.NotAfter = issuing.cert.NotAfter
+	if tmpl.NotAfter.After(parent.NotAfter) {
+		tmpl.NotAfter = parent.NotAfter
 	}
-	if tmpl.NotBefore.Before(issuing.cert.NotBefore) {
-		tmpl.NotBefore = issuing.cert.NotBefore
+	if tmpl.NotBefore.Before(parent.NotBefore) {
+		tmpl.NotBefore = parent.NotBefore
 	}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, issuing.cert, key, issuing.key)
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, parent, key, by.key)
 	if err != nil {
-		return nil, fmt.Errorf("sign certificate: %w", err)
+		return issued{}, fmt.Errorf("sign certificate: %w", err)
 	}
-	return [][]byte{der, issuing.cert.Raw, a.root.cert.Raw}, nil
+	return issued{leaf: der, between: raw(by.certs), roots: c.rootsDER()}, nil
 }

@@ -39,16 +39,16 @@ func (a *Authority) Server(hosts []string) (tls.Certificate, error) {
 		}
 		tmpl.DNSNames = append(tmpl.DNSNames, h)
 	}
-	chain, err := a.issue(tmpl, key.Public())
+	got, err := a.issue(tmpl, key.Public())
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	leaf, err := x509.ParseCertificate(chain[0])
-	return tls.Certificate{Certificate: chain, PrivateKey: key, Leaf: leaf}, err
+	leaf, err := x509.ParseCertificate(got.leaf)
+	return tls.Certificate{Certificate: got.whole(), PrivateKey: key, Leaf: leaf}, err
 }
 
 // client makes a client's certificate and the row of the registry that must be stored with it.
-func (a *Authority) client(subject wire.Subject, key any, life time.Duration, join uint64) ([][]byte, store.Certificate, error) {
+func (a *Authority) client(subject wire.Subject, key any, life time.Duration, join uint64) (issued, store.Certificate, error) {
 	now := a.now()
 	tmpl := &x509.Certificate{
 		Subject:     pkix.Name{CommonName: subject.Name},
@@ -57,11 +57,11 @@ func (a *Authority) client(subject wire.Subject, key any, life time.Duration, jo
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 		URIs:        []*url.URL{subject.URI()},
 	}
-	chain, err := a.issue(tmpl, key)
+	got, err := a.issue(tmpl, key)
 	if err != nil {
-		return nil, store.Certificate{}, err
+		return issued{}, store.Certificate{}, err
 	}
-	return chain, store.Certificate{
+	return got, store.Certificate{
 		Serial: hex.EncodeToString(tmpl.SerialNumber.Bytes()), Role: subject.Role, Subject: subject.Name, Join: join,
 		NotBefore: tmpl.NotBefore, NotAfter: tmpl.NotAfter,
 	}, nil

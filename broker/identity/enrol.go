@@ -79,6 +79,9 @@ func (r *Registrar) Enrol(ctx context.Context, req *taplinev1.EnrolRequest) (*ta
 	if err != nil {
 		return nil, err
 	}
+	if err := r.Authority.Ready(ctx); err != nil {
+		return nil, err
+	}
 	var id *taplinev1.Identity
 	err = r.Store.Update(ctx, func(tx *store.Tx) (err error) {
 		id, err = r.enrol(tx, e)
@@ -124,6 +127,9 @@ func (r *Registrar) enrol(tx *store.Tx, e enrolment) (*taplinev1.Identity, error
 
 // enrolAgain answers a request that comes again because the first answer was lost. It ends with the station's first renewal.
 func (r *Registrar) enrolAgain(t store.Token, s store.Station, e enrolment, now time.Time) (*taplinev1.Identity, error) {
+	if s.State == taplinev1.StationState_STATION_STATE_REVOKED {
+		return nil, wire.E(wire.Denied, "station %s is revoked (%s): make a new token for it", e.station, s.StateReason)
+	}
 	if bytes.Equal(t.Request, e.digest) && now.Sub(t.UsedAt) < repeatFor && s.Chain == e.chain {
 		id, err := r.again(e.station, t.Reply)
 		if err == nil && id.GetJoinSequence() == s.Join.Sequence {
@@ -142,7 +148,10 @@ func (r *Registrar) join(tx *store.Tx, t store.Token, s store.Station, e enrolme
 	if err := tx.RevokeCertificates(wire.RoleStation, string(e.station), "", now); err != nil {
 		return nil, err
 	}
-	id, cert, err := r.issueTo(tx, s, e.csrKey, s.Join.Sequence+1, statement)
+	if err := tx.ForgetStanding(e.station); err != nil {
+		return nil, err
+	}
+	id, cert, err := r.issueTo(tx, s, e.chain, e.csrKey, s.Join.Sequence+1, statement)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"tapline/broker/alarm"
 	"tapline/broker/store"
+	"tapline/broker/vault"
 	"tapline/proto/record"
 	taplinev1 "tapline/proto/tapline/v1"
 	"tapline/proto/wire"
@@ -195,9 +196,7 @@ func (o *office) recovery(t *testing.T, a applicant, sequence uint64, spoil func
 	t.Helper()
 	nonce, err := o.Challenge(station)
 	must(t, err)
-	req := &taplinev1.RecoverRequest{Station: string(station), Nonce: nonce, Csr: newCSR(t), JoinSequence: sequence}
-	digest := wire.RecoverDigest(req.GetStation(), req.GetNonce(), req.GetCsr(), req.GetJoinSequence())
-	req.Proof = ed25519.Sign(a.identity, digest[:])
+	req := a.recovery(t, nonce, sequence)
 	spoil(req)
 	_, err = o.Recover(t.Context(), req)
 	return err
@@ -230,7 +229,7 @@ func TestRecoveriesThatAreRefused(t *testing.T) {
 	must(t, o.recovery(t, a, 1, func(r *taplinev1.RecoverRequest) { used = r }))
 	_, err = o.Recover(t.Context(), used)
 	wantRefused(t, "the same request again", err, wire.Unauthenticated, "nonce")
-	// None of the refusals above may have harmed the station; a good proof of an old sequence number is a copy.
+	// None of the refusals above may have harmed the station; a nonce that was signed is gone, and a good proof of an old sequence number is a copy.
 	wantRefused(t, "a copy", o.recovery(t, a, 1, func(*taplinev1.RecoverRequest) {}), wire.Stale, "two copies")
 	must(t, o.Store.View(t.Context(), func(tx *store.Tx) error {
 		open, err := tx.Alarms(true, store.Page{Size: 10})
@@ -261,17 +260,62 @@ func TestAStationThatWasAwayForHalfAYearIsNotTakenBackByItself(t *testing.T) {
 	}
 }
 
-func TestChallengesDoNotFillTheMemory(t *testing.T) {
-	o := newOffice(t)
-	for range maxChallenges {
-		_, err := o.Challenge(station)
-		must(t, err)
-	}
-	_, err := o.Challenge(station)
-	wantRefused(t, "one too many", err, wire.Busy, "again")
-	o.at = o.at.Add(challengeLife + time.Second)
-	_, err = o.Challenge(station)
+// another is a second broker on the same store, with a clock that is ahead.
+func (o *office) another(t *testing.T, ahead time.Duration) *office {
+	t.Helper()
+	b := &office{}
+	now := func() time.Time { return o.at.Add(ahead) }
+	v, err := vault.New(make([]byte, vault.KeySize))
 	must(t, err)
+	authority, err := LoadAuthority(t.Context(), o.Store, v, "plant", now)
+	must(t, err)
+	evidence, err := LoadEvidence(t.Context(), o.Store, v, now())
+	must(t, err)
+	b.Registrar = &Registrar{
+		Store: o.Store, Vault: v, Authority: authority, Evidence: evidence, SiteKey: o.SiteKey, Now: now, Brokers: o.Brokers, Forget: o.Forget,
+	}
+	return b
+}
+
+func TestANonceIsGoodAtAnotherBrokerOnTheStoreAndOnceAtAll(t *testing.T) {
+	o, a := newOffice(t), newApplicant(t)
+	_, out := o.token(t, station)
+	_, err := o.Enrol(t.Context(), a.request(t, out.Secret, station))
+	must(t, err)
+	for _, ahead := range []time.Duration{0, 30 * time.Second, -30 * time.Second} {
+		var used *taplinev1.RecoverRequest
+		sequence := o.sequence(t)
+		wantRefused(t, "not signed", o.recovery(t, a, sequence, func(r *taplinev1.RecoverRequest) { r.Proof = nil }), wire.Unauthenticated, "proof")
+		nonce, err := o.Challenge(station)
+		must(t, err)
+		used = a.recovery(t, nonce, sequence)
+		_, err = o.another(t, ahead).Recover(t.Context(), used)
+		must(t, err)
+		for says, broker := range map[string]*office{"the one that gave it": o, "the one that took it": o.another(t, ahead)} {
+			_, err = broker.Recover(t.Context(), used)
+			wantRefused(t, says, err, wire.Unauthenticated, "nonce")
+		}
+	}
+}
+
+// sequence is where the station stands.
+func (o *office) sequence(t *testing.T) (n uint64) {
+	t.Helper()
+	must(t, o.Store.View(t.Context(), func(tx *store.Tx) error {
+		s, err := tx.Station(station)
+		n = s.Join.Sequence
+		return err
+	}))
+	return n
+}
+
+// recovery is a request with a good proof.
+func (a applicant) recovery(t *testing.T, nonce []byte, sequence uint64) *taplinev1.RecoverRequest {
+	t.Helper()
+	req := &taplinev1.RecoverRequest{Station: string(station), Nonce: nonce, Csr: newCSR(t), JoinSequence: sequence}
+	digest := wire.RecoverDigest(req.GetStation(), req.GetNonce(), req.GetCsr(), req.GetJoinSequence())
+	req.Proof = ed25519.Sign(a.identity, digest[:])
+	return req
 }
 
 // FuzzEnrol holds that no request makes the reading of it panic, and that nothing that is not signed passes.

@@ -3,33 +3,37 @@ package identity
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"sync"
+	"encoding/binary"
+	"errors"
 	"time"
 
 	taplinev1 "tapline/proto/tapline/v1"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"tapline/broker/alarm"
 	"tapline/broker/store"
 	"tapline/proto/record"
+	"tapline/proto/vouch"
 	"tapline/proto/wire"
 )
 
-// Limits of challenges.
+// challengeLife is how long a nonce can be used.
+const challengeLife = time.Minute
+
+// A nonce is a time, random bytes, and a seal over both and the station under the master key, which all brokers on a store share. So a station may
+// answer another broker than it asked, strangers who ask fill no table, and only a nonce that a station's identity key has signed is noted as spent.
 const (
-	challengeLife = time.Minute
-	maxChallenges = 4096
+	nonceSize  = 32
+	nonceClear = 16 // time in milliseconds, 8 bytes; random, 8 bytes
 )
 
-// challenges are the nonces that are out. They are kept in memory: a station that meets another broker, or a restart, just asks again.
-type challenges struct {
-	mu  sync.Mutex // guards out
-	out map[[32]byte]challenge
-}
-
-type challenge struct {
-	station record.StationID
-	until   time.Time
+func (r *Registrar) sealNonce(station record.StationID, clearPart []byte) []byte {
+	sum := r.Vault.Digest("recovery nonce", append(clearPart[:nonceClear:nonceClear], station...))
+	return sum[:nonceSize-nonceClear]
 }
 
 // Challenge makes a nonce for a station to sign.
@@ -37,39 +41,46 @@ func (r *Registrar) Challenge(station record.StationID) ([]byte, error) {
 	if !station.Valid() {
 		return nil, wire.E(wire.Invalid, "station: %q is not site/area/line/station", clip(string(station)))
 	}
-	now := r.Now()
-	var nonce [32]byte
-	_, _ = rand.Read(nonce[:])
-	c := &r.challenges
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.out == nil {
-		c.out = map[[32]byte]challenge{}
-	}
-	if len(c.out) >= maxChallenges {
-		for n, old := range c.out {
-			if now.After(old.until) {
-				delete(c.out, n)
-			}
-		}
-	}
-	if len(c.out) >= maxChallenges {
-		return nil, wire.E(wire.Busy, "too many stations recover at once; try again in a minute")
-	}
-	c.out[nonce] = challenge{station: station, until: now.Add(challengeLife)}
-	return nonce[:], nil
+	nonce := binary.BigEndian.AppendUint64(make([]byte, 0, nonceSize), uint64(r.Now().UnixMilli()))
+	nonce = nonce[:nonceClear]
+	_, _ = rand.Read(nonce[8:])
+	return append(nonce, r.sealNonce(station, nonce)...), nil
 }
 
-// redeem takes a nonce out of the game, and says whether it was good.
-func (c *challenges) redeem(nonce []byte, station record.StationID, now time.Time) bool {
-	if len(nonce) != 32 {
-		return false
+// Answer is the whole answer to a request for a challenge: the nonce, and the time in the broker's own signature if the station asked for it.
+func (r *Registrar) Answer(req *taplinev1.GetChallengeRequest) (*taplinev1.GetChallengeResponse, error) {
+	station := record.StationID(req.GetStation())
+	nonce, err := r.Challenge(station)
+	if err != nil {
+		return nil, err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	got, ok := c.out[[32]byte(nonce)]
-	delete(c.out, [32]byte(nonce))
-	return ok && got.station == station && !now.After(got.until)
+	resp := &taplinev1.GetChallengeResponse{Nonce: nonce}
+	now := r.Now()
+	switch n := len(req.GetNonce()); {
+	case n == 0:
+	case n < vouch.MinNonce || n > vouch.MaxNonce:
+		return nil, wire.E(wire.Invalid, "nonce: %d bytes, want %d to %d or none", n, vouch.MinNonce, vouch.MaxNonce)
+	default:
+		if resp.Time, err = vouch.NewTime(r.Evidence, station, req.GetNonce(), now); err != nil {
+			return nil, err
+		}
+	}
+	resp.BrokerTime = timestamppb.New(now)
+	return resp, nil
+}
+
+// nonceEnd is until when a nonce is good; false if it is not one of ours for the station, or too old.
+func (r *Registrar) nonceEnd(nonce []byte, station record.StationID) (time.Time, bool) {
+	if len(nonce) != nonceSize || !hmac.Equal(r.sealNonce(station, nonce), nonce[nonceClear:]) {
+		return time.Time{}, false
+	}
+	made := time.UnixMilli(int64(binary.BigEndian.Uint64(nonce)))
+	age := r.Now().Sub(made)
+	return made.Add(challengeLife), age <= challengeLife && age >= -challengeLife // another broker's clock may be ahead of ours
+}
+
+func badNonce() error {
+	return wire.E(wire.Unauthenticated, "nonce: not one of ours for this station, used before, or older than a minute")
 }
 
 // Recover gives a station whose certificate has expired the next one, against its identity key's signature.
@@ -78,28 +89,49 @@ func (r *Registrar) Recover(ctx context.Context, req *taplinev1.RecoverRequest) 
 	if !station.Valid() {
 		return nil, wire.E(wire.Invalid, "station: %q is not site/area/line/station", clip(req.GetStation()))
 	}
+	if len(req.GetJoin()) > maxJoin {
+		return nil, wire.E(wire.Invalid, "join: %d bytes, at most %d", len(req.GetJoin()), maxJoin)
+	}
 	key, err := readCSR(req.GetCsr())
 	if err != nil {
 		return nil, err
 	}
-	if !r.challenges.redeem(req.GetNonce(), station, r.Now()) {
-		return nil, wire.E(wire.Unauthenticated, "nonce: not one of ours for this station, used before, or older than a minute")
+	until, good := r.nonceEnd(req.GetNonce(), station)
+	if !good {
+		return nil, badNonce()
 	}
 	sum := sha256.Sum256(req.GetCsr())
-	n := renewal{station: station, csrKey: key, sequence: req.GetJoinSequence(), digest: sum[:]}
+	n := renewal{station: station, csrKey: key, sequence: req.GetJoinSequence(), digest: sum[:], join: req.GetJoin()}
 	digest := wire.RecoverDigest(req.GetStation(), req.GetNonce(), req.GetCsr(), req.GetJoinSequence())
-	return r.next(ctx, n, func(_ *store.Tx, s store.Station) error {
+	return r.next(ctx, n, func(tx *store.Tx, s store.Station, st store.Standing) (refused, err error) {
 		if len(s.Join.IdentityKey) == 0 {
-			return wire.E(wire.Unauthenticated, "station %s is not enrolled", station)
+			return nil, wire.E(wire.Unauthenticated, "station %s is not enrolled", station)
 		}
 		if err := checkProof(s.Join.IdentityKey, digest, req.GetProof()); err != nil {
-			return err
+			return nil, err
 		}
-		away := r.Now().Sub(s.Join.ExpiresAt)
-		repeated := n.sequence+1 == s.Join.Sequence && bytes.Equal(n.digest, s.Join.Request)
-		if away > MaxAway && !repeated {
-			return wire.E(wire.Precondition, "station %s was away for %d days: an administrator must release it", station, int(away.Hours()/24))
+		// The window of a nonce reaches a minute to either side of its making.
+		if err := tx.SpendNonce(req.GetNonce(), until.Add(challengeLife), r.Now()); errors.Is(err, store.ErrExists) {
+			return nil, badNonce()
+		} else if err != nil {
+			return nil, err
 		}
-		return nil
+		return r.tooLate(tx, s, st, n)
 	})
+}
+
+// maxJoin bounds a join statement.
+const maxJoin = 4 << 10
+
+// tooLate refuses a station that was away for so long that an administrator must approve its return, and tells them.
+func (r *Registrar) tooLate(tx *store.Tx, s store.Station, st store.Standing, n renewal) (refused, err error) {
+	now := r.Now()
+	away := now.Sub(s.Join.ExpiresAt)
+	repeated := n.sequence < s.Join.Sequence && bytes.Equal(n.digest, s.Join.Request)
+	if away <= MaxAway || repeated || now.Before(st.ApprovedUntil) || s.State != taplinev1.StationState_STATION_STATE_ENROLLED {
+		return nil, nil
+	}
+	days := int(away.Hours() / 24)
+	return wire.E(wire.Precondition, "station %s was away for %d days: an administrator must approve its return (tapctl station approve %s)", n.station, days, n.station),
+		alarm.Raise(tx, alarm.Away, n.station, now, "the station was away for %d days and asks to come back", days)
 }

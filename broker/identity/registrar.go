@@ -18,6 +18,7 @@ import (
 	"tapline/broker/vault"
 	"tapline/proto/grant"
 	"tapline/proto/record"
+	"tapline/proto/vouch"
 	"tapline/proto/wire"
 )
 
@@ -27,6 +28,8 @@ const (
 	MaxTokenLife = 7 * 24 * time.Hour
 	// MaxAway is how long after its certificate's end a station recovers without an administrator.
 	MaxAway = 180 * 24 * time.Hour
+	// ApprovedFor is how long an administrator's approval to recover is good.
+	ApprovedFor = 7 * 24 * time.Hour
 	// repeatFor is how long an enrolment is answered again to the same request.
 	repeatFor = 24 * time.Hour
 )
@@ -43,8 +46,6 @@ type Registrar struct {
 	Now     func() time.Time
 	// Forget is called after a station's registry entry changed.
 	Forget func(record.StationID)
-
-	challenges challenges
 }
 
 // NewToken makes a one-use token for a station inside an update. The secret is in the result and nowhere else.
@@ -73,9 +74,11 @@ func hashToken(plain string) []byte {
 }
 
 // issueTo makes a station's next certificate, stores it, and gives the identity that goes out with it. sequence is the certificate's.
-func (r *Registrar) issueTo(tx *store.Tx, s store.Station, key any, sequence uint64, statement []byte) (*taplinev1.Identity, store.Certificate, error) {
+func (r *Registrar) issueTo(tx *store.Tx, s store.Station, chain record.ChainID, key any, sequence uint64, statement []byte) (
+	*taplinev1.Identity, store.Certificate, error,
+) {
 	subject := wire.Subject{Site: r.Authority.Site(), Role: wire.RoleStation, Name: string(s.ID())}
-	chain, cert, err := r.Authority.client(subject, key, StationLife, sequence)
+	got, cert, err := r.Authority.client(subject, key, StationLife, sequence)
 	if err != nil {
 		return nil, cert, err
 	}
@@ -86,17 +89,27 @@ func (r *Registrar) issueTo(tx *store.Tx, s store.Station, key any, sequence uin
 	if err != nil {
 		return nil, cert, err
 	}
-	evidence := r.Evidence.Public()
 	now := r.Now()
+	join, err := vouch.NewJoin(r.Evidence, vouch.Join{Station: s.ID(), Chain: chain, Sequence: sequence, Serial: cert.Serial, At: now})
+	if err != nil {
+		return nil, cert, err
+	}
+	trust, err := r.Trust()
+	if err != nil {
+		return nil, cert, err
+	}
+	evidence := r.Evidence.Public()
 	return &taplinev1.Identity{
-		Certificates:     chain[:2],
-		Roots:            [][]byte{r.Authority.Root()},
+		Certificates:     got.chain(),
+		Roots:            got.roots,
 		JoinSequence:     sequence,
 		StationStatement: statement,
 		EvidenceKey:      evidence[:],
 		Brokers:          r.Brokers(),
 		RenewAt:          timestamppb.New(now.Add(cert.NotAfter.Sub(now) / 2)),
 		BadgeKey:         badgeKey,
+		Trust:            trust.GetStatement(),
+		Join:             join,
 	}, cert, nil
 }
 

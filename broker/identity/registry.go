@@ -43,7 +43,7 @@ type entry struct {
 // Verdict is what a certificate is good for.
 type Verdict struct {
 	State   taplinev1.StationState // of a station
-	Newest  bool                   // a station's newest certificate or the one before
+	Newest  bool                   // a station's newest certificate or the one before, or the one of the copy that an administrator picked
 	Station record.StationID       // empty for people
 }
 
@@ -132,5 +132,13 @@ func stationVerdict(tx *store.Tx, id record.StationID, c store.Certificate) (Ver
 	if !c.RevokedAt.IsZero() {
 		return Verdict{}, wire.E(wire.Unauthenticated, "the certificate was revoked at %s", c.RevokedAt.Format(time.RFC3339))
 	}
-	return Verdict{State: s.State, Newest: c.Join+1 >= s.Join.Sequence, Station: id}, nil
+	v := Verdict{State: s.State, Newest: c.Join+1 >= s.Join.Sequence, Station: id}
+	if !v.Newest {
+		standing, err := tx.Standing(id)
+		if err != nil {
+			return Verdict{}, err
+		}
+		v.Newest = c.Join == standing.Released // an administrator picked this copy, and it has not come for its next certificate yet
+	}
+	return v, nil
 }

@@ -226,7 +226,8 @@ func TestTheIssuingCAIsReplacedBeforeItsEndAndStationsStayKnown(t *testing.T) {
 	if m.cert.Issuer.String() == was {
 		t.Error("after 200 days the issuing CA is still the first one")
 	}
-	if left := o.Authority.issuing.cert.NotAfter.Sub(o.at); left < IssuingLife/2 {
+	c := o.Authority.current()
+	if left := c.issuer(o.at).certs[0].NotAfter.Sub(o.at); left < IssuingLife/2 {
 		t.Errorf("the issuing CA has %s left", left)
 	}
 }
@@ -234,6 +235,7 @@ func TestTheIssuingCAIsReplacedBeforeItsEndAndStationsStayKnown(t *testing.T) {
 // between is the issuing CA as what leads to the root.
 func (a *Authority) between() *x509.CertPool {
 	pool := x509.NewCertPool()
-	pool.AddCert(a.issuing.cert)
+	c := a.current()
+	pool.AddCert(c.issuer(a.now()).certs[0])
 	return pool
 }

@@ -97,7 +97,21 @@ func (s *Service) heard(ctx context.Context, station record.StationID, req *tapl
 	if err != nil {
 		return err
 	}
+	if beat.GetTrust() < s.Registrar.Authority.TrustVersion() {
+		if err := s.tellTrust(stream); err != nil {
+			return err
+		}
+	}
 	return s.offer(ctx, station, beat.GetBundle(), stream)
+}
+
+// tellTrust tells a station which roots to trust, when it has an older statement or none.
+func (s *Service) tellTrust(stream commandStream) error {
+	trust, err := s.Registrar.Trust()
+	if err != nil {
+		return err
+	}
+	return s.send(stream, &taplinev1.StreamCommandsResponse{What: &taplinev1.StreamCommandsResponse_Trust{Trust: trust}})
 }
 
 // offer tells a station of a bundle that is not the one it has. A quarantined station is offered none.
@@ -139,6 +153,9 @@ func (s *Service) beat(ctx context.Context, station record.StationID, b *tapline
 		if err := tx.SeeStation(station, now, b.GetBundle(), b.GetBuild()); err != nil {
 			return err
 		}
+		if err := noteTrust(tx, station, b.GetTrust()); err != nil {
+			return err
+		}
 		c, err := tx.Chain(record.ChainID(b.GetChain()))
 		if errors.Is(err, store.ErrNotFound) || err == nil && c.Station != station {
 			return wire.E(wire.Denied, "chain %q is not one of station %s", clip(b.GetChain()), station)
@@ -155,6 +172,16 @@ func (s *Service) beat(ctx context.Context, station record.StationID, b *tapline
 		return nil
 	})
 	return over, err
+}
+
+// noteTrust keeps which trust statement a station has, so that no root is retired that somebody still needs.
+func noteTrust(tx *store.Tx, station record.StationID, version uint64) error {
+	standing, err := tx.Standing(station)
+	if err != nil || standing.Trust == version {
+		return err
+	}
+	standing.Trust = version
+	return tx.PutStanding(station, standing)
 }
 
 func clip(s string) string { return s[:min(len(s), 80)] }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	taplinev1 "tapline/proto/tapline/v1"
 
@@ -49,11 +50,18 @@ func (s *Service) StreamRecords(stream grpc.BidiStreamingServer[taplinev1.Stream
 	ctx, cancel := context.WithCancelCause(stream.Context())
 	var reading errgroup.Group
 	in := receive(ctx, &reading, stream.Recv)
+	check := time.NewTicker(checkEvery)
+	defer check.Stop()
 	for {
 		select {
 		case <-s.Stopping:
 			cancel(errStopping())
 			return errStopping() // the reader ends with the stream
+		case <-check.C: // a stream on which nothing comes is cut too
+			if _, err := s.Gate.Check(ctx, taplinev1.StationService_StreamRecords_FullMethodName); err != nil {
+				cancel(err)
+				return err
+			}
 		case req, ok := <-in:
 			if !ok {
 				cancel(nil)

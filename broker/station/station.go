@@ -12,8 +12,6 @@ import (
 
 	taplinev1 "tapline/proto/tapline/v1"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	"tapline/broker/bundle"
 	"tapline/broker/gate"
 	"tapline/broker/identity"
@@ -21,7 +19,6 @@ import (
 	"tapline/broker/session"
 	"tapline/broker/store"
 	"tapline/broker/switchboard"
-	"tapline/proto/record"
 	"tapline/proto/wire"
 )
 
@@ -61,11 +58,7 @@ func (s *Service) Renew(ctx context.Context, req *taplinev1.RenewRequest) (*tapl
 
 // GetChallenge gives a nonce to sign.
 func (s *Service) GetChallenge(_ context.Context, req *taplinev1.GetChallengeRequest) (*taplinev1.GetChallengeResponse, error) {
-	nonce, err := s.Registrar.Challenge(record.StationID(req.GetStation()))
-	if err != nil {
-		return nil, err
-	}
-	return &taplinev1.GetChallengeResponse{Nonce: nonce, BrokerTime: timestamppb.New(s.Now())}, nil
+	return s.Registrar.Answer(req)
 }
 
 // Recover gives a certificate to a station whose last one has expired.

@@ -50,6 +50,26 @@ func (tx *Tx) Certificate(serial string) (Certificate, error) {
 	return found[0], nil
 }
 
+// CertificatesOf lists the certificates of a subject that are not forgotten, newest first; at most limit.
+func (tx *Tx) CertificatesOf(role wire.Role, subject string, limit int) ([]Certificate, error) {
+	found, err := all(tx, scanCertificate, `SELECT `+certificateColumns+` FROM certificates WHERE role = ? AND subject = ?
+		ORDER BY join_sequence DESC, not_after DESC, serial LIMIT ?`, string(role), subject, limit)
+	if err != nil {
+		return nil, fmt.Errorf("certificates of %s: %w", subject, err)
+	}
+	return found, nil
+}
+
+// RevokeOtherJoins revokes the certificates of a station but those of one join sequence number.
+func (tx *Tx) RevokeOtherJoins(station string, spare uint64, now time.Time) error {
+	_, err := tx.exec(`UPDATE certificates SET revoked_at = ? WHERE role = ? AND subject = ? AND join_sequence <> ? AND revoked_at = 0`,
+		micro(now), string(wire.RoleStation), station, int64(spare))
+	if err != nil {
+		return fmt.Errorf("revoke certificates of %s: %w", station, err)
+	}
+	return nil
+}
+
 // RevokeCertificates revokes the certificates of a subject but one; an empty serial spares none.
 func (tx *Tx) RevokeCertificates(role wire.Role, subject, spare string, now time.Time) error {
 	_, err := tx.exec(`UPDATE certificates SET revoked_at = ? WHERE role = ? AND subject = ? AND serial <> ? AND revoked_at = 0`,

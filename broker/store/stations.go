@@ -104,6 +104,9 @@ func (tx *Tx) DeleteStation(id record.StationID) error {
 	if _, err := tx.exec(`DELETE FROM bundles WHERE station = ?`, string(id)); err != nil {
 		return fmt.Errorf("delete station %s: %w", id, err)
 	}
+	if err := tx.ForgetStanding(id); err != nil {
+		return err
+	}
 	return tx.remove("station", `DELETE FROM stations WHERE id = ?`, string(id))
 }
 

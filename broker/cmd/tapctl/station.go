@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -10,9 +11,9 @@ import (
 )
 
 func stationCommands(o *options) *cobra.Command {
-	return noun("station", "Stations: put, list, delete, revoke, release", `A station is named site/area/line/station (ISA-95). It becomes one of the
+	return noun("station", "Stations: put, list, show, delete, revoke, release, approve", `A station is named site/area/line/station (ISA-95). It becomes one of the
 broker's by enrolling with a token: see "tapctl token create".`,
-		stationPut(o), stationList(o), stationDelete(o), stationRevoke(o), stationRelease(o))
+		stationPut(o), stationList(o), stationShow(o), stationDelete(o), stationRevoke(o), stationRelease(o), stationApprove(o))
 }
 
 func stationPut(o *options) *cobra.Command {
@@ -67,15 +68,11 @@ func stationList(o *options) *cobra.Command {
 				return list(c, o, all,
 					column[*taplinev1.Station]{"ID", (*taplinev1.Station).GetId},
 					column[*taplinev1.Station]{"STATE", func(s *taplinev1.Station) string { return word(s.GetState(), "STATION_STATE_") }},
-					column[*taplinev1.Station]{"LINE", func(s *taplinev1.Station) string {
-						if s.GetConnected() {
-							return "connected"
-						}
-						return "away"
-					}},
+					column[*taplinev1.Station]{"LINE", lineOf},
 					column[*taplinev1.Station]{"MODE", func(s *taplinev1.Station) string { return word(s.GetMode(), "MODE_") }},
 					column[*taplinev1.Station]{"ACCOUNT", (*taplinev1.Station).GetAccount},
 					column[*taplinev1.Station]{"RECORDS", func(s *taplinev1.Station) string { return fmt.Sprint(s.GetAckedSeq()) }},
+					column[*taplinev1.Station]{"CERTIFICATE", func(s *taplinev1.Station) string { return lifeOf(s, time.Now()) }},
 					column[*taplinev1.Station]{"LAST SEEN", func(s *taplinev1.Station) string { return when(s.GetLastSeenAt()) }},
 					column[*taplinev1.Station]{"BUILD", (*taplinev1.Station).GetBuild})
 			})
@@ -98,44 +95,4 @@ func stationDelete(o *options) *cobra.Command {
 			})
 		},
 	}
-}
-
-func stationRevoke(o *options) *cobra.Command {
-	var reason string
-	c := &cobra.Command{
-		Use: "revoke ID", Short: "Cut a station off at once", Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			return o.talk(c.Context(), func(ctx context.Context, b client) error {
-				r, err := b.admin.RevokeStation(ctx, &taplinev1.RevokeStationRequest{Id: args[0], Reason: reason})
-				if err != nil {
-					return err
-				}
-				return show(c, o, r.GetStation(), "station %s revoked", args[0])
-			})
-		},
-	}
-	c.Flags().StringVar(&reason, "reason", "retired", "a short word: retired, stolen, replaced")
-	return c
-}
-
-func stationRelease(o *options) *cobra.Command {
-	var serial string
-	c := &cobra.Command{
-		Use: "release ID", Short: "End the quarantine of a station that was found twice", Args: cobra.ExactArgs(1),
-		Long: `Two copies of a station's identity were seen (a cloned disk or a restored
-snapshot). Say with --serial which certificate is the live copy's; the other
-has to be enrolled anew.`,
-		RunE: func(c *cobra.Command, args []string) error {
-			return o.talk(c.Context(), func(ctx context.Context, b client) error {
-				r, err := b.admin.ReleaseStation(ctx, &taplinev1.ReleaseStationRequest{Id: args[0], Serial: serial})
-				if err != nil {
-					return err
-				}
-				return show(c, o, r.GetStation(), "station %s released", args[0])
-			})
-		},
-	}
-	c.Flags().StringVar(&serial, "serial", "", "serial number of the live copy's certificate, in hex")
-	must(c.MarkFlagRequired("serial"))
-	return c
 }

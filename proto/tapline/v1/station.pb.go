@@ -161,7 +161,12 @@ type Identity struct {
 	// Renew at this time.
 	RenewAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=renew_at,json=renewAt,proto3" json:"renew_at,omitempty"`
 	// Key for the hashes of badge numbers (HMAC-SHA256), 32 bytes.
-	BadgeKey      []byte `protobuf:"bytes,8,opt,name=badge_key,json=badgeKey,proto3" json:"badge_key,omitempty"`
+	BadgeKey []byte `protobuf:"bytes,8,opt,name=badge_key,json=badgeKey,proto3" json:"badge_key,omitempty"`
+	// Trust statement: DSSE envelope by the evidence key over version, roots and brokers (package proto/vouch).
+	Trust []byte `protobuf:"bytes,9,opt,name=trust,proto3" json:"trust,omitempty"`
+	// Join statement: DSSE envelope by the evidence key over station and join sequence number (package proto/vouch). The station shows it when it
+	// recovers, so that a broker whose store was restored from a backup knows that it has forgotten something.
+	Join          []byte `protobuf:"bytes,10,opt,name=join,proto3" json:"join,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -248,6 +253,20 @@ func (x *Identity) GetRenewAt() *timestamppb.Timestamp {
 func (x *Identity) GetBadgeKey() []byte {
 	if x != nil {
 		return x.BadgeKey
+	}
+	return nil
+}
+
+func (x *Identity) GetTrust() []byte {
+	if x != nil {
+		return x.Trust
+	}
+	return nil
+}
+
+func (x *Identity) GetJoin() []byte {
+	if x != nil {
+		return x.Join
 	}
 	return nil
 }
@@ -403,7 +422,9 @@ func (x *RenewResponse) GetIdentity() *Identity {
 type GetChallengeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The station.
-	Station       string `protobuf:"bytes,1,opt,name=station,proto3" json:"station,omitempty"`
+	Station string `protobuf:"bytes,1,opt,name=station,proto3" json:"station,omitempty"`
+	// 16 to 64 random bytes that the answer's time statement shall hold; empty for no time statement.
+	Nonce         []byte `protobuf:"bytes,2,opt,name=nonce,proto3" json:"nonce,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -445,13 +466,23 @@ func (x *GetChallengeRequest) GetStation() string {
 	return ""
 }
 
+func (x *GetChallengeRequest) GetNonce() []byte {
+	if x != nil {
+		return x.Nonce
+	}
+	return nil
+}
+
 // GetChallengeResponse is what has to be signed.
 type GetChallengeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// 32 random bytes.
+	// What to sign: 32 bytes, good for one use within a minute, at any broker on the same store.
 	Nonce []byte `protobuf:"bytes,1,opt,name=nonce,proto3" json:"nonce,omitempty"`
 	// The broker's time.
-	BrokerTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=broker_time,json=brokerTime,proto3" json:"broker_time,omitempty"`
+	BrokerTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=broker_time,json=brokerTime,proto3" json:"broker_time,omitempty"`
+	// Time statement: DSSE envelope by the evidence key over station, the request's nonce and the broker's time (package proto/vouch). A station
+	// whose clock is wrong believes it although no certificate is good at the time that its clock tells.
+	Time          []byte `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -500,6 +531,13 @@ func (x *GetChallengeResponse) GetBrokerTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *GetChallengeResponse) GetTime() []byte {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
 // RecoverRequest proves the identity key.
 type RecoverRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -512,7 +550,9 @@ type RecoverRequest struct {
 	// Join sequence number of the last identity.
 	JoinSequence uint64 `protobuf:"varint,4,opt,name=join_sequence,json=joinSequence,proto3" json:"join_sequence,omitempty"`
 	// Signature by the identity key over RecoverDigest of proto/wire: SHA-256 over name, station, nonce, csr and join_sequence, each framed by its length.
-	Proof         []byte `protobuf:"bytes,5,opt,name=proof,proto3" json:"proof,omitempty"`
+	Proof []byte `protobuf:"bytes,5,opt,name=proof,proto3" json:"proof,omitempty"`
+	// The join statement of the last identity; may be empty.
+	Join          []byte `protobuf:"bytes,6,opt,name=join,proto3" json:"join,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -578,6 +618,13 @@ func (x *RecoverRequest) GetJoinSequence() uint64 {
 func (x *RecoverRequest) GetProof() []byte {
 	if x != nil {
 		return x.Proof
+	}
+	return nil
+}
+
+func (x *RecoverRequest) GetJoin() []byte {
+	if x != nil {
+		return x.Join
 	}
 	return nil
 }
@@ -1408,7 +1455,9 @@ type StationBeat struct {
 	// The station's clock.
 	Wall *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=wall,proto3" json:"wall,omitempty"`
 	// Conditions that need somebody's eye, such as "journal-degraded", "clock-differs".
-	Conditions    []string `protobuf:"bytes,12,rep,name=conditions,proto3" json:"conditions,omitempty"`
+	Conditions []string `protobuf:"bytes,12,rep,name=conditions,proto3" json:"conditions,omitempty"`
+	// Version of the trust statement in hand.
+	Trust         uint64 `protobuf:"varint,20,opt,name=trust,proto3" json:"trust,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1525,6 +1574,13 @@ func (x *StationBeat) GetConditions() []string {
 		return x.Conditions
 	}
 	return nil
+}
+
+func (x *StationBeat) GetTrust() uint64 {
+	if x != nil {
+		return x.Trust
+	}
+	return 0
 }
 
 // CommandResult is what became of a command.
@@ -1998,7 +2054,9 @@ type TrustUpdate struct {
 	// Roots, DER.
 	Roots [][]byte `protobuf:"bytes,1,rep,name=roots,proto3" json:"roots,omitempty"`
 	// Brokers, host:port.
-	Brokers       []string `protobuf:"bytes,2,rep,name=brokers,proto3" json:"brokers,omitempty"`
+	Brokers []string `protobuf:"bytes,2,rep,name=brokers,proto3" json:"brokers,omitempty"`
+	// Trust statement: DSSE envelope by the evidence key over version, roots and brokers (package proto/vouch); a station believes nothing else.
+	Statement     []byte `protobuf:"bytes,3,opt,name=statement,proto3" json:"statement,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2043,6 +2101,13 @@ func (x *TrustUpdate) GetRoots() [][]byte {
 func (x *TrustUpdate) GetBrokers() []string {
 	if x != nil {
 		return x.Brokers
+	}
+	return nil
+}
+
+func (x *TrustUpdate) GetStatement() []byte {
+	if x != nil {
+		return x.Statement
 	}
 	return nil
 }
@@ -2305,7 +2370,7 @@ const file_tapline_v1_station_proto_rawDesc = "" +
 	"\n" +
 	"HintsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xac\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd6\x02\n" +
 	"\bIdentity\x12\"\n" +
 	"\fcertificates\x18\x01 \x03(\fR\fcertificates\x12\x14\n" +
 	"\x05roots\x18\x02 \x03(\fR\x05roots\x12#\n" +
@@ -2314,26 +2379,32 @@ const file_tapline_v1_station_proto_rawDesc = "" +
 	"\fevidence_key\x18\x05 \x01(\fR\vevidenceKey\x12\x18\n" +
 	"\abrokers\x18\x06 \x03(\tR\abrokers\x125\n" +
 	"\brenew_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\arenewAt\x12 \n" +
-	"\tbadge_key\x18\b \x01(\fB\x03\x80\x01\x01R\bbadgeKey\"A\n" +
+	"\tbadge_key\x18\b \x01(\fB\x03\x80\x01\x01R\bbadgeKey\x12\x14\n" +
+	"\x05trust\x18\t \x01(\fR\x05trust\x12\x12\n" +
+	"\x04join\x18\n" +
+	" \x01(\fR\x04join\"A\n" +
 	"\rEnrolResponse\x120\n" +
 	"\bidentity\x18\x01 \x01(\v2\x14.tapline.v1.IdentityR\bidentity\"E\n" +
 	"\fRenewRequest\x12\x10\n" +
 	"\x03csr\x18\x01 \x01(\fR\x03csr\x12#\n" +
 	"\rjoin_sequence\x18\x02 \x01(\x04R\fjoinSequence\"A\n" +
 	"\rRenewResponse\x120\n" +
-	"\bidentity\x18\x01 \x01(\v2\x14.tapline.v1.IdentityR\bidentity\"/\n" +
+	"\bidentity\x18\x01 \x01(\v2\x14.tapline.v1.IdentityR\bidentity\"E\n" +
 	"\x13GetChallengeRequest\x12\x18\n" +
-	"\astation\x18\x01 \x01(\tR\astation\"i\n" +
+	"\astation\x18\x01 \x01(\tR\astation\x12\x14\n" +
+	"\x05nonce\x18\x02 \x01(\fR\x05nonce\"}\n" +
 	"\x14GetChallengeResponse\x12\x14\n" +
 	"\x05nonce\x18\x01 \x01(\fR\x05nonce\x12;\n" +
 	"\vbroker_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"brokerTime\"\x8d\x01\n" +
+	"brokerTime\x12\x12\n" +
+	"\x04time\x18\x03 \x01(\fR\x04time\"\xa1\x01\n" +
 	"\x0eRecoverRequest\x12\x18\n" +
 	"\astation\x18\x01 \x01(\tR\astation\x12\x14\n" +
 	"\x05nonce\x18\x02 \x01(\fR\x05nonce\x12\x10\n" +
 	"\x03csr\x18\x03 \x01(\fR\x03csr\x12#\n" +
 	"\rjoin_sequence\x18\x04 \x01(\x04R\fjoinSequence\x12\x14\n" +
-	"\x05proof\x18\x05 \x01(\fR\x05proof\"C\n" +
+	"\x05proof\x18\x05 \x01(\fR\x05proof\x12\x12\n" +
+	"\x04join\x18\x06 \x01(\fR\x04join\"C\n" +
 	"\x0fRecoverResponse\x120\n" +
 	"\bidentity\x18\x01 \x01(\v2\x14.tapline.v1.IdentityR\bidentity\"\xdb\x02\n" +
 	"\x12OpenSessionRequest\x12\x18\n" +
@@ -2385,7 +2456,7 @@ const file_tapline_v1_station_proto_rawDesc = "" +
 	"\x15StreamCommandsRequest\x12-\n" +
 	"\x04beat\x18\x01 \x01(\v2\x17.tapline.v1.StationBeatH\x00R\x04beat\x123\n" +
 	"\x06result\x18\x02 \x01(\v2\x19.tapline.v1.CommandResultH\x00R\x06resultB\x06\n" +
-	"\x04what\"\xe0\x02\n" +
+	"\x04what\"\xf6\x02\n" +
 	"\vStationBeat\x12\x14\n" +
 	"\x05chain\x18\x01 \x01(\tR\x05chain\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x12\n" +
@@ -2401,7 +2472,8 @@ const file_tapline_v1_station_proto_rawDesc = "" +
 	"\x04wall\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x04wall\x12\x1e\n" +
 	"\n" +
 	"conditions\x18\f \x03(\tR\n" +
-	"conditions\"U\n" +
+	"conditions\x12\x14\n" +
+	"\x05trust\x18\x14 \x01(\x04R\x05trust\"U\n" +
 	"\rCommandResult\x12\x18\n" +
 	"\acommand\x18\x01 \x01(\tR\acommand\x12\x12\n" +
 	"\x04done\x18\x02 \x01(\bR\x04done\x12\x16\n" +
@@ -2431,10 +2503,11 @@ const file_tapline_v1_station_proto_rawDesc = "" +
 	"\vVisitNotice\x12\x14\n" +
 	"\x05visit\x18\x01 \x01(\tR\x05visit\x12\x14\n" +
 	"\x05event\x18\x02 \x01(\tR\x05event\x123\n" +
-	"\aends_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x06endsAt\"=\n" +
+	"\aends_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x06endsAt\"[\n" +
 	"\vTrustUpdate\x12\x14\n" +
 	"\x05roots\x18\x01 \x03(\fR\x05roots\x12\x18\n" +
-	"\abrokers\x18\x02 \x03(\tR\abrokers\"}\n" +
+	"\abrokers\x18\x02 \x03(\tR\abrokers\x12\x1c\n" +
+	"\tstatement\x18\x03 \x01(\fR\tstatement\"}\n" +
 	"\x14ReleaseSecretRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x12\x14\n" +
 	"\x05fence\x18\x02 \x01(\x04R\x05fence\x12\x1f\n" +
