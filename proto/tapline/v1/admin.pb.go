@@ -159,6 +159,63 @@ func (VisitState) EnumDescriptor() ([]byte, []int) {
 	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{1}
 }
 
+// RootState is where a root certificate stands.
+type RootState int32
+
+const (
+	// Not stated.
+	RootState_ROOT_STATE_UNSPECIFIED RootState = 0
+	// Stations are told to trust it; it does not sign yet.
+	RootState_ROOT_STATE_PUBLISHED RootState = 1
+	// It signs.
+	RootState_ROOT_STATE_ISSUING RootState = 2
+	// It is trusted and does not sign any more.
+	RootState_ROOT_STATE_RETIRING RootState = 3
+)
+
+// Enum value maps for RootState.
+var (
+	RootState_name = map[int32]string{
+		0: "ROOT_STATE_UNSPECIFIED",
+		1: "ROOT_STATE_PUBLISHED",
+		2: "ROOT_STATE_ISSUING",
+		3: "ROOT_STATE_RETIRING",
+	}
+	RootState_value = map[string]int32{
+		"ROOT_STATE_UNSPECIFIED": 0,
+		"ROOT_STATE_PUBLISHED":   1,
+		"ROOT_STATE_ISSUING":     2,
+		"ROOT_STATE_RETIRING":    3,
+	}
+)
+
+func (x RootState) Enum() *RootState {
+	p := new(RootState)
+	*p = x
+	return p
+}
+
+func (x RootState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RootState) Descriptor() protoreflect.EnumDescriptor {
+	return file_tapline_v1_admin_proto_enumTypes[2].Descriptor()
+}
+
+func (RootState) Type() protoreflect.EnumType {
+	return &file_tapline_v1_admin_proto_enumTypes[2]
+}
+
+func (x RootState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RootState.Descriptor instead.
+func (RootState) EnumDescriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{2}
+}
+
 // PutPersonRequest is a person as it shall be.
 type PutPersonRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1587,8 +1644,10 @@ type ReleaseStationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The station.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Serial number of the certificate of the copy that lives on, in hex.
-	Serial        string `protobuf:"bytes,2,opt,name=serial,proto3" json:"serial,omitempty"`
+	// Serial number of the certificate of the copy that lives on, in hex; or
+	Serial string `protobuf:"bytes,2,opt,name=serial,proto3" json:"serial,omitempty"`
+	// its join sequence number.
+	JoinSequence  uint64 `protobuf:"varint,3,opt,name=join_sequence,json=joinSequence,proto3" json:"join_sequence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1637,6 +1696,13 @@ func (x *ReleaseStationRequest) GetSerial() string {
 	return ""
 }
 
+func (x *ReleaseStationRequest) GetJoinSequence() uint64 {
+	if x != nil {
+		return x.JoinSequence
+	}
+	return 0
+}
+
 // ReleaseStationResponse is the station.
 type ReleaseStationResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1683,6 +1749,792 @@ func (x *ReleaseStationResponse) GetStation() *Station {
 	return nil
 }
 
+// ApproveRecoveryRequest names the station.
+type ApproveRecoveryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The station.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveRecoveryRequest) Reset() {
+	*x = ApproveRecoveryRequest{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveRecoveryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveRecoveryRequest) ProtoMessage() {}
+
+func (x *ApproveRecoveryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveRecoveryRequest.ProtoReflect.Descriptor instead.
+func (*ApproveRecoveryRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ApproveRecoveryRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// ApproveRecoveryResponse is the approval.
+type ApproveRecoveryResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The station may recover until then.
+	Until         *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveRecoveryResponse) Reset() {
+	*x = ApproveRecoveryResponse{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveRecoveryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveRecoveryResponse) ProtoMessage() {}
+
+func (x *ApproveRecoveryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveRecoveryResponse.ProtoReflect.Descriptor instead.
+func (*ApproveRecoveryResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ApproveRecoveryResponse) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+// GetStationRequest names the station.
+type GetStationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The station.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetStationRequest) Reset() {
+	*x = GetStationRequest{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetStationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetStationRequest) ProtoMessage() {}
+
+func (x *GetStationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetStationRequest.ProtoReflect.Descriptor instead.
+func (*GetStationRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *GetStationRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// GetStationResponse is the station and where its identity stands.
+type GetStationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The station.
+	Station *Station `protobuf:"bytes,1,opt,name=station,proto3" json:"station,omitempty"`
+	// Its identity; unset before enrolment.
+	Identity      *StationIdentity `protobuf:"bytes,2,opt,name=identity,proto3" json:"identity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetStationResponse) Reset() {
+	*x = GetStationResponse{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetStationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetStationResponse) ProtoMessage() {}
+
+func (x *GetStationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetStationResponse.ProtoReflect.Descriptor instead.
+func (*GetStationResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *GetStationResponse) GetStation() *Station {
+	if x != nil {
+		return x.Station
+	}
+	return nil
+}
+
+func (x *GetStationResponse) GetIdentity() *StationIdentity {
+	if x != nil {
+		return x.Identity
+	}
+	return nil
+}
+
+// StationIdentity is where the identity of a station stands.
+type StationIdentity struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// SHA-256 of the identity key (SubjectPublicKeyInfo), in hex, for comparing with what the station shows.
+	Fingerprint string `protobuf:"bytes,1,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
+	// When it enrolled.
+	EnrolledAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=enrolled_at,json=enrolledAt,proto3" json:"enrolled_at,omitempty"`
+	// Join sequence number of its newest certificate.
+	JoinSequence uint64 `protobuf:"varint,3,opt,name=join_sequence,json=joinSequence,proto3" json:"join_sequence,omitempty"`
+	// Certificates that are not forgotten yet, newest first.
+	Certificates []*StationCertificate `protobuf:"bytes,4,rep,name=certificates,proto3" json:"certificates,omitempty"`
+	// Copies that were seen.
+	Copies []*StationCopy `protobuf:"bytes,5,rep,name=copies,proto3" json:"copies,omitempty"`
+	// When it was quarantined last; unset for never.
+	QuarantinedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=quarantined_at,json=quarantinedAt,proto3" json:"quarantined_at,omitempty"`
+	// Until when it recovers by itself; later an administrator must approve.
+	RecoversUntil *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=recovers_until,json=recoversUntil,proto3" json:"recovers_until,omitempty"`
+	// An approval is in force until then; unset for none.
+	ApprovedUntil *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=approved_until,json=approvedUntil,proto3" json:"approved_until,omitempty"`
+	// Version of the trust statement that it has.
+	Trust         uint64 `protobuf:"varint,9,opt,name=trust,proto3" json:"trust,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StationIdentity) Reset() {
+	*x = StationIdentity{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StationIdentity) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StationIdentity) ProtoMessage() {}
+
+func (x *StationIdentity) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StationIdentity.ProtoReflect.Descriptor instead.
+func (*StationIdentity) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *StationIdentity) GetFingerprint() string {
+	if x != nil {
+		return x.Fingerprint
+	}
+	return ""
+}
+
+func (x *StationIdentity) GetEnrolledAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EnrolledAt
+	}
+	return nil
+}
+
+func (x *StationIdentity) GetJoinSequence() uint64 {
+	if x != nil {
+		return x.JoinSequence
+	}
+	return 0
+}
+
+func (x *StationIdentity) GetCertificates() []*StationCertificate {
+	if x != nil {
+		return x.Certificates
+	}
+	return nil
+}
+
+func (x *StationIdentity) GetCopies() []*StationCopy {
+	if x != nil {
+		return x.Copies
+	}
+	return nil
+}
+
+func (x *StationIdentity) GetQuarantinedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.QuarantinedAt
+	}
+	return nil
+}
+
+func (x *StationIdentity) GetRecoversUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RecoversUntil
+	}
+	return nil
+}
+
+func (x *StationIdentity) GetApprovedUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ApprovedUntil
+	}
+	return nil
+}
+
+func (x *StationIdentity) GetTrust() uint64 {
+	if x != nil {
+		return x.Trust
+	}
+	return 0
+}
+
+// StationCertificate is a certificate that a station got.
+type StationCertificate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its serial number, in hex.
+	Serial string `protobuf:"bytes,1,opt,name=serial,proto3" json:"serial,omitempty"`
+	// Its join sequence number.
+	JoinSequence uint64 `protobuf:"varint,2,opt,name=join_sequence,json=joinSequence,proto3" json:"join_sequence,omitempty"`
+	// Good from.
+	NotBefore *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=not_before,json=notBefore,proto3" json:"not_before,omitempty"`
+	// Good until.
+	NotAfter *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`
+	// True when it was revoked.
+	Revoked       bool `protobuf:"varint,5,opt,name=revoked,proto3" json:"revoked,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StationCertificate) Reset() {
+	*x = StationCertificate{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StationCertificate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StationCertificate) ProtoMessage() {}
+
+func (x *StationCertificate) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StationCertificate.ProtoReflect.Descriptor instead.
+func (*StationCertificate) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *StationCertificate) GetSerial() string {
+	if x != nil {
+		return x.Serial
+	}
+	return ""
+}
+
+func (x *StationCertificate) GetJoinSequence() uint64 {
+	if x != nil {
+		return x.JoinSequence
+	}
+	return 0
+}
+
+func (x *StationCertificate) GetNotBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NotBefore
+	}
+	return nil
+}
+
+func (x *StationCertificate) GetNotAfter() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NotAfter
+	}
+	return nil
+}
+
+func (x *StationCertificate) GetRevoked() bool {
+	if x != nil {
+		return x.Revoked
+	}
+	return false
+}
+
+// StationCopy is whoever asked in the name of a station when it was not its turn.
+type StationCopy struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The join sequence number that it has.
+	JoinSequence uint64 `protobuf:"varint,1,opt,name=join_sequence,json=joinSequence,proto3" json:"join_sequence,omitempty"`
+	// Serial number of the certificate that it showed; empty when it showed none.
+	Serial string `protobuf:"bytes,2,opt,name=serial,proto3" json:"serial,omitempty"`
+	// When it asked first.
+	FirstSeenAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=first_seen_at,json=firstSeenAt,proto3" json:"first_seen_at,omitempty"`
+	// When it asked last.
+	LastSeenAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=last_seen_at,json=lastSeenAt,proto3" json:"last_seen_at,omitempty"`
+	// True when an administrator picked another one.
+	GivenUp       bool `protobuf:"varint,5,opt,name=given_up,json=givenUp,proto3" json:"given_up,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StationCopy) Reset() {
+	*x = StationCopy{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StationCopy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StationCopy) ProtoMessage() {}
+
+func (x *StationCopy) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StationCopy.ProtoReflect.Descriptor instead.
+func (*StationCopy) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *StationCopy) GetJoinSequence() uint64 {
+	if x != nil {
+		return x.JoinSequence
+	}
+	return 0
+}
+
+func (x *StationCopy) GetSerial() string {
+	if x != nil {
+		return x.Serial
+	}
+	return ""
+}
+
+func (x *StationCopy) GetFirstSeenAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FirstSeenAt
+	}
+	return nil
+}
+
+func (x *StationCopy) GetLastSeenAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastSeenAt
+	}
+	return nil
+}
+
+func (x *StationCopy) GetGivenUp() bool {
+	if x != nil {
+		return x.GivenUp
+	}
+	return false
+}
+
+// RootCertificate is a root of the certificate authority.
+type RootCertificate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// SHA-256 of its SubjectPublicKeyInfo, in hex: the pin in tokens.
+	Pin string `protobuf:"bytes,1,opt,name=pin,proto3" json:"pin,omitempty"`
+	// Where it stands.
+	State RootState `protobuf:"varint,2,opt,name=state,proto3,enum=tapline.v1.RootState" json:"state,omitempty"`
+	// Since when.
+	Since *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
+	// Good until.
+	NotAfter *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`
+	// When the step after this one is due at the earliest; unset for none.
+	NextFrom *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=next_from,json=nextFrom,proto3" json:"next_from,omitempty"`
+	// The certificate, DER.
+	Certificate   []byte `protobuf:"bytes,6,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RootCertificate) Reset() {
+	*x = RootCertificate{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RootCertificate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RootCertificate) ProtoMessage() {}
+
+func (x *RootCertificate) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RootCertificate.ProtoReflect.Descriptor instead.
+func (*RootCertificate) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *RootCertificate) GetPin() string {
+	if x != nil {
+		return x.Pin
+	}
+	return ""
+}
+
+func (x *RootCertificate) GetState() RootState {
+	if x != nil {
+		return x.State
+	}
+	return RootState_ROOT_STATE_UNSPECIFIED
+}
+
+func (x *RootCertificate) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *RootCertificate) GetNotAfter() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NotAfter
+	}
+	return nil
+}
+
+func (x *RootCertificate) GetNextFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextFrom
+	}
+	return nil
+}
+
+func (x *RootCertificate) GetCertificate() []byte {
+	if x != nil {
+		return x.Certificate
+	}
+	return nil
+}
+
+// GetAuthorityRequest asks how the certificate authority is.
+type GetAuthorityRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAuthorityRequest) Reset() {
+	*x = GetAuthorityRequest{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAuthorityRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAuthorityRequest) ProtoMessage() {}
+
+func (x *GetAuthorityRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAuthorityRequest.ProtoReflect.Descriptor instead.
+func (*GetAuthorityRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{38}
+}
+
+// GetAuthorityResponse is how it is.
+type GetAuthorityResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The roots, newest first.
+	Roots []*RootCertificate `protobuf:"bytes,1,rep,name=roots,proto3" json:"roots,omitempty"`
+	// Serial number of the issuing CA's certificate, in hex.
+	IssuingSerial string `protobuf:"bytes,2,opt,name=issuing_serial,json=issuingSerial,proto3" json:"issuing_serial,omitempty"`
+	// When the issuing CA ends; it is replaced by itself at half its life.
+	IssuingNotAfter *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=issuing_not_after,json=issuingNotAfter,proto3" json:"issuing_not_after,omitempty"`
+	// Version of the trust statement in force.
+	Trust uint64 `protobuf:"varint,4,opt,name=trust,proto3" json:"trust,omitempty"`
+	// Enrolled stations that have not said that they have it; at most 100.
+	Unaware       []string `protobuf:"bytes,5,rep,name=unaware,proto3" json:"unaware,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAuthorityResponse) Reset() {
+	*x = GetAuthorityResponse{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAuthorityResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAuthorityResponse) ProtoMessage() {}
+
+func (x *GetAuthorityResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAuthorityResponse.ProtoReflect.Descriptor instead.
+func (*GetAuthorityResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *GetAuthorityResponse) GetRoots() []*RootCertificate {
+	if x != nil {
+		return x.Roots
+	}
+	return nil
+}
+
+func (x *GetAuthorityResponse) GetIssuingSerial() string {
+	if x != nil {
+		return x.IssuingSerial
+	}
+	return ""
+}
+
+func (x *GetAuthorityResponse) GetIssuingNotAfter() *timestamppb.Timestamp {
+	if x != nil {
+		return x.IssuingNotAfter
+	}
+	return nil
+}
+
+func (x *GetAuthorityResponse) GetTrust() uint64 {
+	if x != nil {
+		return x.Trust
+	}
+	return 0
+}
+
+func (x *GetAuthorityResponse) GetUnaware() []string {
+	if x != nil {
+		return x.Unaware
+	}
+	return nil
+}
+
+// RotateAuthorityRequest says what shall change.
+type RotateAuthorityRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What: "issuing" replaces the issuing CA; "init" makes and publishes a new root, "issue" lets it sign, "retire" takes the old one away.
+	Step string `protobuf:"bytes,1,opt,name=step,proto3" json:"step,omitempty"`
+	// Do it although it is too early: stations that were away may need a new token.
+	Force         bool `protobuf:"varint,2,opt,name=force,proto3" json:"force,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateAuthorityRequest) Reset() {
+	*x = RotateAuthorityRequest{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateAuthorityRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateAuthorityRequest) ProtoMessage() {}
+
+func (x *RotateAuthorityRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateAuthorityRequest.ProtoReflect.Descriptor instead.
+func (*RotateAuthorityRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *RotateAuthorityRequest) GetStep() string {
+	if x != nil {
+		return x.Step
+	}
+	return ""
+}
+
+func (x *RotateAuthorityRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
+// RotateAuthorityResponse is how the certificate authority is then.
+type RotateAuthorityResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How it is.
+	Authority     *GetAuthorityResponse `protobuf:"bytes,1,opt,name=authority,proto3" json:"authority,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateAuthorityResponse) Reset() {
+	*x = RotateAuthorityResponse{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateAuthorityResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateAuthorityResponse) ProtoMessage() {}
+
+func (x *RotateAuthorityResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateAuthorityResponse.ProtoReflect.Descriptor instead.
+func (*RotateAuthorityResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *RotateAuthorityResponse) GetAuthority() *GetAuthorityResponse {
+	if x != nil {
+		return x.Authority
+	}
+	return nil
+}
+
 // CreateTokenRequest names the station.
 type CreateTokenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1696,7 +2548,7 @@ type CreateTokenRequest struct {
 
 func (x *CreateTokenRequest) Reset() {
 	*x = CreateTokenRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[30]
+	mi := &file_tapline_v1_admin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1708,7 +2560,7 @@ func (x *CreateTokenRequest) String() string {
 func (*CreateTokenRequest) ProtoMessage() {}
 
 func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[30]
+	mi := &file_tapline_v1_admin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1721,7 +2573,7 @@ func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateTokenRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{30}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *CreateTokenRequest) GetStation() string {
@@ -1751,7 +2603,7 @@ type CreateTokenResponse struct {
 
 func (x *CreateTokenResponse) Reset() {
 	*x = CreateTokenResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[31]
+	mi := &file_tapline_v1_admin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1763,7 +2615,7 @@ func (x *CreateTokenResponse) String() string {
 func (*CreateTokenResponse) ProtoMessage() {}
 
 func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[31]
+	mi := &file_tapline_v1_admin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1776,7 +2628,7 @@ func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateTokenResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{31}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *CreateTokenResponse) GetToken() *Token {
@@ -1806,7 +2658,7 @@ type ListTokensRequest struct {
 
 func (x *ListTokensRequest) Reset() {
 	*x = ListTokensRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[32]
+	mi := &file_tapline_v1_admin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1818,7 +2670,7 @@ func (x *ListTokensRequest) String() string {
 func (*ListTokensRequest) ProtoMessage() {}
 
 func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[32]
+	mi := &file_tapline_v1_admin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1831,7 +2683,7 @@ func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListTokensRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{32}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ListTokensRequest) GetPageSize() uint32 {
@@ -1861,7 +2713,7 @@ type ListTokensResponse struct {
 
 func (x *ListTokensResponse) Reset() {
 	*x = ListTokensResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[33]
+	mi := &file_tapline_v1_admin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1873,7 +2725,7 @@ func (x *ListTokensResponse) String() string {
 func (*ListTokensResponse) ProtoMessage() {}
 
 func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[33]
+	mi := &file_tapline_v1_admin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1886,7 +2738,7 @@ func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListTokensResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{33}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ListTokensResponse) GetTokens() []*Token {
@@ -1914,7 +2766,7 @@ type RevokeTokenRequest struct {
 
 func (x *RevokeTokenRequest) Reset() {
 	*x = RevokeTokenRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[34]
+	mi := &file_tapline_v1_admin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1926,7 +2778,7 @@ func (x *RevokeTokenRequest) String() string {
 func (*RevokeTokenRequest) ProtoMessage() {}
 
 func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[34]
+	mi := &file_tapline_v1_admin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1939,7 +2791,7 @@ func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenRequest.ProtoReflect.Descriptor instead.
 func (*RevokeTokenRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{34}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *RevokeTokenRequest) GetId() string {
@@ -1958,7 +2810,7 @@ type RevokeTokenResponse struct {
 
 func (x *RevokeTokenResponse) Reset() {
 	*x = RevokeTokenResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[35]
+	mi := &file_tapline_v1_admin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1970,7 +2822,7 @@ func (x *RevokeTokenResponse) String() string {
 func (*RevokeTokenResponse) ProtoMessage() {}
 
 func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[35]
+	mi := &file_tapline_v1_admin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1983,7 +2835,7 @@ func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenResponse.ProtoReflect.Descriptor instead.
 func (*RevokeTokenResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{35}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{47}
 }
 
 // PutPolicyRequest is the policy set.
@@ -2001,7 +2853,7 @@ type PutPolicyRequest struct {
 
 func (x *PutPolicyRequest) Reset() {
 	*x = PutPolicyRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[36]
+	mi := &file_tapline_v1_admin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2013,7 +2865,7 @@ func (x *PutPolicyRequest) String() string {
 func (*PutPolicyRequest) ProtoMessage() {}
 
 func (x *PutPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[36]
+	mi := &file_tapline_v1_admin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2026,7 +2878,7 @@ func (x *PutPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutPolicyRequest.ProtoReflect.Descriptor instead.
 func (*PutPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{36}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *PutPolicyRequest) GetText() string {
@@ -2061,7 +2913,7 @@ type PutPolicyResponse struct {
 
 func (x *PutPolicyResponse) Reset() {
 	*x = PutPolicyResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[37]
+	mi := &file_tapline_v1_admin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2073,7 +2925,7 @@ func (x *PutPolicyResponse) String() string {
 func (*PutPolicyResponse) ProtoMessage() {}
 
 func (x *PutPolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[37]
+	mi := &file_tapline_v1_admin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2086,7 +2938,7 @@ func (x *PutPolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutPolicyResponse.ProtoReflect.Descriptor instead.
 func (*PutPolicyResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{37}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *PutPolicyResponse) GetPolicy() *PolicySet {
@@ -2107,7 +2959,7 @@ type GetPolicyRequest struct {
 
 func (x *GetPolicyRequest) Reset() {
 	*x = GetPolicyRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[38]
+	mi := &file_tapline_v1_admin_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2119,7 +2971,7 @@ func (x *GetPolicyRequest) String() string {
 func (*GetPolicyRequest) ProtoMessage() {}
 
 func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[38]
+	mi := &file_tapline_v1_admin_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2132,7 +2984,7 @@ func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyRequest.ProtoReflect.Descriptor instead.
 func (*GetPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{38}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *GetPolicyRequest) GetVersion() string {
@@ -2153,7 +3005,7 @@ type GetPolicyResponse struct {
 
 func (x *GetPolicyResponse) Reset() {
 	*x = GetPolicyResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[39]
+	mi := &file_tapline_v1_admin_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2165,7 +3017,7 @@ func (x *GetPolicyResponse) String() string {
 func (*GetPolicyResponse) ProtoMessage() {}
 
 func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[39]
+	mi := &file_tapline_v1_admin_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2178,7 +3030,7 @@ func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyResponse.ProtoReflect.Descriptor instead.
 func (*GetPolicyResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{39}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *GetPolicyResponse) GetPolicy() *PolicySet {
@@ -2205,7 +3057,7 @@ type ExplainTapRequest struct {
 
 func (x *ExplainTapRequest) Reset() {
 	*x = ExplainTapRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[40]
+	mi := &file_tapline_v1_admin_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2217,7 +3069,7 @@ func (x *ExplainTapRequest) String() string {
 func (*ExplainTapRequest) ProtoMessage() {}
 
 func (x *ExplainTapRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[40]
+	mi := &file_tapline_v1_admin_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2230,7 +3082,7 @@ func (x *ExplainTapRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainTapRequest.ProtoReflect.Descriptor instead.
 func (*ExplainTapRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{40}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ExplainTapRequest) GetPerson() string {
@@ -2274,7 +3126,7 @@ type ExplainTapResponse struct {
 
 func (x *ExplainTapResponse) Reset() {
 	*x = ExplainTapResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[41]
+	mi := &file_tapline_v1_admin_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2286,7 +3138,7 @@ func (x *ExplainTapResponse) String() string {
 func (*ExplainTapResponse) ProtoMessage() {}
 
 func (x *ExplainTapResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[41]
+	mi := &file_tapline_v1_admin_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2299,7 +3151,7 @@ func (x *ExplainTapResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainTapResponse.ProtoReflect.Descriptor instead.
 func (*ExplainTapResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{41}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ExplainTapResponse) GetDecision() *Decision {
@@ -2327,7 +3179,7 @@ type ExplainCodeRequest struct {
 
 func (x *ExplainCodeRequest) Reset() {
 	*x = ExplainCodeRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[42]
+	mi := &file_tapline_v1_admin_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2339,7 +3191,7 @@ func (x *ExplainCodeRequest) String() string {
 func (*ExplainCodeRequest) ProtoMessage() {}
 
 func (x *ExplainCodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[42]
+	mi := &file_tapline_v1_admin_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2352,7 +3204,7 @@ func (x *ExplainCodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainCodeRequest.ProtoReflect.Descriptor instead.
 func (*ExplainCodeRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{42}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ExplainCodeRequest) GetCode() string {
@@ -2373,7 +3225,7 @@ type ExplainCodeResponse struct {
 
 func (x *ExplainCodeResponse) Reset() {
 	*x = ExplainCodeResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[43]
+	mi := &file_tapline_v1_admin_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2385,7 +3237,7 @@ func (x *ExplainCodeResponse) String() string {
 func (*ExplainCodeResponse) ProtoMessage() {}
 
 func (x *ExplainCodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[43]
+	mi := &file_tapline_v1_admin_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2398,7 +3250,7 @@ func (x *ExplainCodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainCodeResponse.ProtoReflect.Descriptor instead.
 func (*ExplainCodeResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{43}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ExplainCodeResponse) GetTap() *RefusedTap {
@@ -2423,7 +3275,7 @@ type ListLeasesRequest struct {
 
 func (x *ListLeasesRequest) Reset() {
 	*x = ListLeasesRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[44]
+	mi := &file_tapline_v1_admin_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2435,7 +3287,7 @@ func (x *ListLeasesRequest) String() string {
 func (*ListLeasesRequest) ProtoMessage() {}
 
 func (x *ListLeasesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[44]
+	mi := &file_tapline_v1_admin_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2448,7 +3300,7 @@ func (x *ListLeasesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLeasesRequest.ProtoReflect.Descriptor instead.
 func (*ListLeasesRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{44}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ListLeasesRequest) GetPageSize() uint32 {
@@ -2485,7 +3337,7 @@ type ListLeasesResponse struct {
 
 func (x *ListLeasesResponse) Reset() {
 	*x = ListLeasesResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[45]
+	mi := &file_tapline_v1_admin_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2497,7 +3349,7 @@ func (x *ListLeasesResponse) String() string {
 func (*ListLeasesResponse) ProtoMessage() {}
 
 func (x *ListLeasesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[45]
+	mi := &file_tapline_v1_admin_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2510,7 +3362,7 @@ func (x *ListLeasesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLeasesResponse.ProtoReflect.Descriptor instead.
 func (*ListLeasesResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{45}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ListLeasesResponse) GetLeases() []*HeldLease {
@@ -2540,7 +3392,7 @@ type EndLeaseRequest struct {
 
 func (x *EndLeaseRequest) Reset() {
 	*x = EndLeaseRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[46]
+	mi := &file_tapline_v1_admin_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2552,7 +3404,7 @@ func (x *EndLeaseRequest) String() string {
 func (*EndLeaseRequest) ProtoMessage() {}
 
 func (x *EndLeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[46]
+	mi := &file_tapline_v1_admin_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2565,7 +3417,7 @@ func (x *EndLeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndLeaseRequest.ProtoReflect.Descriptor instead.
 func (*EndLeaseRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{46}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *EndLeaseRequest) GetId() string {
@@ -2591,7 +3443,7 @@ type EndLeaseResponse struct {
 
 func (x *EndLeaseResponse) Reset() {
 	*x = EndLeaseResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[47]
+	mi := &file_tapline_v1_admin_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2603,7 +3455,7 @@ func (x *EndLeaseResponse) String() string {
 func (*EndLeaseResponse) ProtoMessage() {}
 
 func (x *EndLeaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[47]
+	mi := &file_tapline_v1_admin_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2616,7 +3468,7 @@ func (x *EndLeaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndLeaseResponse.ProtoReflect.Descriptor instead.
 func (*EndLeaseResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{47}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{59}
 }
 
 // PutVisitRequest is a visit as it shall be.
@@ -2630,7 +3482,7 @@ type PutVisitRequest struct {
 
 func (x *PutVisitRequest) Reset() {
 	*x = PutVisitRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[48]
+	mi := &file_tapline_v1_admin_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2642,7 +3494,7 @@ func (x *PutVisitRequest) String() string {
 func (*PutVisitRequest) ProtoMessage() {}
 
 func (x *PutVisitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[48]
+	mi := &file_tapline_v1_admin_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2655,7 +3507,7 @@ func (x *PutVisitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutVisitRequest.ProtoReflect.Descriptor instead.
 func (*PutVisitRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{48}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *PutVisitRequest) GetVisit() *Visit {
@@ -2676,7 +3528,7 @@ type PutVisitResponse struct {
 
 func (x *PutVisitResponse) Reset() {
 	*x = PutVisitResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[49]
+	mi := &file_tapline_v1_admin_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2688,7 +3540,7 @@ func (x *PutVisitResponse) String() string {
 func (*PutVisitResponse) ProtoMessage() {}
 
 func (x *PutVisitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[49]
+	mi := &file_tapline_v1_admin_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2701,7 +3553,7 @@ func (x *PutVisitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutVisitResponse.ProtoReflect.Descriptor instead.
 func (*PutVisitResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{49}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *PutVisitResponse) GetVisit() *Visit {
@@ -2726,7 +3578,7 @@ type ListVisitsRequest struct {
 
 func (x *ListVisitsRequest) Reset() {
 	*x = ListVisitsRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[50]
+	mi := &file_tapline_v1_admin_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2738,7 +3590,7 @@ func (x *ListVisitsRequest) String() string {
 func (*ListVisitsRequest) ProtoMessage() {}
 
 func (x *ListVisitsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[50]
+	mi := &file_tapline_v1_admin_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2751,7 +3603,7 @@ func (x *ListVisitsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVisitsRequest.ProtoReflect.Descriptor instead.
 func (*ListVisitsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{50}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *ListVisitsRequest) GetPageSize() uint32 {
@@ -2788,7 +3640,7 @@ type ListVisitsResponse struct {
 
 func (x *ListVisitsResponse) Reset() {
 	*x = ListVisitsResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[51]
+	mi := &file_tapline_v1_admin_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2800,7 +3652,7 @@ func (x *ListVisitsResponse) String() string {
 func (*ListVisitsResponse) ProtoMessage() {}
 
 func (x *ListVisitsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[51]
+	mi := &file_tapline_v1_admin_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2813,7 +3665,7 @@ func (x *ListVisitsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVisitsResponse.ProtoReflect.Descriptor instead.
 func (*ListVisitsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{51}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *ListVisitsResponse) GetVisits() []*Visit {
@@ -2841,7 +3693,7 @@ type DeleteVisitRequest struct {
 
 func (x *DeleteVisitRequest) Reset() {
 	*x = DeleteVisitRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[52]
+	mi := &file_tapline_v1_admin_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2853,7 +3705,7 @@ func (x *DeleteVisitRequest) String() string {
 func (*DeleteVisitRequest) ProtoMessage() {}
 
 func (x *DeleteVisitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[52]
+	mi := &file_tapline_v1_admin_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2866,7 +3718,7 @@ func (x *DeleteVisitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteVisitRequest.ProtoReflect.Descriptor instead.
 func (*DeleteVisitRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{52}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *DeleteVisitRequest) GetId() string {
@@ -2885,7 +3737,7 @@ type DeleteVisitResponse struct {
 
 func (x *DeleteVisitResponse) Reset() {
 	*x = DeleteVisitResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[53]
+	mi := &file_tapline_v1_admin_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2897,7 +3749,7 @@ func (x *DeleteVisitResponse) String() string {
 func (*DeleteVisitResponse) ProtoMessage() {}
 
 func (x *DeleteVisitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[53]
+	mi := &file_tapline_v1_admin_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2910,7 +3762,7 @@ func (x *DeleteVisitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteVisitResponse.ProtoReflect.Descriptor instead.
 func (*DeleteVisitResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{53}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{65}
 }
 
 // DecideVisitRequest is the verdict.
@@ -2928,7 +3780,7 @@ type DecideVisitRequest struct {
 
 func (x *DecideVisitRequest) Reset() {
 	*x = DecideVisitRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[54]
+	mi := &file_tapline_v1_admin_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2940,7 +3792,7 @@ func (x *DecideVisitRequest) String() string {
 func (*DecideVisitRequest) ProtoMessage() {}
 
 func (x *DecideVisitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[54]
+	mi := &file_tapline_v1_admin_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2953,7 +3805,7 @@ func (x *DecideVisitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideVisitRequest.ProtoReflect.Descriptor instead.
 func (*DecideVisitRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{54}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *DecideVisitRequest) GetId() string {
@@ -2988,7 +3840,7 @@ type DecideVisitResponse struct {
 
 func (x *DecideVisitResponse) Reset() {
 	*x = DecideVisitResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[55]
+	mi := &file_tapline_v1_admin_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3000,7 +3852,7 @@ func (x *DecideVisitResponse) String() string {
 func (*DecideVisitResponse) ProtoMessage() {}
 
 func (x *DecideVisitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[55]
+	mi := &file_tapline_v1_admin_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3013,7 +3865,7 @@ func (x *DecideVisitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideVisitResponse.ProtoReflect.Descriptor instead.
 func (*DecideVisitResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{55}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *DecideVisitResponse) GetVisit() *Visit {
@@ -3036,7 +3888,7 @@ type ImportDirectoryRequest struct {
 
 func (x *ImportDirectoryRequest) Reset() {
 	*x = ImportDirectoryRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[56]
+	mi := &file_tapline_v1_admin_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3048,7 +3900,7 @@ func (x *ImportDirectoryRequest) String() string {
 func (*ImportDirectoryRequest) ProtoMessage() {}
 
 func (x *ImportDirectoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[56]
+	mi := &file_tapline_v1_admin_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3061,7 +3913,7 @@ func (x *ImportDirectoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDirectoryRequest.ProtoReflect.Descriptor instead.
 func (*ImportDirectoryRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{56}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *ImportDirectoryRequest) GetCsv() []byte {
@@ -3095,7 +3947,7 @@ type ImportDirectoryResponse struct {
 
 func (x *ImportDirectoryResponse) Reset() {
 	*x = ImportDirectoryResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[57]
+	mi := &file_tapline_v1_admin_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3107,7 +3959,7 @@ func (x *ImportDirectoryResponse) String() string {
 func (*ImportDirectoryResponse) ProtoMessage() {}
 
 func (x *ImportDirectoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[57]
+	mi := &file_tapline_v1_admin_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3120,7 +3972,7 @@ func (x *ImportDirectoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDirectoryResponse.ProtoReflect.Descriptor instead.
 func (*ImportDirectoryResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{57}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *ImportDirectoryResponse) GetAdded() uint32 {
@@ -3162,7 +4014,7 @@ type PutShiftRequest struct {
 
 func (x *PutShiftRequest) Reset() {
 	*x = PutShiftRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[58]
+	mi := &file_tapline_v1_admin_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3174,7 +4026,7 @@ func (x *PutShiftRequest) String() string {
 func (*PutShiftRequest) ProtoMessage() {}
 
 func (x *PutShiftRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[58]
+	mi := &file_tapline_v1_admin_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3187,7 +4039,7 @@ func (x *PutShiftRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutShiftRequest.ProtoReflect.Descriptor instead.
 func (*PutShiftRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{58}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *PutShiftRequest) GetShift() *Shift {
@@ -3208,7 +4060,7 @@ type PutShiftResponse struct {
 
 func (x *PutShiftResponse) Reset() {
 	*x = PutShiftResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[59]
+	mi := &file_tapline_v1_admin_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3220,7 +4072,7 @@ func (x *PutShiftResponse) String() string {
 func (*PutShiftResponse) ProtoMessage() {}
 
 func (x *PutShiftResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[59]
+	mi := &file_tapline_v1_admin_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3233,7 +4085,7 @@ func (x *PutShiftResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutShiftResponse.ProtoReflect.Descriptor instead.
 func (*PutShiftResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{59}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *PutShiftResponse) GetShift() *Shift {
@@ -3258,7 +4110,7 @@ type ListShiftsRequest struct {
 
 func (x *ListShiftsRequest) Reset() {
 	*x = ListShiftsRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[60]
+	mi := &file_tapline_v1_admin_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3270,7 +4122,7 @@ func (x *ListShiftsRequest) String() string {
 func (*ListShiftsRequest) ProtoMessage() {}
 
 func (x *ListShiftsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[60]
+	mi := &file_tapline_v1_admin_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3283,7 +4135,7 @@ func (x *ListShiftsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListShiftsRequest.ProtoReflect.Descriptor instead.
 func (*ListShiftsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{60}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *ListShiftsRequest) GetPageSize() uint32 {
@@ -3320,7 +4172,7 @@ type ListShiftsResponse struct {
 
 func (x *ListShiftsResponse) Reset() {
 	*x = ListShiftsResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[61]
+	mi := &file_tapline_v1_admin_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3332,7 +4184,7 @@ func (x *ListShiftsResponse) String() string {
 func (*ListShiftsResponse) ProtoMessage() {}
 
 func (x *ListShiftsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[61]
+	mi := &file_tapline_v1_admin_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3345,7 +4197,7 @@ func (x *ListShiftsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListShiftsResponse.ProtoReflect.Descriptor instead.
 func (*ListShiftsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{61}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *ListShiftsResponse) GetShifts() []*Shift {
@@ -3373,7 +4225,7 @@ type DeleteShiftRequest struct {
 
 func (x *DeleteShiftRequest) Reset() {
 	*x = DeleteShiftRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[62]
+	mi := &file_tapline_v1_admin_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3385,7 +4237,7 @@ func (x *DeleteShiftRequest) String() string {
 func (*DeleteShiftRequest) ProtoMessage() {}
 
 func (x *DeleteShiftRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[62]
+	mi := &file_tapline_v1_admin_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3398,7 +4250,7 @@ func (x *DeleteShiftRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteShiftRequest.ProtoReflect.Descriptor instead.
 func (*DeleteShiftRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{62}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *DeleteShiftRequest) GetId() string {
@@ -3417,7 +4269,7 @@ type DeleteShiftResponse struct {
 
 func (x *DeleteShiftResponse) Reset() {
 	*x = DeleteShiftResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[63]
+	mi := &file_tapline_v1_admin_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3429,7 +4281,7 @@ func (x *DeleteShiftResponse) String() string {
 func (*DeleteShiftResponse) ProtoMessage() {}
 
 func (x *DeleteShiftResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[63]
+	mi := &file_tapline_v1_admin_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3442,7 +4294,7 @@ func (x *DeleteShiftResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteShiftResponse.ProtoReflect.Descriptor instead.
 func (*DeleteShiftResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{63}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{75}
 }
 
 // ListAlarmsRequest asks for a page.
@@ -3460,7 +4312,7 @@ type ListAlarmsRequest struct {
 
 func (x *ListAlarmsRequest) Reset() {
 	*x = ListAlarmsRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[64]
+	mi := &file_tapline_v1_admin_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3472,7 +4324,7 @@ func (x *ListAlarmsRequest) String() string {
 func (*ListAlarmsRequest) ProtoMessage() {}
 
 func (x *ListAlarmsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[64]
+	mi := &file_tapline_v1_admin_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3485,7 +4337,7 @@ func (x *ListAlarmsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAlarmsRequest.ProtoReflect.Descriptor instead.
 func (*ListAlarmsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{64}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *ListAlarmsRequest) GetPageSize() uint32 {
@@ -3522,7 +4374,7 @@ type ListAlarmsResponse struct {
 
 func (x *ListAlarmsResponse) Reset() {
 	*x = ListAlarmsResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[65]
+	mi := &file_tapline_v1_admin_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3534,7 +4386,7 @@ func (x *ListAlarmsResponse) String() string {
 func (*ListAlarmsResponse) ProtoMessage() {}
 
 func (x *ListAlarmsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[65]
+	mi := &file_tapline_v1_admin_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3547,7 +4399,7 @@ func (x *ListAlarmsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAlarmsResponse.ProtoReflect.Descriptor instead.
 func (*ListAlarmsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{65}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ListAlarmsResponse) GetAlarms() []*Alarm {
@@ -3577,7 +4429,7 @@ type CloseAlarmRequest struct {
 
 func (x *CloseAlarmRequest) Reset() {
 	*x = CloseAlarmRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[66]
+	mi := &file_tapline_v1_admin_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3589,7 +4441,7 @@ func (x *CloseAlarmRequest) String() string {
 func (*CloseAlarmRequest) ProtoMessage() {}
 
 func (x *CloseAlarmRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[66]
+	mi := &file_tapline_v1_admin_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3602,7 +4454,7 @@ func (x *CloseAlarmRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseAlarmRequest.ProtoReflect.Descriptor instead.
 func (*CloseAlarmRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{66}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *CloseAlarmRequest) GetId() string {
@@ -3630,7 +4482,7 @@ type CloseAlarmResponse struct {
 
 func (x *CloseAlarmResponse) Reset() {
 	*x = CloseAlarmResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[67]
+	mi := &file_tapline_v1_admin_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3642,7 +4494,7 @@ func (x *CloseAlarmResponse) String() string {
 func (*CloseAlarmResponse) ProtoMessage() {}
 
 func (x *CloseAlarmResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[67]
+	mi := &file_tapline_v1_admin_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3655,7 +4507,7 @@ func (x *CloseAlarmResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseAlarmResponse.ProtoReflect.Descriptor instead.
 func (*CloseAlarmResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{67}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *CloseAlarmResponse) GetAlarm() *Alarm {
@@ -3674,7 +4526,7 @@ type GetHealthRequest struct {
 
 func (x *GetHealthRequest) Reset() {
 	*x = GetHealthRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[68]
+	mi := &file_tapline_v1_admin_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3686,7 +4538,7 @@ func (x *GetHealthRequest) String() string {
 func (*GetHealthRequest) ProtoMessage() {}
 
 func (x *GetHealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[68]
+	mi := &file_tapline_v1_admin_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3699,7 +4551,7 @@ func (x *GetHealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHealthRequest.ProtoReflect.Descriptor instead.
 func (*GetHealthRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{68}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{80}
 }
 
 // GetHealthResponse is how it is.
@@ -3725,7 +4577,7 @@ type GetHealthResponse struct {
 
 func (x *GetHealthResponse) Reset() {
 	*x = GetHealthResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[69]
+	mi := &file_tapline_v1_admin_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3737,7 +4589,7 @@ func (x *GetHealthResponse) String() string {
 func (*GetHealthResponse) ProtoMessage() {}
 
 func (x *GetHealthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[69]
+	mi := &file_tapline_v1_admin_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3750,7 +4602,7 @@ func (x *GetHealthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHealthResponse.ProtoReflect.Descriptor instead.
 func (*GetHealthResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{69}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *GetHealthResponse) GetBuild() string {
@@ -3835,7 +4687,7 @@ type PersonEntry struct {
 
 func (x *PersonEntry) Reset() {
 	*x = PersonEntry{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[70]
+	mi := &file_tapline_v1_admin_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3847,7 +4699,7 @@ func (x *PersonEntry) String() string {
 func (*PersonEntry) ProtoMessage() {}
 
 func (x *PersonEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[70]
+	mi := &file_tapline_v1_admin_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3860,7 +4712,7 @@ func (x *PersonEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonEntry.ProtoReflect.Descriptor instead.
 func (*PersonEntry) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{70}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *PersonEntry) GetId() string {
@@ -3970,7 +4822,7 @@ type Shift struct {
 
 func (x *Shift) Reset() {
 	*x = Shift{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[71]
+	mi := &file_tapline_v1_admin_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3982,7 +4834,7 @@ func (x *Shift) String() string {
 func (*Shift) ProtoMessage() {}
 
 func (x *Shift) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[71]
+	mi := &file_tapline_v1_admin_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3995,7 +4847,7 @@ func (x *Shift) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Shift.ProtoReflect.Descriptor instead.
 func (*Shift) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{71}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *Shift) GetId() string {
@@ -4062,7 +4914,7 @@ type ShiftWindow struct {
 
 func (x *ShiftWindow) Reset() {
 	*x = ShiftWindow{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[72]
+	mi := &file_tapline_v1_admin_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4074,7 +4926,7 @@ func (x *ShiftWindow) String() string {
 func (*ShiftWindow) ProtoMessage() {}
 
 func (x *ShiftWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[72]
+	mi := &file_tapline_v1_admin_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4087,7 +4939,7 @@ func (x *ShiftWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShiftWindow.ProtoReflect.Descriptor instead.
 func (*ShiftWindow) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{72}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *ShiftWindow) GetDays() []uint32 {
@@ -4124,7 +4976,7 @@ type Certification struct {
 
 func (x *Certification) Reset() {
 	*x = Certification{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[73]
+	mi := &file_tapline_v1_admin_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4136,7 +4988,7 @@ func (x *Certification) String() string {
 func (*Certification) ProtoMessage() {}
 
 func (x *Certification) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[73]
+	mi := &file_tapline_v1_admin_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4149,7 +5001,7 @@ func (x *Certification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certification.ProtoReflect.Descriptor instead.
 func (*Certification) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{73}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *Certification) GetName() string {
@@ -4203,7 +5055,7 @@ type Badge struct {
 
 func (x *Badge) Reset() {
 	*x = Badge{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[74]
+	mi := &file_tapline_v1_admin_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4215,7 +5067,7 @@ func (x *Badge) String() string {
 func (*Badge) ProtoMessage() {}
 
 func (x *Badge) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[74]
+	mi := &file_tapline_v1_admin_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4228,7 +5080,7 @@ func (x *Badge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Badge.ProtoReflect.Descriptor instead.
 func (*Badge) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{74}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *Badge) GetId() string {
@@ -4350,7 +5202,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[75]
+	mi := &file_tapline_v1_admin_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4362,7 +5214,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[75]
+	mi := &file_tapline_v1_admin_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4375,7 +5227,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{75}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *Account) GetId() string {
@@ -4458,14 +5310,16 @@ type Station struct {
 	// Weakest badge that is taken here.
 	RequiresAssurance Assurance `protobuf:"varint,17,opt,name=requires_assurance,json=requiresAssurance,proto3,enum=tapline.v1.Assurance" json:"requires_assurance,omitempty"`
 	// Rises with each change; 0 to make or to overwrite.
-	Revision      uint64 `protobuf:"varint,18,opt,name=revision,proto3" json:"revision,omitempty"`
+	Revision uint64 `protobuf:"varint,18,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Join sequence number of its newest certificate; 0 before enrolment.
+	JoinSequence  uint64 `protobuf:"varint,40,opt,name=join_sequence,json=joinSequence,proto3" json:"join_sequence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Station) Reset() {
 	*x = Station{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[76]
+	mi := &file_tapline_v1_admin_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4477,7 +5331,7 @@ func (x *Station) String() string {
 func (*Station) ProtoMessage() {}
 
 func (x *Station) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[76]
+	mi := &file_tapline_v1_admin_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4490,7 +5344,7 @@ func (x *Station) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Station.ProtoReflect.Descriptor instead.
 func (*Station) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{76}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *Station) GetId() string {
@@ -4619,6 +5473,13 @@ func (x *Station) GetRevision() uint64 {
 	return 0
 }
 
+func (x *Station) GetJoinSequence() uint64 {
+	if x != nil {
+		return x.JoinSequence
+	}
+	return 0
+}
+
 // Token is an enrolment token without its secret.
 type Token struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4640,7 +5501,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[77]
+	mi := &file_tapline_v1_admin_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4652,7 +5513,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[77]
+	mi := &file_tapline_v1_admin_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4665,7 +5526,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{77}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *Token) GetId() string {
@@ -4731,7 +5592,7 @@ type PolicySet struct {
 
 func (x *PolicySet) Reset() {
 	*x = PolicySet{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[78]
+	mi := &file_tapline_v1_admin_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4743,7 +5604,7 @@ func (x *PolicySet) String() string {
 func (*PolicySet) ProtoMessage() {}
 
 func (x *PolicySet) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[78]
+	mi := &file_tapline_v1_admin_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4756,7 +5617,7 @@ func (x *PolicySet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicySet.ProtoReflect.Descriptor instead.
 func (*PolicySet) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{78}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *PolicySet) GetVersion() string {
@@ -4826,7 +5687,7 @@ type RefusedTap struct {
 
 func (x *RefusedTap) Reset() {
 	*x = RefusedTap{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[79]
+	mi := &file_tapline_v1_admin_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4838,7 +5699,7 @@ func (x *RefusedTap) String() string {
 func (*RefusedTap) ProtoMessage() {}
 
 func (x *RefusedTap) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[79]
+	mi := &file_tapline_v1_admin_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4851,7 +5712,7 @@ func (x *RefusedTap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefusedTap.ProtoReflect.Descriptor instead.
 func (*RefusedTap) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{79}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *RefusedTap) GetCode() string {
@@ -4929,7 +5790,7 @@ type HeldLease struct {
 
 func (x *HeldLease) Reset() {
 	*x = HeldLease{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[80]
+	mi := &file_tapline_v1_admin_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4941,7 +5802,7 @@ func (x *HeldLease) String() string {
 func (*HeldLease) ProtoMessage() {}
 
 func (x *HeldLease) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[80]
+	mi := &file_tapline_v1_admin_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4954,7 +5815,7 @@ func (x *HeldLease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldLease.ProtoReflect.Descriptor instead.
 func (*HeldLease) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{80}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *HeldLease) GetLease() *Lease {
@@ -5025,7 +5886,7 @@ type Visit struct {
 
 func (x *Visit) Reset() {
 	*x = Visit{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[81]
+	mi := &file_tapline_v1_admin_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5037,7 +5898,7 @@ func (x *Visit) String() string {
 func (*Visit) ProtoMessage() {}
 
 func (x *Visit) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[81]
+	mi := &file_tapline_v1_admin_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5050,7 +5911,7 @@ func (x *Visit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Visit.ProtoReflect.Descriptor instead.
 func (*Visit) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{81}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *Visit) GetId() string {
@@ -5152,7 +6013,7 @@ type ImportFault struct {
 
 func (x *ImportFault) Reset() {
 	*x = ImportFault{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[82]
+	mi := &file_tapline_v1_admin_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5164,7 +6025,7 @@ func (x *ImportFault) String() string {
 func (*ImportFault) ProtoMessage() {}
 
 func (x *ImportFault) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[82]
+	mi := &file_tapline_v1_admin_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5177,7 +6038,7 @@ func (x *ImportFault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportFault.ProtoReflect.Descriptor instead.
 func (*ImportFault) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{82}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *ImportFault) GetLine() uint32 {
@@ -5228,7 +6089,7 @@ type Alarm struct {
 
 func (x *Alarm) Reset() {
 	*x = Alarm{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[83]
+	mi := &file_tapline_v1_admin_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5240,7 +6101,7 @@ func (x *Alarm) String() string {
 func (*Alarm) ProtoMessage() {}
 
 func (x *Alarm) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[83]
+	mi := &file_tapline_v1_admin_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5253,7 +6114,7 @@ func (x *Alarm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alarm.ProtoReflect.Descriptor instead.
 func (*Alarm) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{83}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *Alarm) GetId() string {
@@ -5400,12 +6261,66 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"F\n" +
 	"\x15RevokeStationResponse\x12-\n" +
-	"\astation\x18\x01 \x01(\v2\x13.tapline.v1.StationR\astation\"?\n" +
+	"\astation\x18\x01 \x01(\v2\x13.tapline.v1.StationR\astation\"d\n" +
 	"\x15ReleaseStationRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
-	"\x06serial\x18\x02 \x01(\tR\x06serial\"G\n" +
+	"\x06serial\x18\x02 \x01(\tR\x06serial\x12#\n" +
+	"\rjoin_sequence\x18\x03 \x01(\x04R\fjoinSequence\"G\n" +
 	"\x16ReleaseStationResponse\x12-\n" +
-	"\astation\x18\x01 \x01(\v2\x13.tapline.v1.StationR\astation\"e\n" +
+	"\astation\x18\x01 \x01(\v2\x13.tapline.v1.StationR\astation\"(\n" +
+	"\x16ApproveRecoveryRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"K\n" +
+	"\x17ApproveRecoveryResponse\x120\n" +
+	"\x05until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"#\n" +
+	"\x11GetStationRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"|\n" +
+	"\x12GetStationResponse\x12-\n" +
+	"\astation\x18\x01 \x01(\v2\x13.tapline.v1.StationR\astation\x127\n" +
+	"\bidentity\x18\x02 \x01(\v2\x1b.tapline.v1.StationIdentityR\bidentity\"\xe9\x03\n" +
+	"\x0fStationIdentity\x12 \n" +
+	"\vfingerprint\x18\x01 \x01(\tR\vfingerprint\x12;\n" +
+	"\venrolled_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"enrolledAt\x12#\n" +
+	"\rjoin_sequence\x18\x03 \x01(\x04R\fjoinSequence\x12B\n" +
+	"\fcertificates\x18\x04 \x03(\v2\x1e.tapline.v1.StationCertificateR\fcertificates\x12/\n" +
+	"\x06copies\x18\x05 \x03(\v2\x17.tapline.v1.StationCopyR\x06copies\x12A\n" +
+	"\x0equarantined_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\rquarantinedAt\x12A\n" +
+	"\x0erecovers_until\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\rrecoversUntil\x12A\n" +
+	"\x0eapproved_until\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\rapprovedUntil\x12\x14\n" +
+	"\x05trust\x18\t \x01(\x04R\x05trust\"\xdf\x01\n" +
+	"\x12StationCertificate\x12\x16\n" +
+	"\x06serial\x18\x01 \x01(\tR\x06serial\x12#\n" +
+	"\rjoin_sequence\x18\x02 \x01(\x04R\fjoinSequence\x129\n" +
+	"\n" +
+	"not_before\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tnotBefore\x127\n" +
+	"\tnot_after\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\x12\x18\n" +
+	"\arevoked\x18\x05 \x01(\bR\arevoked\"\xe3\x01\n" +
+	"\vStationCopy\x12#\n" +
+	"\rjoin_sequence\x18\x01 \x01(\x04R\fjoinSequence\x12\x16\n" +
+	"\x06serial\x18\x02 \x01(\tR\x06serial\x12>\n" +
+	"\rfirst_seen_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\vfirstSeenAt\x12<\n" +
+	"\flast_seen_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"lastSeenAt\x12\x19\n" +
+	"\bgiven_up\x18\x05 \x01(\bR\agivenUp\"\x96\x02\n" +
+	"\x0fRootCertificate\x12\x10\n" +
+	"\x03pin\x18\x01 \x01(\tR\x03pin\x12+\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x15.tapline.v1.RootStateR\x05state\x120\n" +
+	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x127\n" +
+	"\tnot_after\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\x127\n" +
+	"\tnext_from\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bnextFrom\x12 \n" +
+	"\vcertificate\x18\x06 \x01(\fR\vcertificate\"\x15\n" +
+	"\x13GetAuthorityRequest\"\xe8\x01\n" +
+	"\x14GetAuthorityResponse\x121\n" +
+	"\x05roots\x18\x01 \x03(\v2\x1b.tapline.v1.RootCertificateR\x05roots\x12%\n" +
+	"\x0eissuing_serial\x18\x02 \x01(\tR\rissuingSerial\x12F\n" +
+	"\x11issuing_not_after\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x0fissuingNotAfter\x12\x14\n" +
+	"\x05trust\x18\x04 \x01(\x04R\x05trust\x12\x18\n" +
+	"\aunaware\x18\x05 \x03(\tR\aunaware\"B\n" +
+	"\x16RotateAuthorityRequest\x12\x12\n" +
+	"\x04step\x18\x01 \x01(\tR\x04step\x12\x14\n" +
+	"\x05force\x18\x02 \x01(\bR\x05force\"Y\n" +
+	"\x17RotateAuthorityResponse\x12>\n" +
+	"\tauthority\x18\x01 \x01(\v2 .tapline.v1.GetAuthorityResponseR\tauthority\"e\n" +
 	"\x12CreateTokenRequest\x12\x18\n" +
 	"\astation\x18\x01 \x01(\tR\astation\x125\n" +
 	"\blifetime\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\blifetime\"[\n" +
@@ -5582,7 +6497,7 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"lease_time\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\tleaseTime\x12\x1a\n" +
 	"\bstations\x18\x05 \x03(\tR\bstations\x12\x1a\n" +
-	"\brevision\x18\x06 \x01(\x04R\brevision\"\x8a\x06\n" +
+	"\brevision\x18\x06 \x01(\x04R\brevision\"\xaf\x06\n" +
 	"\aStation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12$\n" +
 	"\x04mode\x18\x02 \x01(\x0e2\x10.tapline.v1.ModeR\x04mode\x12\x18\n" +
@@ -5603,7 +6518,8 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\x05hints\x18\x0f \x03(\v2\x1e.tapline.v1.Station.HintsEntryR\x05hints\x127\n" +
 	"\x17requires_certifications\x18\x10 \x03(\tR\x16requiresCertifications\x12D\n" +
 	"\x12requires_assurance\x18\x11 \x01(\x0e2\x15.tapline.v1.AssuranceR\x11requiresAssurance\x12\x1a\n" +
-	"\brevision\x18\x12 \x01(\x04R\brevision\x1a8\n" +
+	"\brevision\x18\x12 \x01(\x04R\brevision\x12#\n" +
+	"\rjoin_sequence\x18( \x01(\x04R\fjoinSequence\x1a8\n" +
 	"\n" +
 	"HintsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
@@ -5686,7 +6602,12 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\x15VISIT_STATE_SUSPENDED\x10\x04\x12\x15\n" +
 	"\x11VISIT_STATE_ENDED\x10\x05\x12\x16\n" +
 	"\x12VISIT_STATE_CLOSED\x10\x06\x12\x17\n" +
-	"\x13VISIT_STATE_REFUSED\x10\a2\xcb\x15\n" +
+	"\x13VISIT_STATE_REFUSED\x10\a*r\n" +
+	"\tRootState\x12\x1a\n" +
+	"\x16ROOT_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14ROOT_STATE_PUBLISHED\x10\x01\x12\x16\n" +
+	"\x12ROOT_STATE_ISSUING\x10\x02\x12\x17\n" +
+	"\x13ROOT_STATE_RETIRING\x10\x032\xa3\x18\n" +
 	"\fAdminService\x12H\n" +
 	"\tPutPerson\x12\x1c.tapline.v1.PutPersonRequest\x1a\x1d.tapline.v1.PutPersonResponse\x12K\n" +
 	"\n" +
@@ -5706,7 +6627,12 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\fListStations\x12\x1f.tapline.v1.ListStationsRequest\x1a .tapline.v1.ListStationsResponse\x12T\n" +
 	"\rDeleteStation\x12 .tapline.v1.DeleteStationRequest\x1a!.tapline.v1.DeleteStationResponse\x12T\n" +
 	"\rRevokeStation\x12 .tapline.v1.RevokeStationRequest\x1a!.tapline.v1.RevokeStationResponse\x12W\n" +
-	"\x0eReleaseStation\x12!.tapline.v1.ReleaseStationRequest\x1a\".tapline.v1.ReleaseStationResponse\x12N\n" +
+	"\x0eReleaseStation\x12!.tapline.v1.ReleaseStationRequest\x1a\".tapline.v1.ReleaseStationResponse\x12Z\n" +
+	"\x0fApproveRecovery\x12\".tapline.v1.ApproveRecoveryRequest\x1a#.tapline.v1.ApproveRecoveryResponse\x12K\n" +
+	"\n" +
+	"GetStation\x12\x1d.tapline.v1.GetStationRequest\x1a\x1e.tapline.v1.GetStationResponse\x12Q\n" +
+	"\fGetAuthority\x12\x1f.tapline.v1.GetAuthorityRequest\x1a .tapline.v1.GetAuthorityResponse\x12Z\n" +
+	"\x0fRotateAuthority\x12\".tapline.v1.RotateAuthorityRequest\x1a#.tapline.v1.RotateAuthorityResponse\x12N\n" +
 	"\vCreateToken\x12\x1e.tapline.v1.CreateTokenRequest\x1a\x1f.tapline.v1.CreateTokenResponse\x12K\n" +
 	"\n" +
 	"ListTokens\x12\x1d.tapline.v1.ListTokensRequest\x1a\x1e.tapline.v1.ListTokensResponse\x12N\n" +
@@ -5747,250 +6673,291 @@ func file_tapline_v1_admin_proto_rawDescGZIP() []byte {
 	return file_tapline_v1_admin_proto_rawDescData
 }
 
-var file_tapline_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_tapline_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 85)
+var file_tapline_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_tapline_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 97)
 var file_tapline_v1_admin_proto_goTypes = []any{
 	(StationState)(0),               // 0: tapline.v1.StationState
 	(VisitState)(0),                 // 1: tapline.v1.VisitState
-	(*PutPersonRequest)(nil),        // 2: tapline.v1.PutPersonRequest
-	(*PutPersonResponse)(nil),       // 3: tapline.v1.PutPersonResponse
-	(*ListPeopleRequest)(nil),       // 4: tapline.v1.ListPeopleRequest
-	(*ListPeopleResponse)(nil),      // 5: tapline.v1.ListPeopleResponse
-	(*DeletePersonRequest)(nil),     // 6: tapline.v1.DeletePersonRequest
-	(*DeletePersonResponse)(nil),    // 7: tapline.v1.DeletePersonResponse
-	(*AssignBadgeRequest)(nil),      // 8: tapline.v1.AssignBadgeRequest
-	(*AssignBadgeResponse)(nil),     // 9: tapline.v1.AssignBadgeResponse
-	(*ListBadgesRequest)(nil),       // 10: tapline.v1.ListBadgesRequest
-	(*ListBadgesResponse)(nil),      // 11: tapline.v1.ListBadgesResponse
-	(*RevokeBadgeRequest)(nil),      // 12: tapline.v1.RevokeBadgeRequest
-	(*RevokeBadgeResponse)(nil),     // 13: tapline.v1.RevokeBadgeResponse
-	(*SetPinRequest)(nil),           // 14: tapline.v1.SetPinRequest
-	(*SetPinResponse)(nil),          // 15: tapline.v1.SetPinResponse
-	(*PutAccountRequest)(nil),       // 16: tapline.v1.PutAccountRequest
-	(*PutAccountResponse)(nil),      // 17: tapline.v1.PutAccountResponse
-	(*ListAccountsRequest)(nil),     // 18: tapline.v1.ListAccountsRequest
-	(*ListAccountsResponse)(nil),    // 19: tapline.v1.ListAccountsResponse
-	(*DeleteAccountRequest)(nil),    // 20: tapline.v1.DeleteAccountRequest
-	(*DeleteAccountResponse)(nil),   // 21: tapline.v1.DeleteAccountResponse
-	(*PutStationRequest)(nil),       // 22: tapline.v1.PutStationRequest
-	(*PutStationResponse)(nil),      // 23: tapline.v1.PutStationResponse
-	(*ListStationsRequest)(nil),     // 24: tapline.v1.ListStationsRequest
-	(*ListStationsResponse)(nil),    // 25: tapline.v1.ListStationsResponse
-	(*DeleteStationRequest)(nil),    // 26: tapline.v1.DeleteStationRequest
-	(*DeleteStationResponse)(nil),   // 27: tapline.v1.DeleteStationResponse
-	(*RevokeStationRequest)(nil),    // 28: tapline.v1.RevokeStationRequest
-	(*RevokeStationResponse)(nil),   // 29: tapline.v1.RevokeStationResponse
-	(*ReleaseStationRequest)(nil),   // 30: tapline.v1.ReleaseStationRequest
-	(*ReleaseStationResponse)(nil),  // 31: tapline.v1.ReleaseStationResponse
-	(*CreateTokenRequest)(nil),      // 32: tapline.v1.CreateTokenRequest
-	(*CreateTokenResponse)(nil),     // 33: tapline.v1.CreateTokenResponse
-	(*ListTokensRequest)(nil),       // 34: tapline.v1.ListTokensRequest
-	(*ListTokensResponse)(nil),      // 35: tapline.v1.ListTokensResponse
-	(*RevokeTokenRequest)(nil),      // 36: tapline.v1.RevokeTokenRequest
-	(*RevokeTokenResponse)(nil),     // 37: tapline.v1.RevokeTokenResponse
-	(*PutPolicyRequest)(nil),        // 38: tapline.v1.PutPolicyRequest
-	(*PutPolicyResponse)(nil),       // 39: tapline.v1.PutPolicyResponse
-	(*GetPolicyRequest)(nil),        // 40: tapline.v1.GetPolicyRequest
-	(*GetPolicyResponse)(nil),       // 41: tapline.v1.GetPolicyResponse
-	(*ExplainTapRequest)(nil),       // 42: tapline.v1.ExplainTapRequest
-	(*ExplainTapResponse)(nil),      // 43: tapline.v1.ExplainTapResponse
-	(*ExplainCodeRequest)(nil),      // 44: tapline.v1.ExplainCodeRequest
-	(*ExplainCodeResponse)(nil),     // 45: tapline.v1.ExplainCodeResponse
-	(*ListLeasesRequest)(nil),       // 46: tapline.v1.ListLeasesRequest
-	(*ListLeasesResponse)(nil),      // 47: tapline.v1.ListLeasesResponse
-	(*EndLeaseRequest)(nil),         // 48: tapline.v1.EndLeaseRequest
-	(*EndLeaseResponse)(nil),        // 49: tapline.v1.EndLeaseResponse
-	(*PutVisitRequest)(nil),         // 50: tapline.v1.PutVisitRequest
-	(*PutVisitResponse)(nil),        // 51: tapline.v1.PutVisitResponse
-	(*ListVisitsRequest)(nil),       // 52: tapline.v1.ListVisitsRequest
-	(*ListVisitsResponse)(nil),      // 53: tapline.v1.ListVisitsResponse
-	(*DeleteVisitRequest)(nil),      // 54: tapline.v1.DeleteVisitRequest
-	(*DeleteVisitResponse)(nil),     // 55: tapline.v1.DeleteVisitResponse
-	(*DecideVisitRequest)(nil),      // 56: tapline.v1.DecideVisitRequest
-	(*DecideVisitResponse)(nil),     // 57: tapline.v1.DecideVisitResponse
-	(*ImportDirectoryRequest)(nil),  // 58: tapline.v1.ImportDirectoryRequest
-	(*ImportDirectoryResponse)(nil), // 59: tapline.v1.ImportDirectoryResponse
-	(*PutShiftRequest)(nil),         // 60: tapline.v1.PutShiftRequest
-	(*PutShiftResponse)(nil),        // 61: tapline.v1.PutShiftResponse
-	(*ListShiftsRequest)(nil),       // 62: tapline.v1.ListShiftsRequest
-	(*ListShiftsResponse)(nil),      // 63: tapline.v1.ListShiftsResponse
-	(*DeleteShiftRequest)(nil),      // 64: tapline.v1.DeleteShiftRequest
-	(*DeleteShiftResponse)(nil),     // 65: tapline.v1.DeleteShiftResponse
-	(*ListAlarmsRequest)(nil),       // 66: tapline.v1.ListAlarmsRequest
-	(*ListAlarmsResponse)(nil),      // 67: tapline.v1.ListAlarmsResponse
-	(*CloseAlarmRequest)(nil),       // 68: tapline.v1.CloseAlarmRequest
-	(*CloseAlarmResponse)(nil),      // 69: tapline.v1.CloseAlarmResponse
-	(*GetHealthRequest)(nil),        // 70: tapline.v1.GetHealthRequest
-	(*GetHealthResponse)(nil),       // 71: tapline.v1.GetHealthResponse
-	(*PersonEntry)(nil),             // 72: tapline.v1.PersonEntry
-	(*Shift)(nil),                   // 73: tapline.v1.Shift
-	(*ShiftWindow)(nil),             // 74: tapline.v1.ShiftWindow
-	(*Certification)(nil),           // 75: tapline.v1.Certification
-	(*Badge)(nil),                   // 76: tapline.v1.Badge
-	(*Account)(nil),                 // 77: tapline.v1.Account
-	(*Station)(nil),                 // 78: tapline.v1.Station
-	(*Token)(nil),                   // 79: tapline.v1.Token
-	(*PolicySet)(nil),               // 80: tapline.v1.PolicySet
-	(*RefusedTap)(nil),              // 81: tapline.v1.RefusedTap
-	(*HeldLease)(nil),               // 82: tapline.v1.HeldLease
-	(*Visit)(nil),                   // 83: tapline.v1.Visit
-	(*ImportFault)(nil),             // 84: tapline.v1.ImportFault
-	(*Alarm)(nil),                   // 85: tapline.v1.Alarm
-	nil,                             // 86: tapline.v1.Station.HintsEntry
-	(*BadgeProof)(nil),              // 87: tapline.v1.BadgeProof
-	(*timestamppb.Timestamp)(nil),   // 88: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),     // 89: google.protobuf.Duration
-	(Assurance)(0),                  // 90: tapline.v1.Assurance
-	(*Decision)(nil),                // 91: tapline.v1.Decision
-	(Mode)(0),                       // 92: tapline.v1.Mode
-	(*SessionTerms)(nil),            // 93: tapline.v1.SessionTerms
-	(RefusalCause)(0),               // 94: tapline.v1.RefusalCause
-	(*Lease)(nil),                   // 95: tapline.v1.Lease
+	(RootState)(0),                  // 2: tapline.v1.RootState
+	(*PutPersonRequest)(nil),        // 3: tapline.v1.PutPersonRequest
+	(*PutPersonResponse)(nil),       // 4: tapline.v1.PutPersonResponse
+	(*ListPeopleRequest)(nil),       // 5: tapline.v1.ListPeopleRequest
+	(*ListPeopleResponse)(nil),      // 6: tapline.v1.ListPeopleResponse
+	(*DeletePersonRequest)(nil),     // 7: tapline.v1.DeletePersonRequest
+	(*DeletePersonResponse)(nil),    // 8: tapline.v1.DeletePersonResponse
+	(*AssignBadgeRequest)(nil),      // 9: tapline.v1.AssignBadgeRequest
+	(*AssignBadgeResponse)(nil),     // 10: tapline.v1.AssignBadgeResponse
+	(*ListBadgesRequest)(nil),       // 11: tapline.v1.ListBadgesRequest
+	(*ListBadgesResponse)(nil),      // 12: tapline.v1.ListBadgesResponse
+	(*RevokeBadgeRequest)(nil),      // 13: tapline.v1.RevokeBadgeRequest
+	(*RevokeBadgeResponse)(nil),     // 14: tapline.v1.RevokeBadgeResponse
+	(*SetPinRequest)(nil),           // 15: tapline.v1.SetPinRequest
+	(*SetPinResponse)(nil),          // 16: tapline.v1.SetPinResponse
+	(*PutAccountRequest)(nil),       // 17: tapline.v1.PutAccountRequest
+	(*PutAccountResponse)(nil),      // 18: tapline.v1.PutAccountResponse
+	(*ListAccountsRequest)(nil),     // 19: tapline.v1.ListAccountsRequest
+	(*ListAccountsResponse)(nil),    // 20: tapline.v1.ListAccountsResponse
+	(*DeleteAccountRequest)(nil),    // 21: tapline.v1.DeleteAccountRequest
+	(*DeleteAccountResponse)(nil),   // 22: tapline.v1.DeleteAccountResponse
+	(*PutStationRequest)(nil),       // 23: tapline.v1.PutStationRequest
+	(*PutStationResponse)(nil),      // 24: tapline.v1.PutStationResponse
+	(*ListStationsRequest)(nil),     // 25: tapline.v1.ListStationsRequest
+	(*ListStationsResponse)(nil),    // 26: tapline.v1.ListStationsResponse
+	(*DeleteStationRequest)(nil),    // 27: tapline.v1.DeleteStationRequest
+	(*DeleteStationResponse)(nil),   // 28: tapline.v1.DeleteStationResponse
+	(*RevokeStationRequest)(nil),    // 29: tapline.v1.RevokeStationRequest
+	(*RevokeStationResponse)(nil),   // 30: tapline.v1.RevokeStationResponse
+	(*ReleaseStationRequest)(nil),   // 31: tapline.v1.ReleaseStationRequest
+	(*ReleaseStationResponse)(nil),  // 32: tapline.v1.ReleaseStationResponse
+	(*ApproveRecoveryRequest)(nil),  // 33: tapline.v1.ApproveRecoveryRequest
+	(*ApproveRecoveryResponse)(nil), // 34: tapline.v1.ApproveRecoveryResponse
+	(*GetStationRequest)(nil),       // 35: tapline.v1.GetStationRequest
+	(*GetStationResponse)(nil),      // 36: tapline.v1.GetStationResponse
+	(*StationIdentity)(nil),         // 37: tapline.v1.StationIdentity
+	(*StationCertificate)(nil),      // 38: tapline.v1.StationCertificate
+	(*StationCopy)(nil),             // 39: tapline.v1.StationCopy
+	(*RootCertificate)(nil),         // 40: tapline.v1.RootCertificate
+	(*GetAuthorityRequest)(nil),     // 41: tapline.v1.GetAuthorityRequest
+	(*GetAuthorityResponse)(nil),    // 42: tapline.v1.GetAuthorityResponse
+	(*RotateAuthorityRequest)(nil),  // 43: tapline.v1.RotateAuthorityRequest
+	(*RotateAuthorityResponse)(nil), // 44: tapline.v1.RotateAuthorityResponse
+	(*CreateTokenRequest)(nil),      // 45: tapline.v1.CreateTokenRequest
+	(*CreateTokenResponse)(nil),     // 46: tapline.v1.CreateTokenResponse
+	(*ListTokensRequest)(nil),       // 47: tapline.v1.ListTokensRequest
+	(*ListTokensResponse)(nil),      // 48: tapline.v1.ListTokensResponse
+	(*RevokeTokenRequest)(nil),      // 49: tapline.v1.RevokeTokenRequest
+	(*RevokeTokenResponse)(nil),     // 50: tapline.v1.RevokeTokenResponse
+	(*PutPolicyRequest)(nil),        // 51: tapline.v1.PutPolicyRequest
+	(*PutPolicyResponse)(nil),       // 52: tapline.v1.PutPolicyResponse
+	(*GetPolicyRequest)(nil),        // 53: tapline.v1.GetPolicyRequest
+	(*GetPolicyResponse)(nil),       // 54: tapline.v1.GetPolicyResponse
+	(*ExplainTapRequest)(nil),       // 55: tapline.v1.ExplainTapRequest
+	(*ExplainTapResponse)(nil),      // 56: tapline.v1.ExplainTapResponse
+	(*ExplainCodeRequest)(nil),      // 57: tapline.v1.ExplainCodeRequest
+	(*ExplainCodeResponse)(nil),     // 58: tapline.v1.ExplainCodeResponse
+	(*ListLeasesRequest)(nil),       // 59: tapline.v1.ListLeasesRequest
+	(*ListLeasesResponse)(nil),      // 60: tapline.v1.ListLeasesResponse
+	(*EndLeaseRequest)(nil),         // 61: tapline.v1.EndLeaseRequest
+	(*EndLeaseResponse)(nil),        // 62: tapline.v1.EndLeaseResponse
+	(*PutVisitRequest)(nil),         // 63: tapline.v1.PutVisitRequest
+	(*PutVisitResponse)(nil),        // 64: tapline.v1.PutVisitResponse
+	(*ListVisitsRequest)(nil),       // 65: tapline.v1.ListVisitsRequest
+	(*ListVisitsResponse)(nil),      // 66: tapline.v1.ListVisitsResponse
+	(*DeleteVisitRequest)(nil),      // 67: tapline.v1.DeleteVisitRequest
+	(*DeleteVisitResponse)(nil),     // 68: tapline.v1.DeleteVisitResponse
+	(*DecideVisitRequest)(nil),      // 69: tapline.v1.DecideVisitRequest
+	(*DecideVisitResponse)(nil),     // 70: tapline.v1.DecideVisitResponse
+	(*ImportDirectoryRequest)(nil),  // 71: tapline.v1.ImportDirectoryRequest
+	(*ImportDirectoryResponse)(nil), // 72: tapline.v1.ImportDirectoryResponse
+	(*PutShiftRequest)(nil),         // 73: tapline.v1.PutShiftRequest
+	(*PutShiftResponse)(nil),        // 74: tapline.v1.PutShiftResponse
+	(*ListShiftsRequest)(nil),       // 75: tapline.v1.ListShiftsRequest
+	(*ListShiftsResponse)(nil),      // 76: tapline.v1.ListShiftsResponse
+	(*DeleteShiftRequest)(nil),      // 77: tapline.v1.DeleteShiftRequest
+	(*DeleteShiftResponse)(nil),     // 78: tapline.v1.DeleteShiftResponse
+	(*ListAlarmsRequest)(nil),       // 79: tapline.v1.ListAlarmsRequest
+	(*ListAlarmsResponse)(nil),      // 80: tapline.v1.ListAlarmsResponse
+	(*CloseAlarmRequest)(nil),       // 81: tapline.v1.CloseAlarmRequest
+	(*CloseAlarmResponse)(nil),      // 82: tapline.v1.CloseAlarmResponse
+	(*GetHealthRequest)(nil),        // 83: tapline.v1.GetHealthRequest
+	(*GetHealthResponse)(nil),       // 84: tapline.v1.GetHealthResponse
+	(*PersonEntry)(nil),             // 85: tapline.v1.PersonEntry
+	(*Shift)(nil),                   // 86: tapline.v1.Shift
+	(*ShiftWindow)(nil),             // 87: tapline.v1.ShiftWindow
+	(*Certification)(nil),           // 88: tapline.v1.Certification
+	(*Badge)(nil),                   // 89: tapline.v1.Badge
+	(*Account)(nil),                 // 90: tapline.v1.Account
+	(*Station)(nil),                 // 91: tapline.v1.Station
+	(*Token)(nil),                   // 92: tapline.v1.Token
+	(*PolicySet)(nil),               // 93: tapline.v1.PolicySet
+	(*RefusedTap)(nil),              // 94: tapline.v1.RefusedTap
+	(*HeldLease)(nil),               // 95: tapline.v1.HeldLease
+	(*Visit)(nil),                   // 96: tapline.v1.Visit
+	(*ImportFault)(nil),             // 97: tapline.v1.ImportFault
+	(*Alarm)(nil),                   // 98: tapline.v1.Alarm
+	nil,                             // 99: tapline.v1.Station.HintsEntry
+	(*BadgeProof)(nil),              // 100: tapline.v1.BadgeProof
+	(*timestamppb.Timestamp)(nil),   // 101: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),     // 102: google.protobuf.Duration
+	(Assurance)(0),                  // 103: tapline.v1.Assurance
+	(*Decision)(nil),                // 104: tapline.v1.Decision
+	(Mode)(0),                       // 105: tapline.v1.Mode
+	(*SessionTerms)(nil),            // 106: tapline.v1.SessionTerms
+	(RefusalCause)(0),               // 107: tapline.v1.RefusalCause
+	(*Lease)(nil),                   // 108: tapline.v1.Lease
 }
 var file_tapline_v1_admin_proto_depIdxs = []int32{
-	72,  // 0: tapline.v1.PutPersonRequest.person:type_name -> tapline.v1.PersonEntry
-	72,  // 1: tapline.v1.PutPersonResponse.person:type_name -> tapline.v1.PersonEntry
-	72,  // 2: tapline.v1.ListPeopleResponse.people:type_name -> tapline.v1.PersonEntry
-	87,  // 3: tapline.v1.AssignBadgeRequest.badge:type_name -> tapline.v1.BadgeProof
-	88,  // 4: tapline.v1.AssignBadgeRequest.not_after:type_name -> google.protobuf.Timestamp
-	76,  // 5: tapline.v1.AssignBadgeResponse.badge:type_name -> tapline.v1.Badge
-	76,  // 6: tapline.v1.ListBadgesResponse.badges:type_name -> tapline.v1.Badge
-	76,  // 7: tapline.v1.RevokeBadgeResponse.badge:type_name -> tapline.v1.Badge
-	77,  // 8: tapline.v1.PutAccountRequest.account:type_name -> tapline.v1.Account
-	77,  // 9: tapline.v1.PutAccountResponse.account:type_name -> tapline.v1.Account
-	77,  // 10: tapline.v1.ListAccountsResponse.accounts:type_name -> tapline.v1.Account
-	78,  // 11: tapline.v1.PutStationRequest.station:type_name -> tapline.v1.Station
-	78,  // 12: tapline.v1.PutStationResponse.station:type_name -> tapline.v1.Station
-	78,  // 13: tapline.v1.ListStationsResponse.stations:type_name -> tapline.v1.Station
-	78,  // 14: tapline.v1.RevokeStationResponse.station:type_name -> tapline.v1.Station
-	78,  // 15: tapline.v1.ReleaseStationResponse.station:type_name -> tapline.v1.Station
-	89,  // 16: tapline.v1.CreateTokenRequest.lifetime:type_name -> google.protobuf.Duration
-	79,  // 17: tapline.v1.CreateTokenResponse.token:type_name -> tapline.v1.Token
-	79,  // 18: tapline.v1.ListTokensResponse.tokens:type_name -> tapline.v1.Token
-	80,  // 19: tapline.v1.PutPolicyResponse.policy:type_name -> tapline.v1.PolicySet
-	80,  // 20: tapline.v1.GetPolicyResponse.policy:type_name -> tapline.v1.PolicySet
-	90,  // 21: tapline.v1.ExplainTapRequest.assurance:type_name -> tapline.v1.Assurance
-	88,  // 22: tapline.v1.ExplainTapRequest.at:type_name -> google.protobuf.Timestamp
-	91,  // 23: tapline.v1.ExplainTapResponse.decision:type_name -> tapline.v1.Decision
-	81,  // 24: tapline.v1.ExplainCodeResponse.tap:type_name -> tapline.v1.RefusedTap
-	82,  // 25: tapline.v1.ListLeasesResponse.leases:type_name -> tapline.v1.HeldLease
-	83,  // 26: tapline.v1.PutVisitRequest.visit:type_name -> tapline.v1.Visit
-	83,  // 27: tapline.v1.PutVisitResponse.visit:type_name -> tapline.v1.Visit
-	83,  // 28: tapline.v1.ListVisitsResponse.visits:type_name -> tapline.v1.Visit
-	83,  // 29: tapline.v1.DecideVisitResponse.visit:type_name -> tapline.v1.Visit
-	84,  // 30: tapline.v1.ImportDirectoryResponse.faults:type_name -> tapline.v1.ImportFault
-	73,  // 31: tapline.v1.PutShiftRequest.shift:type_name -> tapline.v1.Shift
-	73,  // 32: tapline.v1.PutShiftResponse.shift:type_name -> tapline.v1.Shift
-	73,  // 33: tapline.v1.ListShiftsResponse.shifts:type_name -> tapline.v1.Shift
-	85,  // 34: tapline.v1.ListAlarmsResponse.alarms:type_name -> tapline.v1.Alarm
-	85,  // 35: tapline.v1.CloseAlarmResponse.alarm:type_name -> tapline.v1.Alarm
-	88,  // 36: tapline.v1.GetHealthResponse.started_at:type_name -> google.protobuf.Timestamp
-	75,  // 37: tapline.v1.PersonEntry.certifications:type_name -> tapline.v1.Certification
-	88,  // 38: tapline.v1.PersonEntry.left_at:type_name -> google.protobuf.Timestamp
-	74,  // 39: tapline.v1.Shift.windows:type_name -> tapline.v1.ShiftWindow
-	88,  // 40: tapline.v1.Certification.not_after:type_name -> google.protobuf.Timestamp
-	90,  // 41: tapline.v1.Badge.assurance:type_name -> tapline.v1.Assurance
-	88,  // 42: tapline.v1.Badge.not_after:type_name -> google.protobuf.Timestamp
-	88,  // 43: tapline.v1.Badge.assigned_at:type_name -> google.protobuf.Timestamp
-	88,  // 44: tapline.v1.Badge.last_used_at:type_name -> google.protobuf.Timestamp
-	88,  // 45: tapline.v1.Badge.lost_at:type_name -> google.protobuf.Timestamp
-	89,  // 46: tapline.v1.Account.lease_time:type_name -> google.protobuf.Duration
-	92,  // 47: tapline.v1.Station.mode:type_name -> tapline.v1.Mode
-	93,  // 48: tapline.v1.Station.terms:type_name -> tapline.v1.SessionTerms
-	0,   // 49: tapline.v1.Station.state:type_name -> tapline.v1.StationState
-	88,  // 50: tapline.v1.Station.last_seen_at:type_name -> google.protobuf.Timestamp
-	88,  // 51: tapline.v1.Station.certificate_expires_at:type_name -> google.protobuf.Timestamp
-	86,  // 52: tapline.v1.Station.hints:type_name -> tapline.v1.Station.HintsEntry
-	90,  // 53: tapline.v1.Station.requires_assurance:type_name -> tapline.v1.Assurance
-	88,  // 54: tapline.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
-	88,  // 55: tapline.v1.Token.used_at:type_name -> google.protobuf.Timestamp
-	88,  // 56: tapline.v1.PolicySet.since:type_name -> google.protobuf.Timestamp
-	88,  // 57: tapline.v1.RefusedTap.at:type_name -> google.protobuf.Timestamp
-	94,  // 58: tapline.v1.RefusedTap.refusal:type_name -> tapline.v1.RefusalCause
-	90,  // 59: tapline.v1.RefusedTap.assurance:type_name -> tapline.v1.Assurance
-	91,  // 60: tapline.v1.RefusedTap.decision:type_name -> tapline.v1.Decision
-	95,  // 61: tapline.v1.HeldLease.lease:type_name -> tapline.v1.Lease
-	88,  // 62: tapline.v1.HeldLease.opened_at:type_name -> google.protobuf.Timestamp
-	88,  // 63: tapline.v1.Visit.starts_at:type_name -> google.protobuf.Timestamp
-	88,  // 64: tapline.v1.Visit.ends_at:type_name -> google.protobuf.Timestamp
-	1,   // 65: tapline.v1.Visit.state:type_name -> tapline.v1.VisitState
-	88,  // 66: tapline.v1.Alarm.at:type_name -> google.protobuf.Timestamp
-	88,  // 67: tapline.v1.Alarm.closed_at:type_name -> google.protobuf.Timestamp
-	2,   // 68: tapline.v1.AdminService.PutPerson:input_type -> tapline.v1.PutPersonRequest
-	4,   // 69: tapline.v1.AdminService.ListPeople:input_type -> tapline.v1.ListPeopleRequest
-	6,   // 70: tapline.v1.AdminService.DeletePerson:input_type -> tapline.v1.DeletePersonRequest
-	8,   // 71: tapline.v1.AdminService.AssignBadge:input_type -> tapline.v1.AssignBadgeRequest
-	10,  // 72: tapline.v1.AdminService.ListBadges:input_type -> tapline.v1.ListBadgesRequest
-	12,  // 73: tapline.v1.AdminService.RevokeBadge:input_type -> tapline.v1.RevokeBadgeRequest
-	14,  // 74: tapline.v1.AdminService.SetPin:input_type -> tapline.v1.SetPinRequest
-	16,  // 75: tapline.v1.AdminService.PutAccount:input_type -> tapline.v1.PutAccountRequest
-	18,  // 76: tapline.v1.AdminService.ListAccounts:input_type -> tapline.v1.ListAccountsRequest
-	20,  // 77: tapline.v1.AdminService.DeleteAccount:input_type -> tapline.v1.DeleteAccountRequest
-	22,  // 78: tapline.v1.AdminService.PutStation:input_type -> tapline.v1.PutStationRequest
-	24,  // 79: tapline.v1.AdminService.ListStations:input_type -> tapline.v1.ListStationsRequest
-	26,  // 80: tapline.v1.AdminService.DeleteStation:input_type -> tapline.v1.DeleteStationRequest
-	28,  // 81: tapline.v1.AdminService.RevokeStation:input_type -> tapline.v1.RevokeStationRequest
-	30,  // 82: tapline.v1.AdminService.ReleaseStation:input_type -> tapline.v1.ReleaseStationRequest
-	32,  // 83: tapline.v1.AdminService.CreateToken:input_type -> tapline.v1.CreateTokenRequest
-	34,  // 84: tapline.v1.AdminService.ListTokens:input_type -> tapline.v1.ListTokensRequest
-	36,  // 85: tapline.v1.AdminService.RevokeToken:input_type -> tapline.v1.RevokeTokenRequest
-	38,  // 86: tapline.v1.AdminService.PutPolicy:input_type -> tapline.v1.PutPolicyRequest
-	40,  // 87: tapline.v1.AdminService.GetPolicy:input_type -> tapline.v1.GetPolicyRequest
-	42,  // 88: tapline.v1.AdminService.ExplainTap:input_type -> tapline.v1.ExplainTapRequest
-	44,  // 89: tapline.v1.AdminService.ExplainCode:input_type -> tapline.v1.ExplainCodeRequest
-	46,  // 90: tapline.v1.AdminService.ListLeases:input_type -> tapline.v1.ListLeasesRequest
-	48,  // 91: tapline.v1.AdminService.EndLease:input_type -> tapline.v1.EndLeaseRequest
-	50,  // 92: tapline.v1.AdminService.PutVisit:input_type -> tapline.v1.PutVisitRequest
-	52,  // 93: tapline.v1.AdminService.ListVisits:input_type -> tapline.v1.ListVisitsRequest
-	54,  // 94: tapline.v1.AdminService.DeleteVisit:input_type -> tapline.v1.DeleteVisitRequest
-	56,  // 95: tapline.v1.AdminService.DecideVisit:input_type -> tapline.v1.DecideVisitRequest
-	58,  // 96: tapline.v1.AdminService.ImportDirectory:input_type -> tapline.v1.ImportDirectoryRequest
-	60,  // 97: tapline.v1.AdminService.PutShift:input_type -> tapline.v1.PutShiftRequest
-	62,  // 98: tapline.v1.AdminService.ListShifts:input_type -> tapline.v1.ListShiftsRequest
-	64,  // 99: tapline.v1.AdminService.DeleteShift:input_type -> tapline.v1.DeleteShiftRequest
-	66,  // 100: tapline.v1.AdminService.ListAlarms:input_type -> tapline.v1.ListAlarmsRequest
-	68,  // 101: tapline.v1.AdminService.CloseAlarm:input_type -> tapline.v1.CloseAlarmRequest
-	70,  // 102: tapline.v1.AdminService.GetHealth:input_type -> tapline.v1.GetHealthRequest
-	3,   // 103: tapline.v1.AdminService.PutPerson:output_type -> tapline.v1.PutPersonResponse
-	5,   // 104: tapline.v1.AdminService.ListPeople:output_type -> tapline.v1.ListPeopleResponse
-	7,   // 105: tapline.v1.AdminService.DeletePerson:output_type -> tapline.v1.DeletePersonResponse
-	9,   // 106: tapline.v1.AdminService.AssignBadge:output_type -> tapline.v1.AssignBadgeResponse
-	11,  // 107: tapline.v1.AdminService.ListBadges:output_type -> tapline.v1.ListBadgesResponse
-	13,  // 108: tapline.v1.AdminService.RevokeBadge:output_type -> tapline.v1.RevokeBadgeResponse
-	15,  // 109: tapline.v1.AdminService.SetPin:output_type -> tapline.v1.SetPinResponse
-	17,  // 110: tapline.v1.AdminService.PutAccount:output_type -> tapline.v1.PutAccountResponse
-	19,  // 111: tapline.v1.AdminService.ListAccounts:output_type -> tapline.v1.ListAccountsResponse
-	21,  // 112: tapline.v1.AdminService.DeleteAccount:output_type -> tapline.v1.DeleteAccountResponse
-	23,  // 113: tapline.v1.AdminService.PutStation:output_type -> tapline.v1.PutStationResponse
-	25,  // 114: tapline.v1.AdminService.ListStations:output_type -> tapline.v1.ListStationsResponse
-	27,  // 115: tapline.v1.AdminService.DeleteStation:output_type -> tapline.v1.DeleteStationResponse
-	29,  // 116: tapline.v1.AdminService.RevokeStation:output_type -> tapline.v1.RevokeStationResponse
-	31,  // 117: tapline.v1.AdminService.ReleaseStation:output_type -> tapline.v1.ReleaseStationResponse
-	33,  // 118: tapline.v1.AdminService.CreateToken:output_type -> tapline.v1.CreateTokenResponse
-	35,  // 119: tapline.v1.AdminService.ListTokens:output_type -> tapline.v1.ListTokensResponse
-	37,  // 120: tapline.v1.AdminService.RevokeToken:output_type -> tapline.v1.RevokeTokenResponse
-	39,  // 121: tapline.v1.AdminService.PutPolicy:output_type -> tapline.v1.PutPolicyResponse
-	41,  // 122: tapline.v1.AdminService.GetPolicy:output_type -> tapline.v1.GetPolicyResponse
-	43,  // 123: tapline.v1.AdminService.ExplainTap:output_type -> tapline.v1.ExplainTapResponse
-	45,  // 124: tapline.v1.AdminService.ExplainCode:output_type -> tapline.v1.ExplainCodeResponse
-	47,  // 125: tapline.v1.AdminService.ListLeases:output_type -> tapline.v1.ListLeasesResponse
-	49,  // 126: tapline.v1.AdminService.EndLease:output_type -> tapline.v1.EndLeaseResponse
-	51,  // 127: tapline.v1.AdminService.PutVisit:output_type -> tapline.v1.PutVisitResponse
-	53,  // 128: tapline.v1.AdminService.ListVisits:output_type -> tapline.v1.ListVisitsResponse
-	55,  // 129: tapline.v1.AdminService.DeleteVisit:output_type -> tapline.v1.DeleteVisitResponse
-	57,  // 130: tapline.v1.AdminService.DecideVisit:output_type -> tapline.v1.DecideVisitResponse
-	59,  // 131: tapline.v1.AdminService.ImportDirectory:output_type -> tapline.v1.ImportDirectoryResponse
-	61,  // 132: tapline.v1.AdminService.PutShift:output_type -> tapline.v1.PutShiftResponse
-	63,  // 133: tapline.v1.AdminService.ListShifts:output_type -> tapline.v1.ListShiftsResponse
-	65,  // 134: tapline.v1.AdminService.DeleteShift:output_type -> tapline.v1.DeleteShiftResponse
-	67,  // 135: tapline.v1.AdminService.ListAlarms:output_type -> tapline.v1.ListAlarmsResponse
-	69,  // 136: tapline.v1.AdminService.CloseAlarm:output_type -> tapline.v1.CloseAlarmResponse
-	71,  // 137: tapline.v1.AdminService.GetHealth:output_type -> tapline.v1.GetHealthResponse
-	103, // [103:138] is the sub-list for method output_type
-	68,  // [68:103] is the sub-list for method input_type
-	68,  // [68:68] is the sub-list for extension type_name
-	68,  // [68:68] is the sub-list for extension extendee
-	0,   // [0:68] is the sub-list for field type_name
+	85,  // 0: tapline.v1.PutPersonRequest.person:type_name -> tapline.v1.PersonEntry
+	85,  // 1: tapline.v1.PutPersonResponse.person:type_name -> tapline.v1.PersonEntry
+	85,  // 2: tapline.v1.ListPeopleResponse.people:type_name -> tapline.v1.PersonEntry
+	100, // 3: tapline.v1.AssignBadgeRequest.badge:type_name -> tapline.v1.BadgeProof
+	101, // 4: tapline.v1.AssignBadgeRequest.not_after:type_name -> google.protobuf.Timestamp
+	89,  // 5: tapline.v1.AssignBadgeResponse.badge:type_name -> tapline.v1.Badge
+	89,  // 6: tapline.v1.ListBadgesResponse.badges:type_name -> tapline.v1.Badge
+	89,  // 7: tapline.v1.RevokeBadgeResponse.badge:type_name -> tapline.v1.Badge
+	90,  // 8: tapline.v1.PutAccountRequest.account:type_name -> tapline.v1.Account
+	90,  // 9: tapline.v1.PutAccountResponse.account:type_name -> tapline.v1.Account
+	90,  // 10: tapline.v1.ListAccountsResponse.accounts:type_name -> tapline.v1.Account
+	91,  // 11: tapline.v1.PutStationRequest.station:type_name -> tapline.v1.Station
+	91,  // 12: tapline.v1.PutStationResponse.station:type_name -> tapline.v1.Station
+	91,  // 13: tapline.v1.ListStationsResponse.stations:type_name -> tapline.v1.Station
+	91,  // 14: tapline.v1.RevokeStationResponse.station:type_name -> tapline.v1.Station
+	91,  // 15: tapline.v1.ReleaseStationResponse.station:type_name -> tapline.v1.Station
+	101, // 16: tapline.v1.ApproveRecoveryResponse.until:type_name -> google.protobuf.Timestamp
+	91,  // 17: tapline.v1.GetStationResponse.station:type_name -> tapline.v1.Station
+	37,  // 18: tapline.v1.GetStationResponse.identity:type_name -> tapline.v1.StationIdentity
+	101, // 19: tapline.v1.StationIdentity.enrolled_at:type_name -> google.protobuf.Timestamp
+	38,  // 20: tapline.v1.StationIdentity.certificates:type_name -> tapline.v1.StationCertificate
+	39,  // 21: tapline.v1.StationIdentity.copies:type_name -> tapline.v1.StationCopy
+	101, // 22: tapline.v1.StationIdentity.quarantined_at:type_name -> google.protobuf.Timestamp
+	101, // 23: tapline.v1.StationIdentity.recovers_until:type_name -> google.protobuf.Timestamp
+	101, // 24: tapline.v1.StationIdentity.approved_until:type_name -> google.protobuf.Timestamp
+	101, // 25: tapline.v1.StationCertificate.not_before:type_name -> google.protobuf.Timestamp
+	101, // 26: tapline.v1.StationCertificate.not_after:type_name -> google.protobuf.Timestamp
+	101, // 27: tapline.v1.StationCopy.first_seen_at:type_name -> google.protobuf.Timestamp
+	101, // 28: tapline.v1.StationCopy.last_seen_at:type_name -> google.protobuf.Timestamp
+	2,   // 29: tapline.v1.RootCertificate.state:type_name -> tapline.v1.RootState
+	101, // 30: tapline.v1.RootCertificate.since:type_name -> google.protobuf.Timestamp
+	101, // 31: tapline.v1.RootCertificate.not_after:type_name -> google.protobuf.Timestamp
+	101, // 32: tapline.v1.RootCertificate.next_from:type_name -> google.protobuf.Timestamp
+	40,  // 33: tapline.v1.GetAuthorityResponse.roots:type_name -> tapline.v1.RootCertificate
+	101, // 34: tapline.v1.GetAuthorityResponse.issuing_not_after:type_name -> google.protobuf.Timestamp
+	42,  // 35: tapline.v1.RotateAuthorityResponse.authority:type_name -> tapline.v1.GetAuthorityResponse
+	102, // 36: tapline.v1.CreateTokenRequest.lifetime:type_name -> google.protobuf.Duration
+	92,  // 37: tapline.v1.CreateTokenResponse.token:type_name -> tapline.v1.Token
+	92,  // 38: tapline.v1.ListTokensResponse.tokens:type_name -> tapline.v1.Token
+	93,  // 39: tapline.v1.PutPolicyResponse.policy:type_name -> tapline.v1.PolicySet
+	93,  // 40: tapline.v1.GetPolicyResponse.policy:type_name -> tapline.v1.PolicySet
+	103, // 41: tapline.v1.ExplainTapRequest.assurance:type_name -> tapline.v1.Assurance
+	101, // 42: tapline.v1.ExplainTapRequest.at:type_name -> google.protobuf.Timestamp
+	104, // 43: tapline.v1.ExplainTapResponse.decision:type_name -> tapline.v1.Decision
+	94,  // 44: tapline.v1.ExplainCodeResponse.tap:type_name -> tapline.v1.RefusedTap
+	95,  // 45: tapline.v1.ListLeasesResponse.leases:type_name -> tapline.v1.HeldLease
+	96,  // 46: tapline.v1.PutVisitRequest.visit:type_name -> tapline.v1.Visit
+	96,  // 47: tapline.v1.PutVisitResponse.visit:type_name -> tapline.v1.Visit
+	96,  // 48: tapline.v1.ListVisitsResponse.visits:type_name -> tapline.v1.Visit
+	96,  // 49: tapline.v1.DecideVisitResponse.visit:type_name -> tapline.v1.Visit
+	97,  // 50: tapline.v1.ImportDirectoryResponse.faults:type_name -> tapline.v1.ImportFault
+	86,  // 51: tapline.v1.PutShiftRequest.shift:type_name -> tapline.v1.Shift
+	86,  // 52: tapline.v1.PutShiftResponse.shift:type_name -> tapline.v1.Shift
+	86,  // 53: tapline.v1.ListShiftsResponse.shifts:type_name -> tapline.v1.Shift
+	98,  // 54: tapline.v1.ListAlarmsResponse.alarms:type_name -> tapline.v1.Alarm
+	98,  // 55: tapline.v1.CloseAlarmResponse.alarm:type_name -> tapline.v1.Alarm
+	101, // 56: tapline.v1.GetHealthResponse.started_at:type_name -> google.protobuf.Timestamp
+	88,  // 57: tapline.v1.PersonEntry.certifications:type_name -> tapline.v1.Certification
+	101, // 58: tapline.v1.PersonEntry.left_at:type_name -> google.protobuf.Timestamp
+	87,  // 59: tapline.v1.Shift.windows:type_name -> tapline.v1.ShiftWindow
+	101, // 60: tapline.v1.Certification.not_after:type_name -> google.protobuf.Timestamp
+	103, // 61: tapline.v1.Badge.assurance:type_name -> tapline.v1.Assurance
+	101, // 62: tapline.v1.Badge.not_after:type_name -> google.protobuf.Timestamp
+	101, // 63: tapline.v1.Badge.assigned_at:type_name -> google.protobuf.Timestamp
+	101, // 64: tapline.v1.Badge.last_used_at:type_name -> google.protobuf.Timestamp
+	101, // 65: tapline.v1.Badge.lost_at:type_name -> google.protobuf.Timestamp
+	102, // 66: tapline.v1.Account.lease_time:type_name -> google.protobuf.Duration
+	105, // 67: tapline.v1.Station.mode:type_name -> tapline.v1.Mode
+	106, // 68: tapline.v1.Station.terms:type_name -> tapline.v1.SessionTerms
+	0,   // 69: tapline.v1.Station.state:type_name -> tapline.v1.StationState
+	101, // 70: tapline.v1.Station.last_seen_at:type_name -> google.protobuf.Timestamp
+	101, // 71: tapline.v1.Station.certificate_expires_at:type_name -> google.protobuf.Timestamp
+	99,  // 72: tapline.v1.Station.hints:type_name -> tapline.v1.Station.HintsEntry
+	103, // 73: tapline.v1.Station.requires_assurance:type_name -> tapline.v1.Assurance
+	101, // 74: tapline.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
+	101, // 75: tapline.v1.Token.used_at:type_name -> google.protobuf.Timestamp
+	101, // 76: tapline.v1.PolicySet.since:type_name -> google.protobuf.Timestamp
+	101, // 77: tapline.v1.RefusedTap.at:type_name -> google.protobuf.Timestamp
+	107, // 78: tapline.v1.RefusedTap.refusal:type_name -> tapline.v1.RefusalCause
+	103, // 79: tapline.v1.RefusedTap.assurance:type_name -> tapline.v1.Assurance
+	104, // 80: tapline.v1.RefusedTap.decision:type_name -> tapline.v1.Decision
+	108, // 81: tapline.v1.HeldLease.lease:type_name -> tapline.v1.Lease
+	101, // 82: tapline.v1.HeldLease.opened_at:type_name -> google.protobuf.Timestamp
+	101, // 83: tapline.v1.Visit.starts_at:type_name -> google.protobuf.Timestamp
+	101, // 84: tapline.v1.Visit.ends_at:type_name -> google.protobuf.Timestamp
+	1,   // 85: tapline.v1.Visit.state:type_name -> tapline.v1.VisitState
+	101, // 86: tapline.v1.Alarm.at:type_name -> google.protobuf.Timestamp
+	101, // 87: tapline.v1.Alarm.closed_at:type_name -> google.protobuf.Timestamp
+	3,   // 88: tapline.v1.AdminService.PutPerson:input_type -> tapline.v1.PutPersonRequest
+	5,   // 89: tapline.v1.AdminService.ListPeople:input_type -> tapline.v1.ListPeopleRequest
+	7,   // 90: tapline.v1.AdminService.DeletePerson:input_type -> tapline.v1.DeletePersonRequest
+	9,   // 91: tapline.v1.AdminService.AssignBadge:input_type -> tapline.v1.AssignBadgeRequest
+	11,  // 92: tapline.v1.AdminService.ListBadges:input_type -> tapline.v1.ListBadgesRequest
+	13,  // 93: tapline.v1.AdminService.RevokeBadge:input_type -> tapline.v1.RevokeBadgeRequest
+	15,  // 94: tapline.v1.AdminService.SetPin:input_type -> tapline.v1.SetPinRequest
+	17,  // 95: tapline.v1.AdminService.PutAccount:input_type -> tapline.v1.PutAccountRequest
+	19,  // 96: tapline.v1.AdminService.ListAccounts:input_type -> tapline.v1.ListAccountsRequest
+	21,  // 97: tapline.v1.AdminService.DeleteAccount:input_type -> tapline.v1.DeleteAccountRequest
+	23,  // 98: tapline.v1.AdminService.PutStation:input_type -> tapline.v1.PutStationRequest
+	25,  // 99: tapline.v1.AdminService.ListStations:input_type -> tapline.v1.ListStationsRequest
+	27,  // 100: tapline.v1.AdminService.DeleteStation:input_type -> tapline.v1.DeleteStationRequest
+	29,  // 101: tapline.v1.AdminService.RevokeStation:input_type -> tapline.v1.RevokeStationRequest
+	31,  // 102: tapline.v1.AdminService.ReleaseStation:input_type -> tapline.v1.ReleaseStationRequest
+	33,  // 103: tapline.v1.AdminService.ApproveRecovery:input_type -> tapline.v1.ApproveRecoveryRequest
+	35,  // 104: tapline.v1.AdminService.GetStation:input_type -> tapline.v1.GetStationRequest
+	41,  // 105: tapline.v1.AdminService.GetAuthority:input_type -> tapline.v1.GetAuthorityRequest
+	43,  // 106: tapline.v1.AdminService.RotateAuthority:input_type -> tapline.v1.RotateAuthorityRequest
+	45,  // 107: tapline.v1.AdminService.CreateToken:input_type -> tapline.v1.CreateTokenRequest
+	47,  // 108: tapline.v1.AdminService.ListTokens:input_type -> tapline.v1.ListTokensRequest
+	49,  // 109: tapline.v1.AdminService.RevokeToken:input_type -> tapline.v1.RevokeTokenRequest
+	51,  // 110: tapline.v1.AdminService.PutPolicy:input_type -> tapline.v1.PutPolicyRequest
+	53,  // 111: tapline.v1.AdminService.GetPolicy:input_type -> tapline.v1.GetPolicyRequest
+	55,  // 112: tapline.v1.AdminService.ExplainTap:input_type -> tapline.v1.ExplainTapRequest
+	57,  // 113: tapline.v1.AdminService.ExplainCode:input_type -> tapline.v1.ExplainCodeRequest
+	59,  // 114: tapline.v1.AdminService.ListLeases:input_type -> tapline.v1.ListLeasesRequest
+	61,  // 115: tapline.v1.AdminService.EndLease:input_type -> tapline.v1.EndLeaseRequest
+	63,  // 116: tapline.v1.AdminService.PutVisit:input_type -> tapline.v1.PutVisitRequest
+	65,  // 117: tapline.v1.AdminService.ListVisits:input_type -> tapline.v1.ListVisitsRequest
+	67,  // 118: tapline.v1.AdminService.DeleteVisit:input_type -> tapline.v1.DeleteVisitRequest
+	69,  // 119: tapline.v1.AdminService.DecideVisit:input_type -> tapline.v1.DecideVisitRequest
+	71,  // 120: tapline.v1.AdminService.ImportDirectory:input_type -> tapline.v1.ImportDirectoryRequest
+	73,  // 121: tapline.v1.AdminService.PutShift:input_type -> tapline.v1.PutShiftRequest
+	75,  // 122: tapline.v1.AdminService.ListShifts:input_type -> tapline.v1.ListShiftsRequest
+	77,  // 123: tapline.v1.AdminService.DeleteShift:input_type -> tapline.v1.DeleteShiftRequest
+	79,  // 124: tapline.v1.AdminService.ListAlarms:input_type -> tapline.v1.ListAlarmsRequest
+	81,  // 125: tapline.v1.AdminService.CloseAlarm:input_type -> tapline.v1.CloseAlarmRequest
+	83,  // 126: tapline.v1.AdminService.GetHealth:input_type -> tapline.v1.GetHealthRequest
+	4,   // 127: tapline.v1.AdminService.PutPerson:output_type -> tapline.v1.PutPersonResponse
+	6,   // 128: tapline.v1.AdminService.ListPeople:output_type -> tapline.v1.ListPeopleResponse
+	8,   // 129: tapline.v1.AdminService.DeletePerson:output_type -> tapline.v1.DeletePersonResponse
+	10,  // 130: tapline.v1.AdminService.AssignBadge:output_type -> tapline.v1.AssignBadgeResponse
+	12,  // 131: tapline.v1.AdminService.ListBadges:output_type -> tapline.v1.ListBadgesResponse
+	14,  // 132: tapline.v1.AdminService.RevokeBadge:output_type -> tapline.v1.RevokeBadgeResponse
+	16,  // 133: tapline.v1.AdminService.SetPin:output_type -> tapline.v1.SetPinResponse
+	18,  // 134: tapline.v1.AdminService.PutAccount:output_type -> tapline.v1.PutAccountResponse
+	20,  // 135: tapline.v1.AdminService.ListAccounts:output_type -> tapline.v1.ListAccountsResponse
+	22,  // 136: tapline.v1.AdminService.DeleteAccount:output_type -> tapline.v1.DeleteAccountResponse
+	24,  // 137: tapline.v1.AdminService.PutStation:output_type -> tapline.v1.PutStationResponse
+	26,  // 138: tapline.v1.AdminService.ListStations:output_type -> tapline.v1.ListStationsResponse
+	28,  // 139: tapline.v1.AdminService.DeleteStation:output_type -> tapline.v1.DeleteStationResponse
+	30,  // 140: tapline.v1.AdminService.RevokeStation:output_type -> tapline.v1.RevokeStationResponse
+	32,  // 141: tapline.v1.AdminService.ReleaseStation:output_type -> tapline.v1.ReleaseStationResponse
+	34,  // 142: tapline.v1.AdminService.ApproveRecovery:output_type -> tapline.v1.ApproveRecoveryResponse
+	36,  // 143: tapline.v1.AdminService.GetStation:output_type -> tapline.v1.GetStationResponse
+	42,  // 144: tapline.v1.AdminService.GetAuthority:output_type -> tapline.v1.GetAuthorityResponse
+	44,  // 145: tapline.v1.AdminService.RotateAuthority:output_type -> tapline.v1.RotateAuthorityResponse
+	46,  // 146: tapline.v1.AdminService.CreateToken:output_type -> tapline.v1.CreateTokenResponse
+	48,  // 147: tapline.v1.AdminService.ListTokens:output_type -> tapline.v1.ListTokensResponse
+	50,  // 148: tapline.v1.AdminService.RevokeToken:output_type -> tapline.v1.RevokeTokenResponse
+	52,  // 149: tapline.v1.AdminService.PutPolicy:output_type -> tapline.v1.PutPolicyResponse
+	54,  // 150: tapline.v1.AdminService.GetPolicy:output_type -> tapline.v1.GetPolicyResponse
+	56,  // 151: tapline.v1.AdminService.ExplainTap:output_type -> tapline.v1.ExplainTapResponse
+	58,  // 152: tapline.v1.AdminService.ExplainCode:output_type -> tapline.v1.ExplainCodeResponse
+	60,  // 153: tapline.v1.AdminService.ListLeases:output_type -> tapline.v1.ListLeasesResponse
+	62,  // 154: tapline.v1.AdminService.EndLease:output_type -> tapline.v1.EndLeaseResponse
+	64,  // 155: tapline.v1.AdminService.PutVisit:output_type -> tapline.v1.PutVisitResponse
+	66,  // 156: tapline.v1.AdminService.ListVisits:output_type -> tapline.v1.ListVisitsResponse
+	68,  // 157: tapline.v1.AdminService.DeleteVisit:output_type -> tapline.v1.DeleteVisitResponse
+	70,  // 158: tapline.v1.AdminService.DecideVisit:output_type -> tapline.v1.DecideVisitResponse
+	72,  // 159: tapline.v1.AdminService.ImportDirectory:output_type -> tapline.v1.ImportDirectoryResponse
+	74,  // 160: tapline.v1.AdminService.PutShift:output_type -> tapline.v1.PutShiftResponse
+	76,  // 161: tapline.v1.AdminService.ListShifts:output_type -> tapline.v1.ListShiftsResponse
+	78,  // 162: tapline.v1.AdminService.DeleteShift:output_type -> tapline.v1.DeleteShiftResponse
+	80,  // 163: tapline.v1.AdminService.ListAlarms:output_type -> tapline.v1.ListAlarmsResponse
+	82,  // 164: tapline.v1.AdminService.CloseAlarm:output_type -> tapline.v1.CloseAlarmResponse
+	84,  // 165: tapline.v1.AdminService.GetHealth:output_type -> tapline.v1.GetHealthResponse
+	127, // [127:166] is the sub-list for method output_type
+	88,  // [88:127] is the sub-list for method input_type
+	88,  // [88:88] is the sub-list for extension type_name
+	88,  // [88:88] is the sub-list for extension extendee
+	0,   // [0:88] is the sub-list for field type_name
 }
 
 func init() { file_tapline_v1_admin_proto_init() }
@@ -6004,8 +6971,8 @@ func file_tapline_v1_admin_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tapline_v1_admin_proto_rawDesc), len(file_tapline_v1_admin_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   85,
+			NumEnums:      3,
+			NumMessages:   97,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -36,6 +36,10 @@ const (
 	AdminService_DeleteStation_FullMethodName   = "/tapline.v1.AdminService/DeleteStation"
 	AdminService_RevokeStation_FullMethodName   = "/tapline.v1.AdminService/RevokeStation"
 	AdminService_ReleaseStation_FullMethodName  = "/tapline.v1.AdminService/ReleaseStation"
+	AdminService_ApproveRecovery_FullMethodName = "/tapline.v1.AdminService/ApproveRecovery"
+	AdminService_GetStation_FullMethodName      = "/tapline.v1.AdminService/GetStation"
+	AdminService_GetAuthority_FullMethodName    = "/tapline.v1.AdminService/GetAuthority"
+	AdminService_RotateAuthority_FullMethodName = "/tapline.v1.AdminService/RotateAuthority"
 	AdminService_CreateToken_FullMethodName     = "/tapline.v1.AdminService/CreateToken"
 	AdminService_ListTokens_FullMethodName      = "/tapline.v1.AdminService/ListTokens"
 	AdminService_RevokeToken_FullMethodName     = "/tapline.v1.AdminService/RevokeToken"
@@ -95,6 +99,15 @@ type AdminServiceClient interface {
 	RevokeStation(ctx context.Context, in *RevokeStationRequest, opts ...grpc.CallOption) (*RevokeStationResponse, error)
 	// ReleaseStation ends the quarantine of a station and says which copy lives on.
 	ReleaseStation(ctx context.Context, in *ReleaseStationRequest, opts ...grpc.CallOption) (*ReleaseStationResponse, error)
+	// ApproveRecovery lets a station come back by itself that was away for longer than 180 days. Errors: FAILED_PRECONDITION it needs no approval.
+	ApproveRecovery(ctx context.Context, in *ApproveRecoveryRequest, opts ...grpc.CallOption) (*ApproveRecoveryResponse, error)
+	// GetStation returns one station with where its identity stands. Errors: NOT_FOUND.
+	GetStation(ctx context.Context, in *GetStationRequest, opts ...grpc.CallOption) (*GetStationResponse, error)
+	// GetAuthority tells how the certificate authority is, and which stations do not know its newest root yet.
+	GetAuthority(ctx context.Context, in *GetAuthorityRequest, opts ...grpc.CallOption) (*GetAuthorityResponse, error)
+	// RotateAuthority replaces the issuing CA, or takes the root one phase further: a new root is published, issues, and the old one is retired.
+	// Errors: FAILED_PRECONDITION it is too early, and for whom.
+	RotateAuthority(ctx context.Context, in *RotateAuthorityRequest, opts ...grpc.CallOption) (*RotateAuthorityResponse, error)
 	// CreateToken makes a one-use enrolment token for a station. The secret is shown once.
 	CreateToken(ctx context.Context, in *CreateTokenRequest, opts ...grpc.CallOption) (*CreateTokenResponse, error)
 	// ListTokens returns tokens without their secrets.
@@ -289,6 +302,46 @@ func (c *adminServiceClient) ReleaseStation(ctx context.Context, in *ReleaseStat
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReleaseStationResponse)
 	err := c.cc.Invoke(ctx, AdminService_ReleaseStation_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) ApproveRecovery(ctx context.Context, in *ApproveRecoveryRequest, opts ...grpc.CallOption) (*ApproveRecoveryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ApproveRecoveryResponse)
+	err := c.cc.Invoke(ctx, AdminService_ApproveRecovery_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) GetStation(ctx context.Context, in *GetStationRequest, opts ...grpc.CallOption) (*GetStationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetStationResponse)
+	err := c.cc.Invoke(ctx, AdminService_GetStation_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) GetAuthority(ctx context.Context, in *GetAuthorityRequest, opts ...grpc.CallOption) (*GetAuthorityResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetAuthorityResponse)
+	err := c.cc.Invoke(ctx, AdminService_GetAuthority_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) RotateAuthority(ctx context.Context, in *RotateAuthorityRequest, opts ...grpc.CallOption) (*RotateAuthorityResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RotateAuthorityResponse)
+	err := c.cc.Invoke(ctx, AdminService_RotateAuthority_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -532,6 +585,15 @@ type AdminServiceServer interface {
 	RevokeStation(context.Context, *RevokeStationRequest) (*RevokeStationResponse, error)
 	// ReleaseStation ends the quarantine of a station and says which copy lives on.
 	ReleaseStation(context.Context, *ReleaseStationRequest) (*ReleaseStationResponse, error)
+	// ApproveRecovery lets a station come back by itself that was away for longer than 180 days. Errors: FAILED_PRECONDITION it needs no approval.
+	ApproveRecovery(context.Context, *ApproveRecoveryRequest) (*ApproveRecoveryResponse, error)
+	// GetStation returns one station with where its identity stands. Errors: NOT_FOUND.
+	GetStation(context.Context, *GetStationRequest) (*GetStationResponse, error)
+	// GetAuthority tells how the certificate authority is, and which stations do not know its newest root yet.
+	GetAuthority(context.Context, *GetAuthorityRequest) (*GetAuthorityResponse, error)
+	// RotateAuthority replaces the issuing CA, or takes the root one phase further: a new root is published, issues, and the old one is retired.
+	// Errors: FAILED_PRECONDITION it is too early, and for whom.
+	RotateAuthority(context.Context, *RotateAuthorityRequest) (*RotateAuthorityResponse, error)
 	// CreateToken makes a one-use enrolment token for a station. The secret is shown once.
 	CreateToken(context.Context, *CreateTokenRequest) (*CreateTokenResponse, error)
 	// ListTokens returns tokens without their secrets.
@@ -626,6 +688,18 @@ func (UnimplementedAdminServiceServer) RevokeStation(context.Context, *RevokeSta
 }
 func (UnimplementedAdminServiceServer) ReleaseStation(context.Context, *ReleaseStationRequest) (*ReleaseStationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReleaseStation not implemented")
+}
+func (UnimplementedAdminServiceServer) ApproveRecovery(context.Context, *ApproveRecoveryRequest) (*ApproveRecoveryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ApproveRecovery not implemented")
+}
+func (UnimplementedAdminServiceServer) GetStation(context.Context, *GetStationRequest) (*GetStationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetStation not implemented")
+}
+func (UnimplementedAdminServiceServer) GetAuthority(context.Context, *GetAuthorityRequest) (*GetAuthorityResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetAuthority not implemented")
+}
+func (UnimplementedAdminServiceServer) RotateAuthority(context.Context, *RotateAuthorityRequest) (*RotateAuthorityResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RotateAuthority not implemented")
 }
 func (UnimplementedAdminServiceServer) CreateToken(context.Context, *CreateTokenRequest) (*CreateTokenResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateToken not implemented")
@@ -974,6 +1048,78 @@ func _AdminService_ReleaseStation_Handler(srv interface{}, ctx context.Context, 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AdminServiceServer).ReleaseStation(ctx, req.(*ReleaseStationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_ApproveRecovery_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ApproveRecoveryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ApproveRecovery(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ApproveRecovery_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ApproveRecovery(ctx, req.(*ApproveRecoveryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_GetStation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetStationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).GetStation(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_GetStation_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).GetStation(ctx, req.(*GetStationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_GetAuthority_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetAuthorityRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).GetAuthority(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_GetAuthority_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).GetAuthority(ctx, req.(*GetAuthorityRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_RotateAuthority_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RotateAuthorityRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).RotateAuthority(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_RotateAuthority_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).RotateAuthority(ctx, req.(*RotateAuthorityRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1404,6 +1550,22 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReleaseStation",
 			Handler:    _AdminService_ReleaseStation_Handler,
+		},
+		{
+			MethodName: "ApproveRecovery",
+			Handler:    _AdminService_ApproveRecovery_Handler,
+		},
+		{
+			MethodName: "GetStation",
+			Handler:    _AdminService_GetStation_Handler,
+		},
+		{
+			MethodName: "GetAuthority",
+			Handler:    _AdminService_GetAuthority_Handler,
+		},
+		{
+			MethodName: "RotateAuthority",
+			Handler:    _AdminService_RotateAuthority_Handler,
 		},
 		{
 			MethodName: "CreateToken",
