@@ -87,25 +87,29 @@ func New(ctx context.Context, cfg Config, o Options) (*Broker, error) {
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
-	v, err := vault.Open(cfg.Data)
+	place, err := vault.FindPlace(cfg.MasterKey, cfg.Data, cfg.Site)
 	if err != nil {
 		return nil, err
 	}
 	if b.store, err = store.OpenSQLite(cfg.Data); err != nil {
 		return nil, err
 	}
-	if err := b.wire(ctx, v); err != nil {
+	if err := b.wire(ctx, place); err != nil {
 		return nil, errors.Join(err, b.store.Close())
 	}
 	return b, nil
 }
 
 // wire makes the parts, each from those before it.
-func (b *Broker) wire(ctx context.Context, v *vault.Vault) error {
+func (b *Broker) wire(ctx context.Context, place vault.Place) error {
 	if err := b.store.Migrate(ctx); err != nil {
 		return err
 	}
 	now := b.now()
+	v, err := vault.Unlock(ctx, b.store, place, now)
+	if err != nil {
+		return err
+	}
 	evidence, err := identity.LoadEvidence(ctx, b.store, v, now)
 	if err != nil {
 		return err

@@ -11,12 +11,14 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 	"go.uber.org/zap/zapcore"
 
+	"tapline/broker/vault"
 	"tapline/installer/osservice"
 )
 
@@ -26,6 +28,8 @@ type Config struct {
 	Listen string `yaml:"listen"`
 	// Data holds the store, the master key and the administrator's identity.
 	Data string `yaml:"data"`
+	// MasterKey is where the key lies that opens what is sealed: auto, file (in Data), credential (of systemd) or keyring.
+	MasterKey string `yaml:"master_key"`
 	// Site names the plant in certificates; it cannot change once stations are enrolled.
 	Site string `yaml:"site"`
 	// Hosts are the names and addresses that stations call the broker by; the first one goes into tokens. Default: the machine's name.
@@ -57,7 +61,7 @@ func DefaultConfig() (Config, error) {
 		return Config{}, err
 	}
 	return Config{
-		Listen: ":8443", Data: dir, Site: "plant", MetricsListen: "127.0.0.1:9464", Log: LogConfig{Level: "info", Format: "console"},
+		Listen: ":8443", Data: dir, MasterKey: vault.Auto, Site: "plant", MetricsListen: "127.0.0.1:9464", Log: LogConfig{Level: "info", Format: "console"},
 	}, nil
 }
 
@@ -95,6 +99,7 @@ func (c Config) read(b []byte) (Config, error) {
 		return c, nil
 	}
 	said.Listen, said.Data, said.Site = cmp.Or(said.Listen, c.Listen), cmp.Or(said.Data, c.Data), cmp.Or(said.Site, c.Site)
+	said.MasterKey = cmp.Or(said.MasterKey, c.MasterKey)
 	said.Log.Level, said.Log.Format = cmp.Or(said.Log.Level, c.Log.Level), cmp.Or(said.Log.Format, c.Log.Format)
 	return said, err
 }
@@ -132,6 +137,9 @@ func (c Config) Check() []error {
 	}
 	if c.Data == "" {
 		bad("data: no folder is named")
+	}
+	if !slices.Contains([]string{"", vault.Auto, vault.InFile, vault.Credential, vault.Keyring}, c.MasterKey) {
+		bad("master_key %q: want auto, file, credential or keyring", c.MasterKey)
 	}
 	if ok, err := regexp.MatchString(sitePattern, c.Site); err != nil || !ok {
 		bad("site %q: want lower-case letters, digits, - and .", c.Site)

@@ -13,7 +13,14 @@ import (
 
 func TestOnlyItsOwnerReadsTheMasterKey(t *testing.T) {
 	dir := t.TempDir()
-	open(t, dir)
+	s := database(t, dir)
+	unlock := func() {
+		t.Helper()
+		if _, err := vault.Unlock(t.Context(), s, place(t, dir), begin()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	unlock()
 	path := filepath.Join(dir, vault.KeyFile)
 	info, err := os.Stat(path)
 	if err != nil || info.Mode() != 0o600 || info.Size() != vault.KeySize {
@@ -23,7 +30,7 @@ func TestOnlyItsOwnerReadsTheMasterKey(t *testing.T) {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := vault.Open(dir); err == nil || !strings.Contains(err.Error(), "chmod") {
+		if _, err := vault.Unlock(t.Context(), s, place(t, dir), begin()); err == nil || !strings.Contains(err.Error(), "chmod") {
 			t.Errorf("a master key with the rights %v: got %v, want an error that says what to do", mode, err)
 		}
 	}
@@ -31,6 +38,6 @@ func TestOnlyItsOwnerReadsTheMasterKey(t *testing.T) {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
-		open(t, dir)
+		unlock()
 	}
 }

@@ -1,14 +1,17 @@
-// Package vault seals what must not lie in the store in clear: private keys, badge numbers, and answers that hold a key.
+// Package vault seals what must not lie in the store in clear: private keys, badge numbers, secrets of shared accounts, and answers that hold a key.
 //
-// One master key of 32 bytes, in a file that only the broker's account may read, seals each secret with AES-256-GCM; the secret's name is bound
-// in, so that no sealed value can be moved to another place. The same key gives the keyed hashes by which a badge number is found without being
-// stored. Whoever has both the master key and the store has everything: back the two up apart.
+// There are three keys one above the other. Each secret is sealed with AES-256-GCM under a data key of its own; the data key lies beside it,
+// wrapped under the vault's root key; and the root key lies in the store, wrapped under the master key, which is a file that only the broker's
+// account may read, a credential of systemd, or an entry of the keyring, and never in the store. The secret's name is bound into both seals, so that
+// no sealed value can be moved to another place. So a new master key costs one row (Rotate), and brokers that run do not notice. From the root key
+// also come the keyed hashes by which a badge number is found without being stored.
 //
-// The vault never logs, and its only file is the master key. Policy and directory never see it: they work with what is
-// opened for them.
+// Whoever has both the master key and the store has everything: back the two up apart. The vault never logs. Policy and directory never see it: they
+// work with what is opened for them.
 package vault
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -18,108 +21,95 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 )
 
-// KeySize is the length of the master key in bytes.
+// KeySize is the length of a key in bytes.
 const KeySize = 32
-
-// KeyFile is the master key's name in the data folder.
-const KeyFile = "master.key"
 
 // ErrSealed says that a value was not sealed under this key and name, or was changed since.
 var ErrSealed = errors.New("it was not sealed under this master key and name")
 
+// sealedMark begins what has a data key of its own. Without it, it is of a broker before that: sealed under a key of the root itself.
+const sealedMark = "\xf5tv2"
+
+// wrappedSize is a wrapped key: nonce, key, tag.
+const wrappedSize = 12 + KeySize + 16
+
 // Vault seals and opens. It is safe for concurrent use.
 type Vault struct {
-	seal   cipher.AEAD
+	wrap   cipher.AEAD // of data keys
+	direct cipher.AEAD // of values without a data key
 	lookup []byte
 }
 
-// New makes a vault from a master key.
-func New(master []byte) (*Vault, error) {
-	if len(master) != KeySize {
-		return nil, fmt.Errorf("a master key has %d bytes, this one %d", KeySize, len(master))
+// New makes a vault from its root key.
+func New(root []byte) (*Vault, error) {
+	if len(root) != KeySize {
+		return nil, fmt.Errorf("a key has %d bytes, this one %d", KeySize, len(root))
 	}
-	sealing, err := hkdf.Key(sha256.New, master, nil, "tapline vault seal v1", KeySize)
-	if err != nil {
-		return nil, fmt.Errorf("derive key: %w", err)
-	}
-	lookup, err := hkdf.Key(sha256.New, master, nil, "tapline vault lookup v1", KeySize)
-	if err != nil {
-		return nil, fmt.Errorf("derive key: %w", err)
-	}
-	block, err := aes.NewCipher(sealing)
-	if err != nil {
-		return nil, fmt.Errorf("cipher: %w", err)
-	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		return nil, fmt.Errorf("cipher: %w", err)
-	}
-	return &Vault{seal: aead, lookup: lookup}, nil
+	return &Vault{
+		wrap:   aead(derive(root, "tapline vault wrap v2")),
+		direct: aead(derive(root, "tapline vault seal v1")),
+		lookup: derive(root, "tapline vault lookup v1"),
+	}, nil
 }
 
-// Open reads the master key in the folder dir, and makes one if there is none.
-func Open(dir string) (*Vault, error) {
-	path := filepath.Join(dir, KeyFile)
-	master, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := makeKey(path); err != nil {
-			return nil, fmt.Errorf("make master key: %w", err)
-		}
-		master, err = os.ReadFile(path)
-	}
+// derive makes the key for one purpose. It fails only for lengths that are not ours.
+func derive(key []byte, purpose string) []byte {
+	k, err := hkdf.Key(sha256.New, key, nil, purpose, KeySize)
 	if err != nil {
-		return nil, fmt.Errorf("read master key: %w", err)
+		panic("vault: derive key: " + err.Error())
 	}
-	if err := checkRights(path); err != nil {
-		return nil, fmt.Errorf("master key %s: %w", path, err)
-	}
-	v, err := New(master)
-	if err != nil {
-		return nil, fmt.Errorf("master key %s: %w", path, err)
-	}
-	return v, nil
+	return k
 }
 
-// makeKey writes a new key beside its place and links it there, so that of two first starts one wins and a crash leaves no half a key:
-// open O_EXCL, write, fsync, link, unlink, fsync of the folder.
-func makeKey(path string) error {
+// aead is AES-256-GCM with random nonces, which it puts before what it seals. It fails only for a key of another length.
+func aead(key []byte) cipher.AEAD {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		panic("vault: " + err.Error())
+	}
+	a, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		panic("vault: " + err.Error())
+	}
+	return a
+}
+
+// dataKeyName is what binds a data key to the name of its secret.
+func dataKeyName(name string) []byte { return []byte("data key of " + name) }
+
+// Seal encrypts a secret for the place that name names, under a data key of its own.
+func (v *Vault) Seal(name string, secret []byte) []byte {
 	key := make([]byte, KeySize)
 	_, _ = rand.Read(key)
-	f, err := os.CreateTemp(filepath.Dir(path), KeyFile+".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) //nolint:errcheck // the link is what counts
-	_, err = f.Write(key)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return syncFolder(filepath.Dir(path))
-}
-
-// Seal encrypts a secret for the place that name names.
-func (v *Vault) Seal(name string, secret []byte) []byte {
-	return v.seal.Seal(nil, nil, secret, []byte(name))
+	defer clear(key)
+	out := append(make([]byte, 0, len(sealedMark)+wrappedSize+12+len(secret)+16), sealedMark...)
+	out = v.wrap.Seal(out, nil, key, dataKeyName(name))
+	return aead(key).Seal(out, nil, secret, []byte(name))
 }
 
 // Open decrypts what Seal made for the same name.
 func (v *Vault) Open(name string, sealed []byte) ([]byte, error) {
-	secret, err := v.seal.Open(nil, nil, sealed, []byte(name))
+	if rest, ok := bytes.CutPrefix(sealed, []byte(sealedMark)); ok && len(rest) >= wrappedSize {
+		if secret, err := v.open(name, rest); err == nil {
+			return secret, nil
+		}
+	}
+	secret, err := v.direct.Open(nil, nil, sealed, []byte(name))
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", name, ErrSealed)
 	}
 	return secret, nil
+}
+
+func (v *Vault) open(name string, sealed []byte) ([]byte, error) {
+	key, err := v.wrap.Open(nil, nil, sealed[:wrappedSize], dataKeyName(name))
+	if err != nil {
+		return nil, err
+	}
+	defer clear(key)
+	return aead(key).Open(nil, nil, sealed[wrappedSize:], []byte(name))
 }
 
 // Digest is a keyed hash of b for a purpose: it finds and compares, and tells nothing to who has only the store.

@@ -20,7 +20,7 @@ var homes = []home{
 	// One folder each: these are the libraries that we may want to replace.
 	{"github.com/ebfe/scard", []string{"reader/pcsc"}},
 	{"go.bug.st/serial", []string{"reader/serial"}},
-	{"github.com/zalando/go-keyring", []string{"agent/keystore"}},
+	{"github.com/zalando/go-keyring", []string{"agent/keystore", "broker/vault"}},
 	{"github.com/kardianos/service", []string{"installer/osservice"}},
 	{"modernc.org/sqlite", []string{"broker/store"}},
 	{"github.com/jackc/pgx", []string{"broker/store"}},

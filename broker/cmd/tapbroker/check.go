@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 
 	"tapline/broker"
 	"tapline/broker/store"
+	"tapline/broker/vault"
 	"tapline/installer/osservice"
 )
 
@@ -56,9 +58,30 @@ func checkData(cmd *cobra.Command, cfg broker.Config) []error {
 	if err != nil {
 		return []error{err}
 	}
-	_, err = s.Schema(cmd.Context())
+	schema, err := s.Schema(cmd.Context())
+	if err == nil && schema.Current() {
+		err = checkVault(cmd.Context(), s, cfg)
+	}
 	if err = errors.Join(err, s.Close()); err != nil {
 		return []error{err}
+	}
+	return nil
+}
+
+// checkVault looks whether the master key opens the store, and whether a change of it was left half done.
+func checkVault(ctx context.Context, s *store.Store, cfg broker.Config) error {
+	p, err := vault.FindPlace(cfg.MasterKey, cfg.Data, cfg.Site)
+	if err != nil {
+		return err
+	}
+	state, err := vault.Look(ctx, s, p)
+	switch {
+	case err != nil:
+		return fmt.Errorf("vault: %w", err)
+	case state.Begun:
+		return errors.New("master key: a change was begun and not finished: \"tapbroker key rotate\" goes on with it")
+	case state.Old:
+		return errors.New("master key: the former one still opens the store: give the new one to every broker, then \"tapbroker key retire\"")
 	}
 	return nil
 }
