@@ -91,7 +91,7 @@ With --new the key in that file (made if it is not there) may open the store as
 well, and nothing else changes: for a key that systemd hands over. Encrypt the
 file with "systemd-creds encrypt --name=master.key FILE CREDENTIAL", name the
 result in the unit, start the broker anew, then retire and shred the file.`,
-		Example: "  tapbroker key rotate\n  tapbroker key rotate --new /root/master.key",
+		Example: "  tapbroker key rotate\n  tapbroker key rotate --new ./master.key.new",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.withVault(cmd.Context(), func(ctx context.Context, s *store.Store, p vault.Place) error {
 				if file != "" {

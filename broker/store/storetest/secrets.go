@@ -13,7 +13,8 @@ func (e Engine) secrets(t *testing.T) {
 		do(t, e.fresh(t), func(tx *store.Tx) error {
 			var errs []error
 			for _, k := range []store.VaultKey{
-				{Master: "m1", Wrapped: []byte("a"), MadeAt: begin()}, {Master: "m2", Wrapped: []byte("b"), MadeAt: begin()},
+				{Master: "m1", Wrapped: []byte("a"), MadeAt: begin()},
+				{Master: "m2", Wrapped: []byte("b"), MadeAt: begin()},
 				{Master: "m2", Wrapped: []byte("c"), MadeAt: begin()},
 			} {
 				errs = append(errs, tx.PutVaultKey(k))
