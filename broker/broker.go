@@ -24,6 +24,7 @@ import (
 	"tapline/broker/news"
 	"tapline/broker/office"
 	"tapline/broker/pin"
+	"tapline/broker/roster"
 	"tapline/broker/rulebook"
 	"tapline/broker/session"
 	"tapline/broker/station"
@@ -141,8 +142,9 @@ func (b *Broker) wire(ctx context.Context, place vault.Place) error {
 		Bundles: &bundle.Maker{Store: b.store, Directory: people, Rules: rules, Evidence: evidence, SiteKey: siteKey, Now: b.now},
 	}
 	b.news = news.New(b.store, b.board, b.stations.Announce, b.log)
+	desk := office.Office{Store: b.store, Acts: b.acts, Now: b.now}
 	b.admin = &admin.Service{
-		Office: office.Office{Store: b.store, Acts: b.acts, Now: b.now}, Directory: people, Rules: rules, Registrar: registrar, PINs: pins, Board: b.board,
+		Office: desk, Directory: people, Roster: roster.Writer{Office: desk, Changed: b.news.Changed}, Rules: rules, Registrar: registrar, PINs: pins, Board: b.board,
 		Changed: b.news.Changed, Build: b.build, Started: now, Conditions: b.conditions,
 	}
 	b.audit = &audit.Service{Store: b.store, Evidence: evidence, Authority: b.authority, Feed: feed, Now: b.now, Connected: b.board.Connected, Stopping: b.stopping}

@@ -4,8 +4,8 @@
 // update of the store that also writes the record of the act, so that neither is ever there alone. After it, those who must hear of it are told:
 // stations on the line get a new bundle, sessions of a revoked badge end, a revoked station is cut off.
 //
-// The service shows no badge number, PIN or secret; a token's secret is in the one answer that makes it. Visits, the import of a directory and
-// auditors' certificates are not in this version.
+// The service shows no badge number, PIN or secret; a token's secret is in the one answer that makes it. Visits and auditors' certificates are not in this
+// version.
 package admin
 
 import (
@@ -17,6 +17,7 @@ import (
 	"tapline/broker/identity"
 	"tapline/broker/office"
 	"tapline/broker/pin"
+	"tapline/broker/roster"
 	"tapline/broker/rulebook"
 	"tapline/broker/switchboard"
 )
@@ -26,6 +27,7 @@ type Service struct {
 	taplinev1.UnimplementedAdminServiceServer
 	office.Office
 	Directory directory.Directory
+	Roster    roster.Writer
 	Rules     *rulebook.Book
 	Registrar *identity.Registrar
 	PINs      *pin.Checker

@@ -110,8 +110,3 @@ func (*Service) DeleteVisit(context.Context, *taplinev1.DeleteVisitRequest) (*ta
 func (*Service) DecideVisit(context.Context, *taplinev1.DecideVisitRequest) (*taplinev1.DecideVisitResponse, error) {
 	return nil, notYet("visits")
 }
-
-// ImportDirectory is not in this version.
-func (*Service) ImportDirectory(context.Context, *taplinev1.ImportDirectoryRequest) (*taplinev1.ImportDirectoryResponse, error) {
-	return nil, notYet("the import of a directory")
-}

@@ -26,8 +26,8 @@ func (s *Service) AssignBadge(ctx context.Context, req *taplinev1.AssignBadgeReq
 	switch {
 	case (req.GetBadge() == nil) == (req.GetPendingTap() == ""):
 		return nil, wire.E(wire.Invalid, "badge, pending_tap: give one of them")
-	case len(req.GetLabel()) > 64 || strings.ContainsFunc(req.GetLabel(), func(r rune) bool { return r < ' ' }):
-		return nil, wire.E(wire.Invalid, "label: at most 64 characters on one line")
+	case directory.CheckLabel(req.GetLabel()) != nil:
+		return nil, directory.CheckLabel(req.GetLabel())
 	case req.GetNotAfter() != nil && !req.GetNotAfter().IsValid():
 		return nil, wire.E(wire.Invalid, "not_after: out of range")
 	case req.GetBadge() != nil:

@@ -61,16 +61,12 @@ func (s *Service) ListPeople(ctx context.Context, req *taplinev1.ListPeopleReque
 	return resp, err
 }
 
-// DeletePerson removes a person with badges and PIN.
+// DeletePerson removes a person with badges and PIN. Their sessions end.
 func (s *Service) DeletePerson(ctx context.Context, req *taplinev1.DeletePersonRequest) (*taplinev1.DeletePersonResponse, error) {
 	id := record.PersonID(req.GetId())
 	err := s.Change(ctx, "DeletePerson", req.GetId(), req, func(tx *store.Tx) error {
-		held, err := tx.LeasesOfPerson(id)
-		if err != nil {
+		if err := lease.Revoke(tx, id, s.Now()); err != nil {
 			return err
-		}
-		if len(held) > 0 {
-			return wire.E(wire.Precondition, "person %s has a session at %s: suspend the person first, which ends it", id, held[0].Station)
 		}
 		if err := tx.DeleteBadges(id); err != nil {
 			return err

@@ -96,6 +96,14 @@ func FieldOf(err error) (field, problem string) {
 	return strings.TrimPrefix(name, "person."), problem
 }
 
+// CheckLabel checks the label of a badge.
+func CheckLabel(label string) error {
+	if !goodText(label, maxWords) {
+		return wire.E(wire.Invalid, "label: at most %d characters on one line", maxWords)
+	}
+	return nil
+}
+
 // CheckShift checks an entry.
 func CheckShift(s *taplinev1.Shift) error {
 	switch {

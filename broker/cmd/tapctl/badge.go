@@ -2,13 +2,12 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"tapline/broker/badge"
 	taplinev1 "tapline/proto/tapline/v1"
 )
 
@@ -19,9 +18,9 @@ func badgeCommands(o *options) *cobra.Command {
 
 // badgeFlags are the ways to say which badge is meant.
 type badgeFlags struct {
-	uid, text, tap string
-	label          string
-	lasts          time.Duration
+	uid, text, number, tap string
+	label                  string
+	lasts                  time.Duration
 }
 
 func badgeAssign(o *options) *cobra.Command {
@@ -32,10 +31,12 @@ func badgeAssign(o *options) *cobra.Command {
 with a six-character code on the panel; give that code with --tap.
 
 Numbers that are known from elsewhere are given by --uid (the chip's UID in hex,
-in the order the reader sends it) or --text (the line that a serial or wedge
-reader types).`,
+in the order the reader sends it), --text (the line that a serial or wedge reader
+types) or --number FORMAT:NUMBER, as printed on the card: h10301:FACILITY:CARD is
+Wiegand with 26 bits; n10002, c1000-35, h10302 and h10304 are known too.`,
 		Example: `  tapctl badge assign p-1001 --tap K7QX2M --label "blue lanyard"
   tapctl badge assign p-1001 --uid 04A1B2C3D4E580
+  tapctl badge assign p-1001 --number h10301:123:45678
   tapctl badge assign v-17 --tap 9RT4WX --for 8h`,
 		RunE: func(c *cobra.Command, args []string) error {
 			req, err := f.request(args[0], time.Now())
@@ -54,11 +55,12 @@ reader types).`,
 	fl := c.Flags()
 	fl.StringVar(&f.uid, "uid", "", "UID of the chip, in hex")
 	fl.StringVar(&f.text, "text", "", "line that the reader types")
+	fl.StringVar(&f.number, "number", "", "FORMAT:NUMBER as printed on the card, such as h10301:123:45678")
 	fl.StringVar(&f.tap, "tap", "", "code of a refused tap")
 	fl.StringVar(&f.label, "label", "", "label")
 	fl.DurationVar(&f.lasts, "for", 0, "temporary badge: ends after this time")
-	c.MarkFlagsMutuallyExclusive("uid", "text", "tap")
-	c.MarkFlagsOneRequired("uid", "text", "tap")
+	c.MarkFlagsMutuallyExclusive("uid", "text", "number", "tap")
+	c.MarkFlagsOneRequired("uid", "text", "number", "tap")
 	return c
 }
 
@@ -70,22 +72,32 @@ func (f *badgeFlags) request(person string, now time.Time) (*taplinev1.AssignBad
 	if f.lasts > 0 {
 		req.NotAfter = stamp(now.Add(f.lasts))
 	}
+	number := f.number
 	switch {
 	case f.uid != "":
-		raw, err := hex.DecodeString(strings.NewReplacer(":", "", " ", "", "-", "").Replace(f.uid))
-		if err != nil || len(raw) == 0 {
-			return nil, usage("--uid: want hex digits, two a byte")
-		}
-		req.Badge = &taplinev1.BadgeProof{Number: canonical("uid", raw), Technology: "iso14443a", Assurance: taplinev1.Assurance_ASSURANCE_CHIP_UID}
+		number = "uid:" + f.uid
 	case f.text != "":
-		req.Badge = &taplinev1.BadgeProof{Number: canonical("text", []byte(f.text)), Technology: "text"}
+		number = "text:" + f.text
+	}
+	if number == "" {
+		return req, nil
+	}
+	var err error
+	if req.Badge, err = badge.Parse(number); err != nil {
+		return nil, usage("%s: %v", f.flag(), err)
 	}
 	return req, nil
 }
 
-// canonical is a badge number as BadgeProof carries it: format, NUL, bit count, NUL, bytes.
-func canonical(format string, raw []byte) []byte {
-	return fmt.Appendf(nil, "%s\x00%d\x00%s", format, 8*len(raw), raw)
+// flag names the flag that says which badge is meant.
+func (f *badgeFlags) flag() string {
+	switch {
+	case f.uid != "":
+		return "--uid"
+	case f.text != "":
+		return "--text"
+	}
+	return "--number"
 }
 
 func badgeList(o *options) *cobra.Command {
