@@ -216,6 +216,59 @@ func (RootState) EnumDescriptor() ([]byte, []int) {
 	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{2}
 }
 
+// ImportLeavers says what becomes of people of a source who are no longer in its list.
+type ImportLeavers int32
+
+const (
+	// The same as KEEP.
+	ImportLeavers_IMPORT_LEAVERS_UNSPECIFIED ImportLeavers = 0
+	// They stay as they are: the file is only a part.
+	ImportLeavers_IMPORT_LEAVERS_KEEP ImportLeavers = 1
+	// They have left: suspended, their sessions end, their badges are revoked.
+	ImportLeavers_IMPORT_LEAVERS_SUSPEND ImportLeavers = 2
+)
+
+// Enum value maps for ImportLeavers.
+var (
+	ImportLeavers_name = map[int32]string{
+		0: "IMPORT_LEAVERS_UNSPECIFIED",
+		1: "IMPORT_LEAVERS_KEEP",
+		2: "IMPORT_LEAVERS_SUSPEND",
+	}
+	ImportLeavers_value = map[string]int32{
+		"IMPORT_LEAVERS_UNSPECIFIED": 0,
+		"IMPORT_LEAVERS_KEEP":        1,
+		"IMPORT_LEAVERS_SUSPEND":     2,
+	}
+)
+
+func (x ImportLeavers) Enum() *ImportLeavers {
+	p := new(ImportLeavers)
+	*p = x
+	return p
+}
+
+func (x ImportLeavers) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ImportLeavers) Descriptor() protoreflect.EnumDescriptor {
+	return file_tapline_v1_admin_proto_enumTypes[3].Descriptor()
+}
+
+func (ImportLeavers) Type() protoreflect.EnumType {
+	return &file_tapline_v1_admin_proto_enumTypes[3]
+}
+
+func (x ImportLeavers) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ImportLeavers.Descriptor instead.
+func (ImportLeavers) EnumDescriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{3}
+}
+
 // PutPersonRequest is a person as it shall be.
 type PutPersonRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3878,10 +3931,18 @@ func (x *DecideVisitResponse) GetVisit() *Visit {
 // ImportDirectoryRequest is the file.
 type ImportDirectoryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// UTF-8, at most 16 MiB.
+	// UTF-8, as it is or packed with gzip (RFC 1952); at most 16 MiB unpacked and 100,000 lines. It holds badge numbers: never logged.
 	Csv []byte `protobuf:"bytes,1,opt,name=csv,proto3" json:"csv,omitempty"`
 	// Only say what would change.
-	DryRun        bool `protobuf:"varint,2,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	DryRun bool `protobuf:"varint,2,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	// What becomes of people of the source "csv" who are not in the file.
+	Leavers ImportLeavers `protobuf:"varint,3,opt,name=leavers,proto3,enum=tapline.v1.ImportLeavers" json:"leavers,omitempty"`
+	// Take the file although more people would lose their access than the safety brake lets go at once.
+	Force bool `protobuf:"varint,4,opt,name=force,proto3" json:"force,omitempty"`
+	// Between columns: ",", ";" or a tab; empty finds it out.
+	Separator string `protobuf:"bytes,5,opt,name=separator,proto3" json:"separator,omitempty"`
+	// Time zone in which a day of the file ends, such as "Europe/Berlin"; empty for UTC.
+	TimeZone      string `protobuf:"bytes,6,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3930,6 +3991,34 @@ func (x *ImportDirectoryRequest) GetDryRun() bool {
 	return false
 }
 
+func (x *ImportDirectoryRequest) GetLeavers() ImportLeavers {
+	if x != nil {
+		return x.Leavers
+	}
+	return ImportLeavers_IMPORT_LEAVERS_UNSPECIFIED
+}
+
+func (x *ImportDirectoryRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
+func (x *ImportDirectoryRequest) GetSeparator() string {
+	if x != nil {
+		return x.Separator
+	}
+	return ""
+}
+
+func (x *ImportDirectoryRequest) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
 // ImportDirectoryResponse is the outcome.
 type ImportDirectoryResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3939,8 +4028,14 @@ type ImportDirectoryResponse struct {
 	Changed uint32 `protobuf:"varint,2,opt,name=changed,proto3" json:"changed,omitempty"`
 	// Entries as they were.
 	Unchanged uint32 `protobuf:"varint,3,opt,name=unchanged,proto3" json:"unchanged,omitempty"`
-	// What is wrong; empty when it was taken.
-	Faults        []*ImportFault `protobuf:"bytes,4,rep,name=faults,proto3" json:"faults,omitempty"`
+	// What is wrong; empty when it was taken. The first 200.
+	Faults []*ImportFault `protobuf:"bytes,4,rep,name=faults,proto3" json:"faults,omitempty"`
+	// People who have left.
+	Left uint32 `protobuf:"varint,5,opt,name=left,proto3" json:"left,omitempty"`
+	// What changed, or would, by the people's IDs; the first 10,000.
+	Changes []*ImportChange `protobuf:"bytes,6,rep,name=changes,proto3" json:"changes,omitempty"`
+	// Why the safety brake would stop it (in a dry run); empty when it would not.
+	Held          string `protobuf:"bytes,7,opt,name=held,proto3" json:"held,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4003,6 +4098,91 @@ func (x *ImportDirectoryResponse) GetFaults() []*ImportFault {
 	return nil
 }
 
+func (x *ImportDirectoryResponse) GetLeft() uint32 {
+	if x != nil {
+		return x.Left
+	}
+	return 0
+}
+
+func (x *ImportDirectoryResponse) GetChanges() []*ImportChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *ImportDirectoryResponse) GetHeld() string {
+	if x != nil {
+		return x.Held
+	}
+	return ""
+}
+
+// ImportChange is what changes of one person.
+type ImportChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The person's ID.
+	Person string `protobuf:"bytes,1,opt,name=person,proto3" json:"person,omitempty"`
+	// "added", "changed", "back" or "left".
+	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Fields, such as "roles", "badge added".
+	What          []string `protobuf:"bytes,3,rep,name=what,proto3" json:"what,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportChange) Reset() {
+	*x = ImportChange{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportChange) ProtoMessage() {}
+
+func (x *ImportChange) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportChange.ProtoReflect.Descriptor instead.
+func (*ImportChange) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{70}
+}
+
+func (x *ImportChange) GetPerson() string {
+	if x != nil {
+		return x.Person
+	}
+	return ""
+}
+
+func (x *ImportChange) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ImportChange) GetWhat() []string {
+	if x != nil {
+		return x.What
+	}
+	return nil
+}
+
 // PutShiftRequest is a shift as it shall be.
 type PutShiftRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4014,7 +4194,7 @@ type PutShiftRequest struct {
 
 func (x *PutShiftRequest) Reset() {
 	*x = PutShiftRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[70]
+	mi := &file_tapline_v1_admin_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4026,7 +4206,7 @@ func (x *PutShiftRequest) String() string {
 func (*PutShiftRequest) ProtoMessage() {}
 
 func (x *PutShiftRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[70]
+	mi := &file_tapline_v1_admin_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4039,7 +4219,7 @@ func (x *PutShiftRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutShiftRequest.ProtoReflect.Descriptor instead.
 func (*PutShiftRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{70}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *PutShiftRequest) GetShift() *Shift {
@@ -4060,7 +4240,7 @@ type PutShiftResponse struct {
 
 func (x *PutShiftResponse) Reset() {
 	*x = PutShiftResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[71]
+	mi := &file_tapline_v1_admin_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4072,7 +4252,7 @@ func (x *PutShiftResponse) String() string {
 func (*PutShiftResponse) ProtoMessage() {}
 
 func (x *PutShiftResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[71]
+	mi := &file_tapline_v1_admin_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4085,7 +4265,7 @@ func (x *PutShiftResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutShiftResponse.ProtoReflect.Descriptor instead.
 func (*PutShiftResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{71}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *PutShiftResponse) GetShift() *Shift {
@@ -4110,7 +4290,7 @@ type ListShiftsRequest struct {
 
 func (x *ListShiftsRequest) Reset() {
 	*x = ListShiftsRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[72]
+	mi := &file_tapline_v1_admin_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4122,7 +4302,7 @@ func (x *ListShiftsRequest) String() string {
 func (*ListShiftsRequest) ProtoMessage() {}
 
 func (x *ListShiftsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[72]
+	mi := &file_tapline_v1_admin_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4135,7 +4315,7 @@ func (x *ListShiftsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListShiftsRequest.ProtoReflect.Descriptor instead.
 func (*ListShiftsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{72}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *ListShiftsRequest) GetPageSize() uint32 {
@@ -4172,7 +4352,7 @@ type ListShiftsResponse struct {
 
 func (x *ListShiftsResponse) Reset() {
 	*x = ListShiftsResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[73]
+	mi := &file_tapline_v1_admin_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4184,7 +4364,7 @@ func (x *ListShiftsResponse) String() string {
 func (*ListShiftsResponse) ProtoMessage() {}
 
 func (x *ListShiftsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[73]
+	mi := &file_tapline_v1_admin_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4197,7 +4377,7 @@ func (x *ListShiftsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListShiftsResponse.ProtoReflect.Descriptor instead.
 func (*ListShiftsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{73}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *ListShiftsResponse) GetShifts() []*Shift {
@@ -4225,7 +4405,7 @@ type DeleteShiftRequest struct {
 
 func (x *DeleteShiftRequest) Reset() {
 	*x = DeleteShiftRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[74]
+	mi := &file_tapline_v1_admin_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4237,7 +4417,7 @@ func (x *DeleteShiftRequest) String() string {
 func (*DeleteShiftRequest) ProtoMessage() {}
 
 func (x *DeleteShiftRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[74]
+	mi := &file_tapline_v1_admin_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4250,7 +4430,7 @@ func (x *DeleteShiftRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteShiftRequest.ProtoReflect.Descriptor instead.
 func (*DeleteShiftRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{74}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *DeleteShiftRequest) GetId() string {
@@ -4269,7 +4449,7 @@ type DeleteShiftResponse struct {
 
 func (x *DeleteShiftResponse) Reset() {
 	*x = DeleteShiftResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[75]
+	mi := &file_tapline_v1_admin_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4281,7 +4461,7 @@ func (x *DeleteShiftResponse) String() string {
 func (*DeleteShiftResponse) ProtoMessage() {}
 
 func (x *DeleteShiftResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[75]
+	mi := &file_tapline_v1_admin_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4294,7 +4474,7 @@ func (x *DeleteShiftResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteShiftResponse.ProtoReflect.Descriptor instead.
 func (*DeleteShiftResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{75}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{76}
 }
 
 // ListAlarmsRequest asks for a page.
@@ -4312,7 +4492,7 @@ type ListAlarmsRequest struct {
 
 func (x *ListAlarmsRequest) Reset() {
 	*x = ListAlarmsRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[76]
+	mi := &file_tapline_v1_admin_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4324,7 +4504,7 @@ func (x *ListAlarmsRequest) String() string {
 func (*ListAlarmsRequest) ProtoMessage() {}
 
 func (x *ListAlarmsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[76]
+	mi := &file_tapline_v1_admin_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4337,7 +4517,7 @@ func (x *ListAlarmsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAlarmsRequest.ProtoReflect.Descriptor instead.
 func (*ListAlarmsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{76}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ListAlarmsRequest) GetPageSize() uint32 {
@@ -4374,7 +4554,7 @@ type ListAlarmsResponse struct {
 
 func (x *ListAlarmsResponse) Reset() {
 	*x = ListAlarmsResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[77]
+	mi := &file_tapline_v1_admin_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4386,7 +4566,7 @@ func (x *ListAlarmsResponse) String() string {
 func (*ListAlarmsResponse) ProtoMessage() {}
 
 func (x *ListAlarmsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[77]
+	mi := &file_tapline_v1_admin_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4399,7 +4579,7 @@ func (x *ListAlarmsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAlarmsResponse.ProtoReflect.Descriptor instead.
 func (*ListAlarmsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{77}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ListAlarmsResponse) GetAlarms() []*Alarm {
@@ -4429,7 +4609,7 @@ type CloseAlarmRequest struct {
 
 func (x *CloseAlarmRequest) Reset() {
 	*x = CloseAlarmRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[78]
+	mi := &file_tapline_v1_admin_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4441,7 +4621,7 @@ func (x *CloseAlarmRequest) String() string {
 func (*CloseAlarmRequest) ProtoMessage() {}
 
 func (x *CloseAlarmRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[78]
+	mi := &file_tapline_v1_admin_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4454,7 +4634,7 @@ func (x *CloseAlarmRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseAlarmRequest.ProtoReflect.Descriptor instead.
 func (*CloseAlarmRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{78}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *CloseAlarmRequest) GetId() string {
@@ -4482,7 +4662,7 @@ type CloseAlarmResponse struct {
 
 func (x *CloseAlarmResponse) Reset() {
 	*x = CloseAlarmResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[79]
+	mi := &file_tapline_v1_admin_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4494,7 +4674,7 @@ func (x *CloseAlarmResponse) String() string {
 func (*CloseAlarmResponse) ProtoMessage() {}
 
 func (x *CloseAlarmResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[79]
+	mi := &file_tapline_v1_admin_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4507,7 +4687,7 @@ func (x *CloseAlarmResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseAlarmResponse.ProtoReflect.Descriptor instead.
 func (*CloseAlarmResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{79}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *CloseAlarmResponse) GetAlarm() *Alarm {
@@ -4526,7 +4706,7 @@ type GetHealthRequest struct {
 
 func (x *GetHealthRequest) Reset() {
 	*x = GetHealthRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[80]
+	mi := &file_tapline_v1_admin_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4538,7 +4718,7 @@ func (x *GetHealthRequest) String() string {
 func (*GetHealthRequest) ProtoMessage() {}
 
 func (x *GetHealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[80]
+	mi := &file_tapline_v1_admin_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4551,7 +4731,7 @@ func (x *GetHealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHealthRequest.ProtoReflect.Descriptor instead.
 func (*GetHealthRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{80}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{81}
 }
 
 // GetHealthResponse is how it is.
@@ -4577,7 +4757,7 @@ type GetHealthResponse struct {
 
 func (x *GetHealthResponse) Reset() {
 	*x = GetHealthResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[81]
+	mi := &file_tapline_v1_admin_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4589,7 +4769,7 @@ func (x *GetHealthResponse) String() string {
 func (*GetHealthResponse) ProtoMessage() {}
 
 func (x *GetHealthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[81]
+	mi := &file_tapline_v1_admin_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4602,7 +4782,7 @@ func (x *GetHealthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHealthResponse.ProtoReflect.Descriptor instead.
 func (*GetHealthResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{81}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *GetHealthResponse) GetBuild() string {
@@ -4687,7 +4867,7 @@ type PersonEntry struct {
 
 func (x *PersonEntry) Reset() {
 	*x = PersonEntry{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[82]
+	mi := &file_tapline_v1_admin_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4699,7 +4879,7 @@ func (x *PersonEntry) String() string {
 func (*PersonEntry) ProtoMessage() {}
 
 func (x *PersonEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[82]
+	mi := &file_tapline_v1_admin_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4712,7 +4892,7 @@ func (x *PersonEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonEntry.ProtoReflect.Descriptor instead.
 func (*PersonEntry) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{82}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *PersonEntry) GetId() string {
@@ -4822,7 +5002,7 @@ type Shift struct {
 
 func (x *Shift) Reset() {
 	*x = Shift{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[83]
+	mi := &file_tapline_v1_admin_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4834,7 +5014,7 @@ func (x *Shift) String() string {
 func (*Shift) ProtoMessage() {}
 
 func (x *Shift) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[83]
+	mi := &file_tapline_v1_admin_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4847,7 +5027,7 @@ func (x *Shift) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Shift.ProtoReflect.Descriptor instead.
 func (*Shift) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{83}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *Shift) GetId() string {
@@ -4914,7 +5094,7 @@ type ShiftWindow struct {
 
 func (x *ShiftWindow) Reset() {
 	*x = ShiftWindow{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[84]
+	mi := &file_tapline_v1_admin_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4926,7 +5106,7 @@ func (x *ShiftWindow) String() string {
 func (*ShiftWindow) ProtoMessage() {}
 
 func (x *ShiftWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[84]
+	mi := &file_tapline_v1_admin_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4939,7 +5119,7 @@ func (x *ShiftWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShiftWindow.ProtoReflect.Descriptor instead.
 func (*ShiftWindow) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{84}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *ShiftWindow) GetDays() []uint32 {
@@ -4976,7 +5156,7 @@ type Certification struct {
 
 func (x *Certification) Reset() {
 	*x = Certification{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[85]
+	mi := &file_tapline_v1_admin_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4988,7 +5168,7 @@ func (x *Certification) String() string {
 func (*Certification) ProtoMessage() {}
 
 func (x *Certification) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[85]
+	mi := &file_tapline_v1_admin_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5001,7 +5181,7 @@ func (x *Certification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certification.ProtoReflect.Descriptor instead.
 func (*Certification) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{85}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *Certification) GetName() string {
@@ -5055,7 +5235,7 @@ type Badge struct {
 
 func (x *Badge) Reset() {
 	*x = Badge{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[86]
+	mi := &file_tapline_v1_admin_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5067,7 +5247,7 @@ func (x *Badge) String() string {
 func (*Badge) ProtoMessage() {}
 
 func (x *Badge) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[86]
+	mi := &file_tapline_v1_admin_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5080,7 +5260,7 @@ func (x *Badge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Badge.ProtoReflect.Descriptor instead.
 func (*Badge) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{86}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *Badge) GetId() string {
@@ -5202,7 +5382,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[87]
+	mi := &file_tapline_v1_admin_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5214,7 +5394,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[87]
+	mi := &file_tapline_v1_admin_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5227,7 +5407,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{87}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *Account) GetId() string {
@@ -5319,7 +5499,7 @@ type Station struct {
 
 func (x *Station) Reset() {
 	*x = Station{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[88]
+	mi := &file_tapline_v1_admin_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5331,7 +5511,7 @@ func (x *Station) String() string {
 func (*Station) ProtoMessage() {}
 
 func (x *Station) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[88]
+	mi := &file_tapline_v1_admin_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5344,7 +5524,7 @@ func (x *Station) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Station.ProtoReflect.Descriptor instead.
 func (*Station) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{88}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *Station) GetId() string {
@@ -5501,7 +5681,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[89]
+	mi := &file_tapline_v1_admin_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5513,7 +5693,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[89]
+	mi := &file_tapline_v1_admin_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5526,7 +5706,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{89}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *Token) GetId() string {
@@ -5592,7 +5772,7 @@ type PolicySet struct {
 
 func (x *PolicySet) Reset() {
 	*x = PolicySet{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[90]
+	mi := &file_tapline_v1_admin_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5604,7 +5784,7 @@ func (x *PolicySet) String() string {
 func (*PolicySet) ProtoMessage() {}
 
 func (x *PolicySet) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[90]
+	mi := &file_tapline_v1_admin_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5617,7 +5797,7 @@ func (x *PolicySet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicySet.ProtoReflect.Descriptor instead.
 func (*PolicySet) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{90}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *PolicySet) GetVersion() string {
@@ -5687,7 +5867,7 @@ type RefusedTap struct {
 
 func (x *RefusedTap) Reset() {
 	*x = RefusedTap{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[91]
+	mi := &file_tapline_v1_admin_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5699,7 +5879,7 @@ func (x *RefusedTap) String() string {
 func (*RefusedTap) ProtoMessage() {}
 
 func (x *RefusedTap) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[91]
+	mi := &file_tapline_v1_admin_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5712,7 +5892,7 @@ func (x *RefusedTap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefusedTap.ProtoReflect.Descriptor instead.
 func (*RefusedTap) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{91}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *RefusedTap) GetCode() string {
@@ -5790,7 +5970,7 @@ type HeldLease struct {
 
 func (x *HeldLease) Reset() {
 	*x = HeldLease{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[92]
+	mi := &file_tapline_v1_admin_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5802,7 +5982,7 @@ func (x *HeldLease) String() string {
 func (*HeldLease) ProtoMessage() {}
 
 func (x *HeldLease) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[92]
+	mi := &file_tapline_v1_admin_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5815,7 +5995,7 @@ func (x *HeldLease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldLease.ProtoReflect.Descriptor instead.
 func (*HeldLease) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{92}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *HeldLease) GetLease() *Lease {
@@ -5886,7 +6066,7 @@ type Visit struct {
 
 func (x *Visit) Reset() {
 	*x = Visit{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[93]
+	mi := &file_tapline_v1_admin_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5898,7 +6078,7 @@ func (x *Visit) String() string {
 func (*Visit) ProtoMessage() {}
 
 func (x *Visit) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[93]
+	mi := &file_tapline_v1_admin_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5911,7 +6091,7 @@ func (x *Visit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Visit.ProtoReflect.Descriptor instead.
 func (*Visit) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{93}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *Visit) GetId() string {
@@ -6013,7 +6193,7 @@ type ImportFault struct {
 
 func (x *ImportFault) Reset() {
 	*x = ImportFault{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[94]
+	mi := &file_tapline_v1_admin_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6025,7 +6205,7 @@ func (x *ImportFault) String() string {
 func (*ImportFault) ProtoMessage() {}
 
 func (x *ImportFault) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[94]
+	mi := &file_tapline_v1_admin_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6038,7 +6218,7 @@ func (x *ImportFault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportFault.ProtoReflect.Descriptor instead.
 func (*ImportFault) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{94}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *ImportFault) GetLine() uint32 {
@@ -6089,7 +6269,7 @@ type Alarm struct {
 
 func (x *Alarm) Reset() {
 	*x = Alarm{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[95]
+	mi := &file_tapline_v1_admin_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6101,7 +6281,7 @@ func (x *Alarm) String() string {
 func (*Alarm) ProtoMessage() {}
 
 func (x *Alarm) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[95]
+	mi := &file_tapline_v1_admin_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6114,7 +6294,7 @@ func (x *Alarm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alarm.ProtoReflect.Descriptor instead.
 func (*Alarm) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{95}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *Alarm) GetId() string {
@@ -6391,15 +6571,26 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\aapprove\x18\x02 \x01(\bR\aapprove\x12\x12\n" +
 	"\x04note\x18\x03 \x01(\tR\x04note\">\n" +
 	"\x13DecideVisitResponse\x12'\n" +
-	"\x05visit\x18\x01 \x01(\v2\x11.tapline.v1.VisitR\x05visit\"C\n" +
-	"\x16ImportDirectoryRequest\x12\x10\n" +
-	"\x03csv\x18\x01 \x01(\fR\x03csv\x12\x17\n" +
-	"\adry_run\x18\x02 \x01(\bR\x06dryRun\"\x98\x01\n" +
+	"\x05visit\x18\x01 \x01(\v2\x11.tapline.v1.VisitR\x05visit\"\xce\x01\n" +
+	"\x16ImportDirectoryRequest\x12\x15\n" +
+	"\x03csv\x18\x01 \x01(\fB\x03\x80\x01\x01R\x03csv\x12\x17\n" +
+	"\adry_run\x18\x02 \x01(\bR\x06dryRun\x123\n" +
+	"\aleavers\x18\x03 \x01(\x0e2\x19.tapline.v1.ImportLeaversR\aleavers\x12\x14\n" +
+	"\x05force\x18\x04 \x01(\bR\x05force\x12\x1c\n" +
+	"\tseparator\x18\x05 \x01(\tR\tseparator\x12\x1b\n" +
+	"\ttime_zone\x18\x06 \x01(\tR\btimeZone\"\xf4\x01\n" +
 	"\x17ImportDirectoryResponse\x12\x14\n" +
 	"\x05added\x18\x01 \x01(\rR\x05added\x12\x18\n" +
 	"\achanged\x18\x02 \x01(\rR\achanged\x12\x1c\n" +
 	"\tunchanged\x18\x03 \x01(\rR\tunchanged\x12/\n" +
-	"\x06faults\x18\x04 \x03(\v2\x17.tapline.v1.ImportFaultR\x06faults\":\n" +
+	"\x06faults\x18\x04 \x03(\v2\x17.tapline.v1.ImportFaultR\x06faults\x12\x12\n" +
+	"\x04left\x18\x05 \x01(\rR\x04left\x122\n" +
+	"\achanges\x18\x06 \x03(\v2\x18.tapline.v1.ImportChangeR\achanges\x12\x12\n" +
+	"\x04held\x18\a \x01(\tR\x04held\"N\n" +
+	"\fImportChange\x12\x16\n" +
+	"\x06person\x18\x01 \x01(\tR\x06person\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04what\x18\x03 \x03(\tR\x04what\":\n" +
 	"\x0fPutShiftRequest\x12'\n" +
 	"\x05shift\x18\x01 \x01(\v2\x11.tapline.v1.ShiftR\x05shift\";\n" +
 	"\x10PutShiftResponse\x12'\n" +
@@ -6607,7 +6798,11 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\x16ROOT_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14ROOT_STATE_PUBLISHED\x10\x01\x12\x16\n" +
 	"\x12ROOT_STATE_ISSUING\x10\x02\x12\x17\n" +
-	"\x13ROOT_STATE_RETIRING\x10\x032\xa3\x18\n" +
+	"\x13ROOT_STATE_RETIRING\x10\x03*d\n" +
+	"\rImportLeavers\x12\x1e\n" +
+	"\x1aIMPORT_LEAVERS_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13IMPORT_LEAVERS_KEEP\x10\x01\x12\x1a\n" +
+	"\x16IMPORT_LEAVERS_SUSPEND\x10\x022\xa3\x18\n" +
 	"\fAdminService\x12H\n" +
 	"\tPutPerson\x12\x1c.tapline.v1.PutPersonRequest\x1a\x1d.tapline.v1.PutPersonResponse\x12K\n" +
 	"\n" +
@@ -6673,291 +6868,295 @@ func file_tapline_v1_admin_proto_rawDescGZIP() []byte {
 	return file_tapline_v1_admin_proto_rawDescData
 }
 
-var file_tapline_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_tapline_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 97)
+var file_tapline_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_tapline_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 98)
 var file_tapline_v1_admin_proto_goTypes = []any{
 	(StationState)(0),               // 0: tapline.v1.StationState
 	(VisitState)(0),                 // 1: tapline.v1.VisitState
 	(RootState)(0),                  // 2: tapline.v1.RootState
-	(*PutPersonRequest)(nil),        // 3: tapline.v1.PutPersonRequest
-	(*PutPersonResponse)(nil),       // 4: tapline.v1.PutPersonResponse
-	(*ListPeopleRequest)(nil),       // 5: tapline.v1.ListPeopleRequest
-	(*ListPeopleResponse)(nil),      // 6: tapline.v1.ListPeopleResponse
-	(*DeletePersonRequest)(nil),     // 7: tapline.v1.DeletePersonRequest
-	(*DeletePersonResponse)(nil),    // 8: tapline.v1.DeletePersonResponse
-	(*AssignBadgeRequest)(nil),      // 9: tapline.v1.AssignBadgeRequest
-	(*AssignBadgeResponse)(nil),     // 10: tapline.v1.AssignBadgeResponse
-	(*ListBadgesRequest)(nil),       // 11: tapline.v1.ListBadgesRequest
-	(*ListBadgesResponse)(nil),      // 12: tapline.v1.ListBadgesResponse
-	(*RevokeBadgeRequest)(nil),      // 13: tapline.v1.RevokeBadgeRequest
-	(*RevokeBadgeResponse)(nil),     // 14: tapline.v1.RevokeBadgeResponse
-	(*SetPinRequest)(nil),           // 15: tapline.v1.SetPinRequest
-	(*SetPinResponse)(nil),          // 16: tapline.v1.SetPinResponse
-	(*PutAccountRequest)(nil),       // 17: tapline.v1.PutAccountRequest
-	(*PutAccountResponse)(nil),      // 18: tapline.v1.PutAccountResponse
-	(*ListAccountsRequest)(nil),     // 19: tapline.v1.ListAccountsRequest
-	(*ListAccountsResponse)(nil),    // 20: tapline.v1.ListAccountsResponse
-	(*DeleteAccountRequest)(nil),    // 21: tapline.v1.DeleteAccountRequest
-	(*DeleteAccountResponse)(nil),   // 22: tapline.v1.DeleteAccountResponse
-	(*PutStationRequest)(nil),       // 23: tapline.v1.PutStationRequest
-	(*PutStationResponse)(nil),      // 24: tapline.v1.PutStationResponse
-	(*ListStationsRequest)(nil),     // 25: tapline.v1.ListStationsRequest
-	(*ListStationsResponse)(nil),    // 26: tapline.v1.ListStationsResponse
-	(*DeleteStationRequest)(nil),    // 27: tapline.v1.DeleteStationRequest
-	(*DeleteStationResponse)(nil),   // 28: tapline.v1.DeleteStationResponse
-	(*RevokeStationRequest)(nil),    // 29: tapline.v1.RevokeStationRequest
-	(*RevokeStationResponse)(nil),   // 30: tapline.v1.RevokeStationResponse
-	(*ReleaseStationRequest)(nil),   // 31: tapline.v1.ReleaseStationRequest
-	(*ReleaseStationResponse)(nil),  // 32: tapline.v1.ReleaseStationResponse
-	(*ApproveRecoveryRequest)(nil),  // 33: tapline.v1.ApproveRecoveryRequest
-	(*ApproveRecoveryResponse)(nil), // 34: tapline.v1.ApproveRecoveryResponse
-	(*GetStationRequest)(nil),       // 35: tapline.v1.GetStationRequest
-	(*GetStationResponse)(nil),      // 36: tapline.v1.GetStationResponse
-	(*StationIdentity)(nil),         // 37: tapline.v1.StationIdentity
-	(*StationCertificate)(nil),      // 38: tapline.v1.StationCertificate
-	(*StationCopy)(nil),             // 39: tapline.v1.StationCopy
-	(*RootCertificate)(nil),         // 40: tapline.v1.RootCertificate
-	(*GetAuthorityRequest)(nil),     // 41: tapline.v1.GetAuthorityRequest
-	(*GetAuthorityResponse)(nil),    // 42: tapline.v1.GetAuthorityResponse
-	(*RotateAuthorityRequest)(nil),  // 43: tapline.v1.RotateAuthorityRequest
-	(*RotateAuthorityResponse)(nil), // 44: tapline.v1.RotateAuthorityResponse
-	(*CreateTokenRequest)(nil),      // 45: tapline.v1.CreateTokenRequest
-	(*CreateTokenResponse)(nil),     // 46: tapline.v1.CreateTokenResponse
-	(*ListTokensRequest)(nil),       // 47: tapline.v1.ListTokensRequest
-	(*ListTokensResponse)(nil),      // 48: tapline.v1.ListTokensResponse
-	(*RevokeTokenRequest)(nil),      // 49: tapline.v1.RevokeTokenRequest
-	(*RevokeTokenResponse)(nil),     // 50: tapline.v1.RevokeTokenResponse
-	(*PutPolicyRequest)(nil),        // 51: tapline.v1.PutPolicyRequest
-	(*PutPolicyResponse)(nil),       // 52: tapline.v1.PutPolicyResponse
-	(*GetPolicyRequest)(nil),        // 53: tapline.v1.GetPolicyRequest
-	(*GetPolicyResponse)(nil),       // 54: tapline.v1.GetPolicyResponse
-	(*ExplainTapRequest)(nil),       // 55: tapline.v1.ExplainTapRequest
-	(*ExplainTapResponse)(nil),      // 56: tapline.v1.ExplainTapResponse
-	(*ExplainCodeRequest)(nil),      // 57: tapline.v1.ExplainCodeRequest
-	(*ExplainCodeResponse)(nil),     // 58: tapline.v1.ExplainCodeResponse
-	(*ListLeasesRequest)(nil),       // 59: tapline.v1.ListLeasesRequest
-	(*ListLeasesResponse)(nil),      // 60: tapline.v1.ListLeasesResponse
-	(*EndLeaseRequest)(nil),         // 61: tapline.v1.EndLeaseRequest
-	(*EndLeaseResponse)(nil),        // 62: tapline.v1.EndLeaseResponse
-	(*PutVisitRequest)(nil),         // 63: tapline.v1.PutVisitRequest
-	(*PutVisitResponse)(nil),        // 64: tapline.v1.PutVisitResponse
-	(*ListVisitsRequest)(nil),       // 65: tapline.v1.ListVisitsRequest
-	(*ListVisitsResponse)(nil),      // 66: tapline.v1.ListVisitsResponse
-	(*DeleteVisitRequest)(nil),      // 67: tapline.v1.DeleteVisitRequest
-	(*DeleteVisitResponse)(nil),     // 68: tapline.v1.DeleteVisitResponse
-	(*DecideVisitRequest)(nil),      // 69: tapline.v1.DecideVisitRequest
-	(*DecideVisitResponse)(nil),     // 70: tapline.v1.DecideVisitResponse
-	(*ImportDirectoryRequest)(nil),  // 71: tapline.v1.ImportDirectoryRequest
-	(*ImportDirectoryResponse)(nil), // 72: tapline.v1.ImportDirectoryResponse
-	(*PutShiftRequest)(nil),         // 73: tapline.v1.PutShiftRequest
-	(*PutShiftResponse)(nil),        // 74: tapline.v1.PutShiftResponse
-	(*ListShiftsRequest)(nil),       // 75: tapline.v1.ListShiftsRequest
-	(*ListShiftsResponse)(nil),      // 76: tapline.v1.ListShiftsResponse
-	(*DeleteShiftRequest)(nil),      // 77: tapline.v1.DeleteShiftRequest
-	(*DeleteShiftResponse)(nil),     // 78: tapline.v1.DeleteShiftResponse
-	(*ListAlarmsRequest)(nil),       // 79: tapline.v1.ListAlarmsRequest
-	(*ListAlarmsResponse)(nil),      // 80: tapline.v1.ListAlarmsResponse
-	(*CloseAlarmRequest)(nil),       // 81: tapline.v1.CloseAlarmRequest
-	(*CloseAlarmResponse)(nil),      // 82: tapline.v1.CloseAlarmResponse
-	(*GetHealthRequest)(nil),        // 83: tapline.v1.GetHealthRequest
-	(*GetHealthResponse)(nil),       // 84: tapline.v1.GetHealthResponse
-	(*PersonEntry)(nil),             // 85: tapline.v1.PersonEntry
-	(*Shift)(nil),                   // 86: tapline.v1.Shift
-	(*ShiftWindow)(nil),             // 87: tapline.v1.ShiftWindow
-	(*Certification)(nil),           // 88: tapline.v1.Certification
-	(*Badge)(nil),                   // 89: tapline.v1.Badge
-	(*Account)(nil),                 // 90: tapline.v1.Account
-	(*Station)(nil),                 // 91: tapline.v1.Station
-	(*Token)(nil),                   // 92: tapline.v1.Token
-	(*PolicySet)(nil),               // 93: tapline.v1.PolicySet
-	(*RefusedTap)(nil),              // 94: tapline.v1.RefusedTap
-	(*HeldLease)(nil),               // 95: tapline.v1.HeldLease
-	(*Visit)(nil),                   // 96: tapline.v1.Visit
-	(*ImportFault)(nil),             // 97: tapline.v1.ImportFault
-	(*Alarm)(nil),                   // 98: tapline.v1.Alarm
-	nil,                             // 99: tapline.v1.Station.HintsEntry
-	(*BadgeProof)(nil),              // 100: tapline.v1.BadgeProof
-	(*timestamppb.Timestamp)(nil),   // 101: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),     // 102: google.protobuf.Duration
-	(Assurance)(0),                  // 103: tapline.v1.Assurance
-	(*Decision)(nil),                // 104: tapline.v1.Decision
-	(Mode)(0),                       // 105: tapline.v1.Mode
-	(*SessionTerms)(nil),            // 106: tapline.v1.SessionTerms
-	(RefusalCause)(0),               // 107: tapline.v1.RefusalCause
-	(*Lease)(nil),                   // 108: tapline.v1.Lease
+	(ImportLeavers)(0),              // 3: tapline.v1.ImportLeavers
+	(*PutPersonRequest)(nil),        // 4: tapline.v1.PutPersonRequest
+	(*PutPersonResponse)(nil),       // 5: tapline.v1.PutPersonResponse
+	(*ListPeopleRequest)(nil),       // 6: tapline.v1.ListPeopleRequest
+	(*ListPeopleResponse)(nil),      // 7: tapline.v1.ListPeopleResponse
+	(*DeletePersonRequest)(nil),     // 8: tapline.v1.DeletePersonRequest
+	(*DeletePersonResponse)(nil),    // 9: tapline.v1.DeletePersonResponse
+	(*AssignBadgeRequest)(nil),      // 10: tapline.v1.AssignBadgeRequest
+	(*AssignBadgeResponse)(nil),     // 11: tapline.v1.AssignBadgeResponse
+	(*ListBadgesRequest)(nil),       // 12: tapline.v1.ListBadgesRequest
+	(*ListBadgesResponse)(nil),      // 13: tapline.v1.ListBadgesResponse
+	(*RevokeBadgeRequest)(nil),      // 14: tapline.v1.RevokeBadgeRequest
+	(*RevokeBadgeResponse)(nil),     // 15: tapline.v1.RevokeBadgeResponse
+	(*SetPinRequest)(nil),           // 16: tapline.v1.SetPinRequest
+	(*SetPinResponse)(nil),          // 17: tapline.v1.SetPinResponse
+	(*PutAccountRequest)(nil),       // 18: tapline.v1.PutAccountRequest
+	(*PutAccountResponse)(nil),      // 19: tapline.v1.PutAccountResponse
+	(*ListAccountsRequest)(nil),     // 20: tapline.v1.ListAccountsRequest
+	(*ListAccountsResponse)(nil),    // 21: tapline.v1.ListAccountsResponse
+	(*DeleteAccountRequest)(nil),    // 22: tapline.v1.DeleteAccountRequest
+	(*DeleteAccountResponse)(nil),   // 23: tapline.v1.DeleteAccountResponse
+	(*PutStationRequest)(nil),       // 24: tapline.v1.PutStationRequest
+	(*PutStationResponse)(nil),      // 25: tapline.v1.PutStationResponse
+	(*ListStationsRequest)(nil),     // 26: tapline.v1.ListStationsRequest
+	(*ListStationsResponse)(nil),    // 27: tapline.v1.ListStationsResponse
+	(*DeleteStationRequest)(nil),    // 28: tapline.v1.DeleteStationRequest
+	(*DeleteStationResponse)(nil),   // 29: tapline.v1.DeleteStationResponse
+	(*RevokeStationRequest)(nil),    // 30: tapline.v1.RevokeStationRequest
+	(*RevokeStationResponse)(nil),   // 31: tapline.v1.RevokeStationResponse
+	(*ReleaseStationRequest)(nil),   // 32: tapline.v1.ReleaseStationRequest
+	(*ReleaseStationResponse)(nil),  // 33: tapline.v1.ReleaseStationResponse
+	(*ApproveRecoveryRequest)(nil),  // 34: tapline.v1.ApproveRecoveryRequest
+	(*ApproveRecoveryResponse)(nil), // 35: tapline.v1.ApproveRecoveryResponse
+	(*GetStationRequest)(nil),       // 36: tapline.v1.GetStationRequest
+	(*GetStationResponse)(nil),      // 37: tapline.v1.GetStationResponse
+	(*StationIdentity)(nil),         // 38: tapline.v1.StationIdentity
+	(*StationCertificate)(nil),      // 39: tapline.v1.StationCertificate
+	(*StationCopy)(nil),             // 40: tapline.v1.StationCopy
+	(*RootCertificate)(nil),         // 41: tapline.v1.RootCertificate
+	(*GetAuthorityRequest)(nil),     // 42: tapline.v1.GetAuthorityRequest
+	(*GetAuthorityResponse)(nil),    // 43: tapline.v1.GetAuthorityResponse
+	(*RotateAuthorityRequest)(nil),  // 44: tapline.v1.RotateAuthorityRequest
+	(*RotateAuthorityResponse)(nil), // 45: tapline.v1.RotateAuthorityResponse
+	(*CreateTokenRequest)(nil),      // 46: tapline.v1.CreateTokenRequest
+	(*CreateTokenResponse)(nil),     // 47: tapline.v1.CreateTokenResponse
+	(*ListTokensRequest)(nil),       // 48: tapline.v1.ListTokensRequest
+	(*ListTokensResponse)(nil),      // 49: tapline.v1.ListTokensResponse
+	(*RevokeTokenRequest)(nil),      // 50: tapline.v1.RevokeTokenRequest
+	(*RevokeTokenResponse)(nil),     // 51: tapline.v1.RevokeTokenResponse
+	(*PutPolicyRequest)(nil),        // 52: tapline.v1.PutPolicyRequest
+	(*PutPolicyResponse)(nil),       // 53: tapline.v1.PutPolicyResponse
+	(*GetPolicyRequest)(nil),        // 54: tapline.v1.GetPolicyRequest
+	(*GetPolicyResponse)(nil),       // 55: tapline.v1.GetPolicyResponse
+	(*ExplainTapRequest)(nil),       // 56: tapline.v1.ExplainTapRequest
+	(*ExplainTapResponse)(nil),      // 57: tapline.v1.ExplainTapResponse
+	(*ExplainCodeRequest)(nil),      // 58: tapline.v1.ExplainCodeRequest
+	(*ExplainCodeResponse)(nil),     // 59: tapline.v1.ExplainCodeResponse
+	(*ListLeasesRequest)(nil),       // 60: tapline.v1.ListLeasesRequest
+	(*ListLeasesResponse)(nil),      // 61: tapline.v1.ListLeasesResponse
+	(*EndLeaseRequest)(nil),         // 62: tapline.v1.EndLeaseRequest
+	(*EndLeaseResponse)(nil),        // 63: tapline.v1.EndLeaseResponse
+	(*PutVisitRequest)(nil),         // 64: tapline.v1.PutVisitRequest
+	(*PutVisitResponse)(nil),        // 65: tapline.v1.PutVisitResponse
+	(*ListVisitsRequest)(nil),       // 66: tapline.v1.ListVisitsRequest
+	(*ListVisitsResponse)(nil),      // 67: tapline.v1.ListVisitsResponse
+	(*DeleteVisitRequest)(nil),      // 68: tapline.v1.DeleteVisitRequest
+	(*DeleteVisitResponse)(nil),     // 69: tapline.v1.DeleteVisitResponse
+	(*DecideVisitRequest)(nil),      // 70: tapline.v1.DecideVisitRequest
+	(*DecideVisitResponse)(nil),     // 71: tapline.v1.DecideVisitResponse
+	(*ImportDirectoryRequest)(nil),  // 72: tapline.v1.ImportDirectoryRequest
+	(*ImportDirectoryResponse)(nil), // 73: tapline.v1.ImportDirectoryResponse
+	(*ImportChange)(nil),            // 74: tapline.v1.ImportChange
+	(*PutShiftRequest)(nil),         // 75: tapline.v1.PutShiftRequest
+	(*PutShiftResponse)(nil),        // 76: tapline.v1.PutShiftResponse
+	(*ListShiftsRequest)(nil),       // 77: tapline.v1.ListShiftsRequest
+	(*ListShiftsResponse)(nil),      // 78: tapline.v1.ListShiftsResponse
+	(*DeleteShiftRequest)(nil),      // 79: tapline.v1.DeleteShiftRequest
+	(*DeleteShiftResponse)(nil),     // 80: tapline.v1.DeleteShiftResponse
+	(*ListAlarmsRequest)(nil),       // 81: tapline.v1.ListAlarmsRequest
+	(*ListAlarmsResponse)(nil),      // 82: tapline.v1.ListAlarmsResponse
+	(*CloseAlarmRequest)(nil),       // 83: tapline.v1.CloseAlarmRequest
+	(*CloseAlarmResponse)(nil),      // 84: tapline.v1.CloseAlarmResponse
+	(*GetHealthRequest)(nil),        // 85: tapline.v1.GetHealthRequest
+	(*GetHealthResponse)(nil),       // 86: tapline.v1.GetHealthResponse
+	(*PersonEntry)(nil),             // 87: tapline.v1.PersonEntry
+	(*Shift)(nil),                   // 88: tapline.v1.Shift
+	(*ShiftWindow)(nil),             // 89: tapline.v1.ShiftWindow
+	(*Certification)(nil),           // 90: tapline.v1.Certification
+	(*Badge)(nil),                   // 91: tapline.v1.Badge
+	(*Account)(nil),                 // 92: tapline.v1.Account
+	(*Station)(nil),                 // 93: tapline.v1.Station
+	(*Token)(nil),                   // 94: tapline.v1.Token
+	(*PolicySet)(nil),               // 95: tapline.v1.PolicySet
+	(*RefusedTap)(nil),              // 96: tapline.v1.RefusedTap
+	(*HeldLease)(nil),               // 97: tapline.v1.HeldLease
+	(*Visit)(nil),                   // 98: tapline.v1.Visit
+	(*ImportFault)(nil),             // 99: tapline.v1.ImportFault
+	(*Alarm)(nil),                   // 100: tapline.v1.Alarm
+	nil,                             // 101: tapline.v1.Station.HintsEntry
+	(*BadgeProof)(nil),              // 102: tapline.v1.BadgeProof
+	(*timestamppb.Timestamp)(nil),   // 103: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),     // 104: google.protobuf.Duration
+	(Assurance)(0),                  // 105: tapline.v1.Assurance
+	(*Decision)(nil),                // 106: tapline.v1.Decision
+	(Mode)(0),                       // 107: tapline.v1.Mode
+	(*SessionTerms)(nil),            // 108: tapline.v1.SessionTerms
+	(RefusalCause)(0),               // 109: tapline.v1.RefusalCause
+	(*Lease)(nil),                   // 110: tapline.v1.Lease
 }
 var file_tapline_v1_admin_proto_depIdxs = []int32{
-	85,  // 0: tapline.v1.PutPersonRequest.person:type_name -> tapline.v1.PersonEntry
-	85,  // 1: tapline.v1.PutPersonResponse.person:type_name -> tapline.v1.PersonEntry
-	85,  // 2: tapline.v1.ListPeopleResponse.people:type_name -> tapline.v1.PersonEntry
-	100, // 3: tapline.v1.AssignBadgeRequest.badge:type_name -> tapline.v1.BadgeProof
-	101, // 4: tapline.v1.AssignBadgeRequest.not_after:type_name -> google.protobuf.Timestamp
-	89,  // 5: tapline.v1.AssignBadgeResponse.badge:type_name -> tapline.v1.Badge
-	89,  // 6: tapline.v1.ListBadgesResponse.badges:type_name -> tapline.v1.Badge
-	89,  // 7: tapline.v1.RevokeBadgeResponse.badge:type_name -> tapline.v1.Badge
-	90,  // 8: tapline.v1.PutAccountRequest.account:type_name -> tapline.v1.Account
-	90,  // 9: tapline.v1.PutAccountResponse.account:type_name -> tapline.v1.Account
-	90,  // 10: tapline.v1.ListAccountsResponse.accounts:type_name -> tapline.v1.Account
-	91,  // 11: tapline.v1.PutStationRequest.station:type_name -> tapline.v1.Station
-	91,  // 12: tapline.v1.PutStationResponse.station:type_name -> tapline.v1.Station
-	91,  // 13: tapline.v1.ListStationsResponse.stations:type_name -> tapline.v1.Station
-	91,  // 14: tapline.v1.RevokeStationResponse.station:type_name -> tapline.v1.Station
-	91,  // 15: tapline.v1.ReleaseStationResponse.station:type_name -> tapline.v1.Station
-	101, // 16: tapline.v1.ApproveRecoveryResponse.until:type_name -> google.protobuf.Timestamp
-	91,  // 17: tapline.v1.GetStationResponse.station:type_name -> tapline.v1.Station
-	37,  // 18: tapline.v1.GetStationResponse.identity:type_name -> tapline.v1.StationIdentity
-	101, // 19: tapline.v1.StationIdentity.enrolled_at:type_name -> google.protobuf.Timestamp
-	38,  // 20: tapline.v1.StationIdentity.certificates:type_name -> tapline.v1.StationCertificate
-	39,  // 21: tapline.v1.StationIdentity.copies:type_name -> tapline.v1.StationCopy
-	101, // 22: tapline.v1.StationIdentity.quarantined_at:type_name -> google.protobuf.Timestamp
-	101, // 23: tapline.v1.StationIdentity.recovers_until:type_name -> google.protobuf.Timestamp
-	101, // 24: tapline.v1.StationIdentity.approved_until:type_name -> google.protobuf.Timestamp
-	101, // 25: tapline.v1.StationCertificate.not_before:type_name -> google.protobuf.Timestamp
-	101, // 26: tapline.v1.StationCertificate.not_after:type_name -> google.protobuf.Timestamp
-	101, // 27: tapline.v1.StationCopy.first_seen_at:type_name -> google.protobuf.Timestamp
-	101, // 28: tapline.v1.StationCopy.last_seen_at:type_name -> google.protobuf.Timestamp
+	87,  // 0: tapline.v1.PutPersonRequest.person:type_name -> tapline.v1.PersonEntry
+	87,  // 1: tapline.v1.PutPersonResponse.person:type_name -> tapline.v1.PersonEntry
+	87,  // 2: tapline.v1.ListPeopleResponse.people:type_name -> tapline.v1.PersonEntry
+	102, // 3: tapline.v1.AssignBadgeRequest.badge:type_name -> tapline.v1.BadgeProof
+	103, // 4: tapline.v1.AssignBadgeRequest.not_after:type_name -> google.protobuf.Timestamp
+	91,  // 5: tapline.v1.AssignBadgeResponse.badge:type_name -> tapline.v1.Badge
+	91,  // 6: tapline.v1.ListBadgesResponse.badges:type_name -> tapline.v1.Badge
+	91,  // 7: tapline.v1.RevokeBadgeResponse.badge:type_name -> tapline.v1.Badge
+	92,  // 8: tapline.v1.PutAccountRequest.account:type_name -> tapline.v1.Account
+	92,  // 9: tapline.v1.PutAccountResponse.account:type_name -> tapline.v1.Account
+	92,  // 10: tapline.v1.ListAccountsResponse.accounts:type_name -> tapline.v1.Account
+	93,  // 11: tapline.v1.PutStationRequest.station:type_name -> tapline.v1.Station
+	93,  // 12: tapline.v1.PutStationResponse.station:type_name -> tapline.v1.Station
+	93,  // 13: tapline.v1.ListStationsResponse.stations:type_name -> tapline.v1.Station
+	93,  // 14: tapline.v1.RevokeStationResponse.station:type_name -> tapline.v1.Station
+	93,  // 15: tapline.v1.ReleaseStationResponse.station:type_name -> tapline.v1.Station
+	103, // 16: tapline.v1.ApproveRecoveryResponse.until:type_name -> google.protobuf.Timestamp
+	93,  // 17: tapline.v1.GetStationResponse.station:type_name -> tapline.v1.Station
+	38,  // 18: tapline.v1.GetStationResponse.identity:type_name -> tapline.v1.StationIdentity
+	103, // 19: tapline.v1.StationIdentity.enrolled_at:type_name -> google.protobuf.Timestamp
+	39,  // 20: tapline.v1.StationIdentity.certificates:type_name -> tapline.v1.StationCertificate
+	40,  // 21: tapline.v1.StationIdentity.copies:type_name -> tapline.v1.StationCopy
+	103, // 22: tapline.v1.StationIdentity.quarantined_at:type_name -> google.protobuf.Timestamp
+	103, // 23: tapline.v1.StationIdentity.recovers_until:type_name -> google.protobuf.Timestamp
+	103, // 24: tapline.v1.StationIdentity.approved_until:type_name -> google.protobuf.Timestamp
+	103, // 25: tapline.v1.StationCertificate.not_before:type_name -> google.protobuf.Timestamp
+	103, // 26: tapline.v1.StationCertificate.not_after:type_name -> google.protobuf.Timestamp
+	103, // 27: tapline.v1.StationCopy.first_seen_at:type_name -> google.protobuf.Timestamp
+	103, // 28: tapline.v1.StationCopy.last_seen_at:type_name -> google.protobuf.Timestamp
 	2,   // 29: tapline.v1.RootCertificate.state:type_name -> tapline.v1.RootState
-	101, // 30: tapline.v1.RootCertificate.since:type_name -> google.protobuf.Timestamp
-	101, // 31: tapline.v1.RootCertificate.not_after:type_name -> google.protobuf.Timestamp
-	101, // 32: tapline.v1.RootCertificate.next_from:type_name -> google.protobuf.Timestamp
-	40,  // 33: tapline.v1.GetAuthorityResponse.roots:type_name -> tapline.v1.RootCertificate
-	101, // 34: tapline.v1.GetAuthorityResponse.issuing_not_after:type_name -> google.protobuf.Timestamp
-	42,  // 35: tapline.v1.RotateAuthorityResponse.authority:type_name -> tapline.v1.GetAuthorityResponse
-	102, // 36: tapline.v1.CreateTokenRequest.lifetime:type_name -> google.protobuf.Duration
-	92,  // 37: tapline.v1.CreateTokenResponse.token:type_name -> tapline.v1.Token
-	92,  // 38: tapline.v1.ListTokensResponse.tokens:type_name -> tapline.v1.Token
-	93,  // 39: tapline.v1.PutPolicyResponse.policy:type_name -> tapline.v1.PolicySet
-	93,  // 40: tapline.v1.GetPolicyResponse.policy:type_name -> tapline.v1.PolicySet
-	103, // 41: tapline.v1.ExplainTapRequest.assurance:type_name -> tapline.v1.Assurance
-	101, // 42: tapline.v1.ExplainTapRequest.at:type_name -> google.protobuf.Timestamp
-	104, // 43: tapline.v1.ExplainTapResponse.decision:type_name -> tapline.v1.Decision
-	94,  // 44: tapline.v1.ExplainCodeResponse.tap:type_name -> tapline.v1.RefusedTap
-	95,  // 45: tapline.v1.ListLeasesResponse.leases:type_name -> tapline.v1.HeldLease
-	96,  // 46: tapline.v1.PutVisitRequest.visit:type_name -> tapline.v1.Visit
-	96,  // 47: tapline.v1.PutVisitResponse.visit:type_name -> tapline.v1.Visit
-	96,  // 48: tapline.v1.ListVisitsResponse.visits:type_name -> tapline.v1.Visit
-	96,  // 49: tapline.v1.DecideVisitResponse.visit:type_name -> tapline.v1.Visit
-	97,  // 50: tapline.v1.ImportDirectoryResponse.faults:type_name -> tapline.v1.ImportFault
-	86,  // 51: tapline.v1.PutShiftRequest.shift:type_name -> tapline.v1.Shift
-	86,  // 52: tapline.v1.PutShiftResponse.shift:type_name -> tapline.v1.Shift
-	86,  // 53: tapline.v1.ListShiftsResponse.shifts:type_name -> tapline.v1.Shift
-	98,  // 54: tapline.v1.ListAlarmsResponse.alarms:type_name -> tapline.v1.Alarm
-	98,  // 55: tapline.v1.CloseAlarmResponse.alarm:type_name -> tapline.v1.Alarm
-	101, // 56: tapline.v1.GetHealthResponse.started_at:type_name -> google.protobuf.Timestamp
-	88,  // 57: tapline.v1.PersonEntry.certifications:type_name -> tapline.v1.Certification
-	101, // 58: tapline.v1.PersonEntry.left_at:type_name -> google.protobuf.Timestamp
-	87,  // 59: tapline.v1.Shift.windows:type_name -> tapline.v1.ShiftWindow
-	101, // 60: tapline.v1.Certification.not_after:type_name -> google.protobuf.Timestamp
-	103, // 61: tapline.v1.Badge.assurance:type_name -> tapline.v1.Assurance
-	101, // 62: tapline.v1.Badge.not_after:type_name -> google.protobuf.Timestamp
-	101, // 63: tapline.v1.Badge.assigned_at:type_name -> google.protobuf.Timestamp
-	101, // 64: tapline.v1.Badge.last_used_at:type_name -> google.protobuf.Timestamp
-	101, // 65: tapline.v1.Badge.lost_at:type_name -> google.protobuf.Timestamp
-	102, // 66: tapline.v1.Account.lease_time:type_name -> google.protobuf.Duration
-	105, // 67: tapline.v1.Station.mode:type_name -> tapline.v1.Mode
-	106, // 68: tapline.v1.Station.terms:type_name -> tapline.v1.SessionTerms
-	0,   // 69: tapline.v1.Station.state:type_name -> tapline.v1.StationState
-	101, // 70: tapline.v1.Station.last_seen_at:type_name -> google.protobuf.Timestamp
-	101, // 71: tapline.v1.Station.certificate_expires_at:type_name -> google.protobuf.Timestamp
-	99,  // 72: tapline.v1.Station.hints:type_name -> tapline.v1.Station.HintsEntry
-	103, // 73: tapline.v1.Station.requires_assurance:type_name -> tapline.v1.Assurance
-	101, // 74: tapline.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
-	101, // 75: tapline.v1.Token.used_at:type_name -> google.protobuf.Timestamp
-	101, // 76: tapline.v1.PolicySet.since:type_name -> google.protobuf.Timestamp
-	101, // 77: tapline.v1.RefusedTap.at:type_name -> google.protobuf.Timestamp
-	107, // 78: tapline.v1.RefusedTap.refusal:type_name -> tapline.v1.RefusalCause
-	103, // 79: tapline.v1.RefusedTap.assurance:type_name -> tapline.v1.Assurance
-	104, // 80: tapline.v1.RefusedTap.decision:type_name -> tapline.v1.Decision
-	108, // 81: tapline.v1.HeldLease.lease:type_name -> tapline.v1.Lease
-	101, // 82: tapline.v1.HeldLease.opened_at:type_name -> google.protobuf.Timestamp
-	101, // 83: tapline.v1.Visit.starts_at:type_name -> google.protobuf.Timestamp
-	101, // 84: tapline.v1.Visit.ends_at:type_name -> google.protobuf.Timestamp
-	1,   // 85: tapline.v1.Visit.state:type_name -> tapline.v1.VisitState
-	101, // 86: tapline.v1.Alarm.at:type_name -> google.protobuf.Timestamp
-	101, // 87: tapline.v1.Alarm.closed_at:type_name -> google.protobuf.Timestamp
-	3,   // 88: tapline.v1.AdminService.PutPerson:input_type -> tapline.v1.PutPersonRequest
-	5,   // 89: tapline.v1.AdminService.ListPeople:input_type -> tapline.v1.ListPeopleRequest
-	7,   // 90: tapline.v1.AdminService.DeletePerson:input_type -> tapline.v1.DeletePersonRequest
-	9,   // 91: tapline.v1.AdminService.AssignBadge:input_type -> tapline.v1.AssignBadgeRequest
-	11,  // 92: tapline.v1.AdminService.ListBadges:input_type -> tapline.v1.ListBadgesRequest
-	13,  // 93: tapline.v1.AdminService.RevokeBadge:input_type -> tapline.v1.RevokeBadgeRequest
-	15,  // 94: tapline.v1.AdminService.SetPin:input_type -> tapline.v1.SetPinRequest
-	17,  // 95: tapline.v1.AdminService.PutAccount:input_type -> tapline.v1.PutAccountRequest
-	19,  // 96: tapline.v1.AdminService.ListAccounts:input_type -> tapline.v1.ListAccountsRequest
-	21,  // 97: tapline.v1.AdminService.DeleteAccount:input_type -> tapline.v1.DeleteAccountRequest
-	23,  // 98: tapline.v1.AdminService.PutStation:input_type -> tapline.v1.PutStationRequest
-	25,  // 99: tapline.v1.AdminService.ListStations:input_type -> tapline.v1.ListStationsRequest
-	27,  // 100: tapline.v1.AdminService.DeleteStation:input_type -> tapline.v1.DeleteStationRequest
-	29,  // 101: tapline.v1.AdminService.RevokeStation:input_type -> tapline.v1.RevokeStationRequest
-	31,  // 102: tapline.v1.AdminService.ReleaseStation:input_type -> tapline.v1.ReleaseStationRequest
-	33,  // 103: tapline.v1.AdminService.ApproveRecovery:input_type -> tapline.v1.ApproveRecoveryRequest
-	35,  // 104: tapline.v1.AdminService.GetStation:input_type -> tapline.v1.GetStationRequest
-	41,  // 105: tapline.v1.AdminService.GetAuthority:input_type -> tapline.v1.GetAuthorityRequest
-	43,  // 106: tapline.v1.AdminService.RotateAuthority:input_type -> tapline.v1.RotateAuthorityRequest
-	45,  // 107: tapline.v1.AdminService.CreateToken:input_type -> tapline.v1.CreateTokenRequest
-	47,  // 108: tapline.v1.AdminService.ListTokens:input_type -> tapline.v1.ListTokensRequest
-	49,  // 109: tapline.v1.AdminService.RevokeToken:input_type -> tapline.v1.RevokeTokenRequest
-	51,  // 110: tapline.v1.AdminService.PutPolicy:input_type -> tapline.v1.PutPolicyRequest
-	53,  // 111: tapline.v1.AdminService.GetPolicy:input_type -> tapline.v1.GetPolicyRequest
-	55,  // 112: tapline.v1.AdminService.ExplainTap:input_type -> tapline.v1.ExplainTapRequest
-	57,  // 113: tapline.v1.AdminService.ExplainCode:input_type -> tapline.v1.ExplainCodeRequest
-	59,  // 114: tapline.v1.AdminService.ListLeases:input_type -> tapline.v1.ListLeasesRequest
-	61,  // 115: tapline.v1.AdminService.EndLease:input_type -> tapline.v1.EndLeaseRequest
-	63,  // 116: tapline.v1.AdminService.PutVisit:input_type -> tapline.v1.PutVisitRequest
-	65,  // 117: tapline.v1.AdminService.ListVisits:input_type -> tapline.v1.ListVisitsRequest
-	67,  // 118: tapline.v1.AdminService.DeleteVisit:input_type -> tapline.v1.DeleteVisitRequest
-	69,  // 119: tapline.v1.AdminService.DecideVisit:input_type -> tapline.v1.DecideVisitRequest
-	71,  // 120: tapline.v1.AdminService.ImportDirectory:input_type -> tapline.v1.ImportDirectoryRequest
-	73,  // 121: tapline.v1.AdminService.PutShift:input_type -> tapline.v1.PutShiftRequest
-	75,  // 122: tapline.v1.AdminService.ListShifts:input_type -> tapline.v1.ListShiftsRequest
-	77,  // 123: tapline.v1.AdminService.DeleteShift:input_type -> tapline.v1.DeleteShiftRequest
-	79,  // 124: tapline.v1.AdminService.ListAlarms:input_type -> tapline.v1.ListAlarmsRequest
-	81,  // 125: tapline.v1.AdminService.CloseAlarm:input_type -> tapline.v1.CloseAlarmRequest
-	83,  // 126: tapline.v1.AdminService.GetHealth:input_type -> tapline.v1.GetHealthRequest
-	4,   // 127: tapline.v1.AdminService.PutPerson:output_type -> tapline.v1.PutPersonResponse
-	6,   // 128: tapline.v1.AdminService.ListPeople:output_type -> tapline.v1.ListPeopleResponse
-	8,   // 129: tapline.v1.AdminService.DeletePerson:output_type -> tapline.v1.DeletePersonResponse
-	10,  // 130: tapline.v1.AdminService.AssignBadge:output_type -> tapline.v1.AssignBadgeResponse
-	12,  // 131: tapline.v1.AdminService.ListBadges:output_type -> tapline.v1.ListBadgesResponse
-	14,  // 132: tapline.v1.AdminService.RevokeBadge:output_type -> tapline.v1.RevokeBadgeResponse
-	16,  // 133: tapline.v1.AdminService.SetPin:output_type -> tapline.v1.SetPinResponse
-	18,  // 134: tapline.v1.AdminService.PutAccount:output_type -> tapline.v1.PutAccountResponse
-	20,  // 135: tapline.v1.AdminService.ListAccounts:output_type -> tapline.v1.ListAccountsResponse
-	22,  // 136: tapline.v1.AdminService.DeleteAccount:output_type -> tapline.v1.DeleteAccountResponse
-	24,  // 137: tapline.v1.AdminService.PutStation:output_type -> tapline.v1.PutStationResponse
-	26,  // 138: tapline.v1.AdminService.ListStations:output_type -> tapline.v1.ListStationsResponse
-	28,  // 139: tapline.v1.AdminService.DeleteStation:output_type -> tapline.v1.DeleteStationResponse
-	30,  // 140: tapline.v1.AdminService.RevokeStation:output_type -> tapline.v1.RevokeStationResponse
-	32,  // 141: tapline.v1.AdminService.ReleaseStation:output_type -> tapline.v1.ReleaseStationResponse
-	34,  // 142: tapline.v1.AdminService.ApproveRecovery:output_type -> tapline.v1.ApproveRecoveryResponse
-	36,  // 143: tapline.v1.AdminService.GetStation:output_type -> tapline.v1.GetStationResponse
-	42,  // 144: tapline.v1.AdminService.GetAuthority:output_type -> tapline.v1.GetAuthorityResponse
-	44,  // 145: tapline.v1.AdminService.RotateAuthority:output_type -> tapline.v1.RotateAuthorityResponse
-	46,  // 146: tapline.v1.AdminService.CreateToken:output_type -> tapline.v1.CreateTokenResponse
-	48,  // 147: tapline.v1.AdminService.ListTokens:output_type -> tapline.v1.ListTokensResponse
-	50,  // 148: tapline.v1.AdminService.RevokeToken:output_type -> tapline.v1.RevokeTokenResponse
-	52,  // 149: tapline.v1.AdminService.PutPolicy:output_type -> tapline.v1.PutPolicyResponse
-	54,  // 150: tapline.v1.AdminService.GetPolicy:output_type -> tapline.v1.GetPolicyResponse
-	56,  // 151: tapline.v1.AdminService.ExplainTap:output_type -> tapline.v1.ExplainTapResponse
-	58,  // 152: tapline.v1.AdminService.ExplainCode:output_type -> tapline.v1.ExplainCodeResponse
-	60,  // 153: tapline.v1.AdminService.ListLeases:output_type -> tapline.v1.ListLeasesResponse
-	62,  // 154: tapline.v1.AdminService.EndLease:output_type -> tapline.v1.EndLeaseResponse
-	64,  // 155: tapline.v1.AdminService.PutVisit:output_type -> tapline.v1.PutVisitResponse
-	66,  // 156: tapline.v1.AdminService.ListVisits:output_type -> tapline.v1.ListVisitsResponse
-	68,  // 157: tapline.v1.AdminService.DeleteVisit:output_type -> tapline.v1.DeleteVisitResponse
-	70,  // 158: tapline.v1.AdminService.DecideVisit:output_type -> tapline.v1.DecideVisitResponse
-	72,  // 159: tapline.v1.AdminService.ImportDirectory:output_type -> tapline.v1.ImportDirectoryResponse
-	74,  // 160: tapline.v1.AdminService.PutShift:output_type -> tapline.v1.PutShiftResponse
-	76,  // 161: tapline.v1.AdminService.ListShifts:output_type -> tapline.v1.ListShiftsResponse
-	78,  // 162: tapline.v1.AdminService.DeleteShift:output_type -> tapline.v1.DeleteShiftResponse
-	80,  // 163: tapline.v1.AdminService.ListAlarms:output_type -> tapline.v1.ListAlarmsResponse
-	82,  // 164: tapline.v1.AdminService.CloseAlarm:output_type -> tapline.v1.CloseAlarmResponse
-	84,  // 165: tapline.v1.AdminService.GetHealth:output_type -> tapline.v1.GetHealthResponse
-	127, // [127:166] is the sub-list for method output_type
-	88,  // [88:127] is the sub-list for method input_type
-	88,  // [88:88] is the sub-list for extension type_name
-	88,  // [88:88] is the sub-list for extension extendee
-	0,   // [0:88] is the sub-list for field type_name
+	103, // 30: tapline.v1.RootCertificate.since:type_name -> google.protobuf.Timestamp
+	103, // 31: tapline.v1.RootCertificate.not_after:type_name -> google.protobuf.Timestamp
+	103, // 32: tapline.v1.RootCertificate.next_from:type_name -> google.protobuf.Timestamp
+	41,  // 33: tapline.v1.GetAuthorityResponse.roots:type_name -> tapline.v1.RootCertificate
+	103, // 34: tapline.v1.GetAuthorityResponse.issuing_not_after:type_name -> google.protobuf.Timestamp
+	43,  // 35: tapline.v1.RotateAuthorityResponse.authority:type_name -> tapline.v1.GetAuthorityResponse
+	104, // 36: tapline.v1.CreateTokenRequest.lifetime:type_name -> google.protobuf.Duration
+	94,  // 37: tapline.v1.CreateTokenResponse.token:type_name -> tapline.v1.Token
+	94,  // 38: tapline.v1.ListTokensResponse.tokens:type_name -> tapline.v1.Token
+	95,  // 39: tapline.v1.PutPolicyResponse.policy:type_name -> tapline.v1.PolicySet
+	95,  // 40: tapline.v1.GetPolicyResponse.policy:type_name -> tapline.v1.PolicySet
+	105, // 41: tapline.v1.ExplainTapRequest.assurance:type_name -> tapline.v1.Assurance
+	103, // 42: tapline.v1.ExplainTapRequest.at:type_name -> google.protobuf.Timestamp
+	106, // 43: tapline.v1.ExplainTapResponse.decision:type_name -> tapline.v1.Decision
+	96,  // 44: tapline.v1.ExplainCodeResponse.tap:type_name -> tapline.v1.RefusedTap
+	97,  // 45: tapline.v1.ListLeasesResponse.leases:type_name -> tapline.v1.HeldLease
+	98,  // 46: tapline.v1.PutVisitRequest.visit:type_name -> tapline.v1.Visit
+	98,  // 47: tapline.v1.PutVisitResponse.visit:type_name -> tapline.v1.Visit
+	98,  // 48: tapline.v1.ListVisitsResponse.visits:type_name -> tapline.v1.Visit
+	98,  // 49: tapline.v1.DecideVisitResponse.visit:type_name -> tapline.v1.Visit
+	3,   // 50: tapline.v1.ImportDirectoryRequest.leavers:type_name -> tapline.v1.ImportLeavers
+	99,  // 51: tapline.v1.ImportDirectoryResponse.faults:type_name -> tapline.v1.ImportFault
+	74,  // 52: tapline.v1.ImportDirectoryResponse.changes:type_name -> tapline.v1.ImportChange
+	88,  // 53: tapline.v1.PutShiftRequest.shift:type_name -> tapline.v1.Shift
+	88,  // 54: tapline.v1.PutShiftResponse.shift:type_name -> tapline.v1.Shift
+	88,  // 55: tapline.v1.ListShiftsResponse.shifts:type_name -> tapline.v1.Shift
+	100, // 56: tapline.v1.ListAlarmsResponse.alarms:type_name -> tapline.v1.Alarm
+	100, // 57: tapline.v1.CloseAlarmResponse.alarm:type_name -> tapline.v1.Alarm
+	103, // 58: tapline.v1.GetHealthResponse.started_at:type_name -> google.protobuf.Timestamp
+	90,  // 59: tapline.v1.PersonEntry.certifications:type_name -> tapline.v1.Certification
+	103, // 60: tapline.v1.PersonEntry.left_at:type_name -> google.protobuf.Timestamp
+	89,  // 61: tapline.v1.Shift.windows:type_name -> tapline.v1.ShiftWindow
+	103, // 62: tapline.v1.Certification.not_after:type_name -> google.protobuf.Timestamp
+	105, // 63: tapline.v1.Badge.assurance:type_name -> tapline.v1.Assurance
+	103, // 64: tapline.v1.Badge.not_after:type_name -> google.protobuf.Timestamp
+	103, // 65: tapline.v1.Badge.assigned_at:type_name -> google.protobuf.Timestamp
+	103, // 66: tapline.v1.Badge.last_used_at:type_name -> google.protobuf.Timestamp
+	103, // 67: tapline.v1.Badge.lost_at:type_name -> google.protobuf.Timestamp
+	104, // 68: tapline.v1.Account.lease_time:type_name -> google.protobuf.Duration
+	107, // 69: tapline.v1.Station.mode:type_name -> tapline.v1.Mode
+	108, // 70: tapline.v1.Station.terms:type_name -> tapline.v1.SessionTerms
+	0,   // 71: tapline.v1.Station.state:type_name -> tapline.v1.StationState
+	103, // 72: tapline.v1.Station.last_seen_at:type_name -> google.protobuf.Timestamp
+	103, // 73: tapline.v1.Station.certificate_expires_at:type_name -> google.protobuf.Timestamp
+	101, // 74: tapline.v1.Station.hints:type_name -> tapline.v1.Station.HintsEntry
+	105, // 75: tapline.v1.Station.requires_assurance:type_name -> tapline.v1.Assurance
+	103, // 76: tapline.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
+	103, // 77: tapline.v1.Token.used_at:type_name -> google.protobuf.Timestamp
+	103, // 78: tapline.v1.PolicySet.since:type_name -> google.protobuf.Timestamp
+	103, // 79: tapline.v1.RefusedTap.at:type_name -> google.protobuf.Timestamp
+	109, // 80: tapline.v1.RefusedTap.refusal:type_name -> tapline.v1.RefusalCause
+	105, // 81: tapline.v1.RefusedTap.assurance:type_name -> tapline.v1.Assurance
+	106, // 82: tapline.v1.RefusedTap.decision:type_name -> tapline.v1.Decision
+	110, // 83: tapline.v1.HeldLease.lease:type_name -> tapline.v1.Lease
+	103, // 84: tapline.v1.HeldLease.opened_at:type_name -> google.protobuf.Timestamp
+	103, // 85: tapline.v1.Visit.starts_at:type_name -> google.protobuf.Timestamp
+	103, // 86: tapline.v1.Visit.ends_at:type_name -> google.protobuf.Timestamp
+	1,   // 87: tapline.v1.Visit.state:type_name -> tapline.v1.VisitState
+	103, // 88: tapline.v1.Alarm.at:type_name -> google.protobuf.Timestamp
+	103, // 89: tapline.v1.Alarm.closed_at:type_name -> google.protobuf.Timestamp
+	4,   // 90: tapline.v1.AdminService.PutPerson:input_type -> tapline.v1.PutPersonRequest
+	6,   // 91: tapline.v1.AdminService.ListPeople:input_type -> tapline.v1.ListPeopleRequest
+	8,   // 92: tapline.v1.AdminService.DeletePerson:input_type -> tapline.v1.DeletePersonRequest
+	10,  // 93: tapline.v1.AdminService.AssignBadge:input_type -> tapline.v1.AssignBadgeRequest
+	12,  // 94: tapline.v1.AdminService.ListBadges:input_type -> tapline.v1.ListBadgesRequest
+	14,  // 95: tapline.v1.AdminService.RevokeBadge:input_type -> tapline.v1.RevokeBadgeRequest
+	16,  // 96: tapline.v1.AdminService.SetPin:input_type -> tapline.v1.SetPinRequest
+	18,  // 97: tapline.v1.AdminService.PutAccount:input_type -> tapline.v1.PutAccountRequest
+	20,  // 98: tapline.v1.AdminService.ListAccounts:input_type -> tapline.v1.ListAccountsRequest
+	22,  // 99: tapline.v1.AdminService.DeleteAccount:input_type -> tapline.v1.DeleteAccountRequest
+	24,  // 100: tapline.v1.AdminService.PutStation:input_type -> tapline.v1.PutStationRequest
+	26,  // 101: tapline.v1.AdminService.ListStations:input_type -> tapline.v1.ListStationsRequest
+	28,  // 102: tapline.v1.AdminService.DeleteStation:input_type -> tapline.v1.DeleteStationRequest
+	30,  // 103: tapline.v1.AdminService.RevokeStation:input_type -> tapline.v1.RevokeStationRequest
+	32,  // 104: tapline.v1.AdminService.ReleaseStation:input_type -> tapline.v1.ReleaseStationRequest
+	34,  // 105: tapline.v1.AdminService.ApproveRecovery:input_type -> tapline.v1.ApproveRecoveryRequest
+	36,  // 106: tapline.v1.AdminService.GetStation:input_type -> tapline.v1.GetStationRequest
+	42,  // 107: tapline.v1.AdminService.GetAuthority:input_type -> tapline.v1.GetAuthorityRequest
+	44,  // 108: tapline.v1.AdminService.RotateAuthority:input_type -> tapline.v1.RotateAuthorityRequest
+	46,  // 109: tapline.v1.AdminService.CreateToken:input_type -> tapline.v1.CreateTokenRequest
+	48,  // 110: tapline.v1.AdminService.ListTokens:input_type -> tapline.v1.ListTokensRequest
+	50,  // 111: tapline.v1.AdminService.RevokeToken:input_type -> tapline.v1.RevokeTokenRequest
+	52,  // 112: tapline.v1.AdminService.PutPolicy:input_type -> tapline.v1.PutPolicyRequest
+	54,  // 113: tapline.v1.AdminService.GetPolicy:input_type -> tapline.v1.GetPolicyRequest
+	56,  // 114: tapline.v1.AdminService.ExplainTap:input_type -> tapline.v1.ExplainTapRequest
+	58,  // 115: tapline.v1.AdminService.ExplainCode:input_type -> tapline.v1.ExplainCodeRequest
+	60,  // 116: tapline.v1.AdminService.ListLeases:input_type -> tapline.v1.ListLeasesRequest
+	62,  // 117: tapline.v1.AdminService.EndLease:input_type -> tapline.v1.EndLeaseRequest
+	64,  // 118: tapline.v1.AdminService.PutVisit:input_type -> tapline.v1.PutVisitRequest
+	66,  // 119: tapline.v1.AdminService.ListVisits:input_type -> tapline.v1.ListVisitsRequest
+	68,  // 120: tapline.v1.AdminService.DeleteVisit:input_type -> tapline.v1.DeleteVisitRequest
+	70,  // 121: tapline.v1.AdminService.DecideVisit:input_type -> tapline.v1.DecideVisitRequest
+	72,  // 122: tapline.v1.AdminService.ImportDirectory:input_type -> tapline.v1.ImportDirectoryRequest
+	75,  // 123: tapline.v1.AdminService.PutShift:input_type -> tapline.v1.PutShiftRequest
+	77,  // 124: tapline.v1.AdminService.ListShifts:input_type -> tapline.v1.ListShiftsRequest
+	79,  // 125: tapline.v1.AdminService.DeleteShift:input_type -> tapline.v1.DeleteShiftRequest
+	81,  // 126: tapline.v1.AdminService.ListAlarms:input_type -> tapline.v1.ListAlarmsRequest
+	83,  // 127: tapline.v1.AdminService.CloseAlarm:input_type -> tapline.v1.CloseAlarmRequest
+	85,  // 128: tapline.v1.AdminService.GetHealth:input_type -> tapline.v1.GetHealthRequest
+	5,   // 129: tapline.v1.AdminService.PutPerson:output_type -> tapline.v1.PutPersonResponse
+	7,   // 130: tapline.v1.AdminService.ListPeople:output_type -> tapline.v1.ListPeopleResponse
+	9,   // 131: tapline.v1.AdminService.DeletePerson:output_type -> tapline.v1.DeletePersonResponse
+	11,  // 132: tapline.v1.AdminService.AssignBadge:output_type -> tapline.v1.AssignBadgeResponse
+	13,  // 133: tapline.v1.AdminService.ListBadges:output_type -> tapline.v1.ListBadgesResponse
+	15,  // 134: tapline.v1.AdminService.RevokeBadge:output_type -> tapline.v1.RevokeBadgeResponse
+	17,  // 135: tapline.v1.AdminService.SetPin:output_type -> tapline.v1.SetPinResponse
+	19,  // 136: tapline.v1.AdminService.PutAccount:output_type -> tapline.v1.PutAccountResponse
+	21,  // 137: tapline.v1.AdminService.ListAccounts:output_type -> tapline.v1.ListAccountsResponse
+	23,  // 138: tapline.v1.AdminService.DeleteAccount:output_type -> tapline.v1.DeleteAccountResponse
+	25,  // 139: tapline.v1.AdminService.PutStation:output_type -> tapline.v1.PutStationResponse
+	27,  // 140: tapline.v1.AdminService.ListStations:output_type -> tapline.v1.ListStationsResponse
+	29,  // 141: tapline.v1.AdminService.DeleteStation:output_type -> tapline.v1.DeleteStationResponse
+	31,  // 142: tapline.v1.AdminService.RevokeStation:output_type -> tapline.v1.RevokeStationResponse
+	33,  // 143: tapline.v1.AdminService.ReleaseStation:output_type -> tapline.v1.ReleaseStationResponse
+	35,  // 144: tapline.v1.AdminService.ApproveRecovery:output_type -> tapline.v1.ApproveRecoveryResponse
+	37,  // 145: tapline.v1.AdminService.GetStation:output_type -> tapline.v1.GetStationResponse
+	43,  // 146: tapline.v1.AdminService.GetAuthority:output_type -> tapline.v1.GetAuthorityResponse
+	45,  // 147: tapline.v1.AdminService.RotateAuthority:output_type -> tapline.v1.RotateAuthorityResponse
+	47,  // 148: tapline.v1.AdminService.CreateToken:output_type -> tapline.v1.CreateTokenResponse
+	49,  // 149: tapline.v1.AdminService.ListTokens:output_type -> tapline.v1.ListTokensResponse
+	51,  // 150: tapline.v1.AdminService.RevokeToken:output_type -> tapline.v1.RevokeTokenResponse
+	53,  // 151: tapline.v1.AdminService.PutPolicy:output_type -> tapline.v1.PutPolicyResponse
+	55,  // 152: tapline.v1.AdminService.GetPolicy:output_type -> tapline.v1.GetPolicyResponse
+	57,  // 153: tapline.v1.AdminService.ExplainTap:output_type -> tapline.v1.ExplainTapResponse
+	59,  // 154: tapline.v1.AdminService.ExplainCode:output_type -> tapline.v1.ExplainCodeResponse
+	61,  // 155: tapline.v1.AdminService.ListLeases:output_type -> tapline.v1.ListLeasesResponse
+	63,  // 156: tapline.v1.AdminService.EndLease:output_type -> tapline.v1.EndLeaseResponse
+	65,  // 157: tapline.v1.AdminService.PutVisit:output_type -> tapline.v1.PutVisitResponse
+	67,  // 158: tapline.v1.AdminService.ListVisits:output_type -> tapline.v1.ListVisitsResponse
+	69,  // 159: tapline.v1.AdminService.DeleteVisit:output_type -> tapline.v1.DeleteVisitResponse
+	71,  // 160: tapline.v1.AdminService.DecideVisit:output_type -> tapline.v1.DecideVisitResponse
+	73,  // 161: tapline.v1.AdminService.ImportDirectory:output_type -> tapline.v1.ImportDirectoryResponse
+	76,  // 162: tapline.v1.AdminService.PutShift:output_type -> tapline.v1.PutShiftResponse
+	78,  // 163: tapline.v1.AdminService.ListShifts:output_type -> tapline.v1.ListShiftsResponse
+	80,  // 164: tapline.v1.AdminService.DeleteShift:output_type -> tapline.v1.DeleteShiftResponse
+	82,  // 165: tapline.v1.AdminService.ListAlarms:output_type -> tapline.v1.ListAlarmsResponse
+	84,  // 166: tapline.v1.AdminService.CloseAlarm:output_type -> tapline.v1.CloseAlarmResponse
+	86,  // 167: tapline.v1.AdminService.GetHealth:output_type -> tapline.v1.GetHealthResponse
+	129, // [129:168] is the sub-list for method output_type
+	90,  // [90:129] is the sub-list for method input_type
+	90,  // [90:90] is the sub-list for extension type_name
+	90,  // [90:90] is the sub-list for extension extendee
+	0,   // [0:90] is the sub-list for field type_name
 }
 
 func init() { file_tapline_v1_admin_proto_init() }
@@ -6971,8 +7170,8 @@ func file_tapline_v1_admin_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tapline_v1_admin_proto_rawDesc), len(file_tapline_v1_admin_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   97,
+			NumEnums:      4,
+			NumMessages:   98,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

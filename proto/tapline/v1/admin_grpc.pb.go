@@ -73,7 +73,7 @@ type AdminServiceClient interface {
 	PutPerson(ctx context.Context, in *PutPersonRequest, opts ...grpc.CallOption) (*PutPersonResponse, error)
 	// ListPeople returns people, sorted by ID.
 	ListPeople(ctx context.Context, in *ListPeopleRequest, opts ...grpc.CallOption) (*ListPeopleResponse, error)
-	// DeletePerson removes a person; its records stay. Errors: NOT_FOUND; FAILED_PRECONDITION still in use.
+	// DeletePerson removes a person, badges and PIN; sessions end, records stay. Errors: NOT_FOUND.
 	DeletePerson(ctx context.Context, in *DeletePersonRequest, opts ...grpc.CallOption) (*DeletePersonResponse, error)
 	// AssignBadge gives a badge to a person. Errors: ALREADY_EXISTS somebody has it.
 	AssignBadge(ctx context.Context, in *AssignBadgeRequest, opts ...grpc.CallOption) (*AssignBadgeResponse, error)
@@ -559,7 +559,7 @@ type AdminServiceServer interface {
 	PutPerson(context.Context, *PutPersonRequest) (*PutPersonResponse, error)
 	// ListPeople returns people, sorted by ID.
 	ListPeople(context.Context, *ListPeopleRequest) (*ListPeopleResponse, error)
-	// DeletePerson removes a person; its records stay. Errors: NOT_FOUND; FAILED_PRECONDITION still in use.
+	// DeletePerson removes a person, badges and PIN; sessions end, records stay. Errors: NOT_FOUND.
 	DeletePerson(context.Context, *DeletePersonRequest) (*DeletePersonResponse, error)
 	// AssignBadge gives a badge to a person. Errors: ALREADY_EXISTS somebody has it.
 	AssignBadge(context.Context, *AssignBadgeRequest) (*AssignBadgeResponse, error)
