@@ -30,7 +30,8 @@ func (a *Agent) newLine() Line {
 			a.clock.Anchor(broker)
 			a.identity.ObserveTime(broker)
 		},
-		Log: a.log.Named("uplink"),
+		OnRefused: a.identity.Doubt,
+		Log:       a.log.Named("uplink"),
 	}
 	if a.opts.Line != nil {
 		return a.opts.Line(cfg)
@@ -66,7 +67,7 @@ func (a *Agent) beat() *taplinev1.StationBeat {
 	b := &taplinev1.StationBeat{
 		Chain: string(id.Chain), Seq: uint64(j.Head.Seq), Head: j.Head.Hash[:], Backlog: uint64(j.Head.Seq - min(j.Acked, j.Head.Seq)),
 		Session: a.hub.presence().GetSession(), Mode: taplinev1.Mode_MODE_ATTRIBUTE, Bundle: a.bundle.Have(), JoinSequence: id.JoinSequence,
-		Readers: a.desk.working(), Build: a.opts.Build, Wall: timestamppb.Now(), Conditions: a.conditions(j.Degraded),
+		Readers: a.desk.working(), Build: a.opts.Build, Wall: timestamppb.Now(), Conditions: a.conditions(j.Degraded), Trust: id.Trust,
 	}
 	if j.Head.Seq == 0 {
 		b.Head = nil

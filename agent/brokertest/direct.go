@@ -67,7 +67,7 @@ func (d Direct) shake(ctx context.Context) (context.Context, error) {
 		Roots: d.Broker.ca.roots(), Intermediates: between, CurrentTime: d.Broker.Now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
 	if err != nil {
-		return nil, wire.E(wire.Unavailable, "handshake: the broker refuses our certificate: %w", err)
+		return nil, wire.E(wire.Unauthenticated, "the broker refuses our certificate: %v", err)
 	}
 	subject, err := wire.SubjectOf(shown.Leaf)
 	if err != nil {

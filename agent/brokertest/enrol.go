@@ -14,6 +14,7 @@ import (
 
 	"tapline/proto/record"
 	taplinev1 "tapline/proto/tapline/v1"
+	"tapline/proto/vouch"
 	"tapline/proto/wire"
 )
 
@@ -92,9 +93,20 @@ func (b *Broker) certify(s *Station, name string, csr []byte) error {
 	s.Join++
 	s.previous, s.serial, s.notAfter, s.csr = s.serial, leaf.SerialNumber.String(), leaf.NotAfter, csr
 	key := b.EvidenceKey()
+	join, err := vouch.NewJoin(signer{b}, vouch.Join{
+		Station: record.StationID(name), Chain: s.Chain, Sequence: s.Join, Serial: leaf.SerialNumber.Text(16), At: now,
+	})
+	if err != nil {
+		return err
+	}
+	trust, err := b.Trust(1)
+	if err != nil {
+		return err
+	}
 	s.answer = &taplinev1.Identity{
 		Certificates: [][]byte{leaf.Raw, b.ca.issuing.Raw}, Roots: [][]byte{b.ca.root.Raw}, JoinSequence: s.Join,
 		StationStatement: s.statement, EvidenceKey: key[:], Brokers: b.Addresses, RenewAt: timestamppb.New(now.Add(life / 2)), BadgeKey: badge,
+		Join: join, Trust: trust.GetStatement(),
 	}
 	return nil
 }
@@ -133,7 +145,28 @@ func (b *Broker) GetChallenge(_ context.Context, r *taplinev1.GetChallengeReques
 	defer b.mu.Unlock()
 	nonce := random(32)
 	b.nonces[string(nonce)] = r.GetStation()
-	return &taplinev1.GetChallengeResponse{Nonce: nonce, BrokerTime: timestamppb.New(b.Now())}, nil
+	at, err := vouch.NewTime(signer{b}, record.StationID(r.GetStation()), r.GetNonce(), b.Now())
+	if err != nil {
+		return nil, wire.E(wire.Invalid, "nonce: %w", err)
+	}
+	return &taplinev1.GetChallengeResponse{Nonce: nonce, BrokerTime: timestamppb.New(b.Now()), Time: at}, nil
+}
+
+// Trust is a trust statement of a version.
+func (b *Broker) Trust(version uint64, brokers ...string) (*taplinev1.TrustUpdate, error) {
+	if len(brokers) == 0 {
+		brokers = b.Addresses
+	}
+	statement, err := vouch.NewTrust(signer{b}, vouch.Trust{Version: version, Site: Site, Roots: [][]byte{b.ca.root.Raw}, Brokers: brokers, At: b.Now()})
+	return &taplinev1.TrustUpdate{Statement: statement}, err
+}
+
+// signer signs with a broker's evidence key.
+type signer struct{ b *Broker }
+
+// Sign signs a statement.
+func (s signer) Sign(payloadType string, payload any) (record.Envelope, error) {
+	return record.SignStatement(payloadType, payload, s.b.evidence)
 }
 
 // Recover gives the next certificate against the identity key.

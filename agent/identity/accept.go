@@ -12,6 +12,7 @@ import (
 
 	"tapline/proto/record"
 	taplinev1 "tapline/proto/tapline/v1"
+	"tapline/proto/vouch"
 	"tapline/proto/wire"
 )
 
@@ -34,25 +35,76 @@ func (w expected) accept(id *taplinev1.Identity, had state) (state, Secret, erro
 	s := had
 	s.V, s.Station, s.Chain = stateV, w.station, w.chain
 	s.Certificates, s.JoinSequence = id.GetCertificates(), id.GetJoinSequence()
-	if len(id.GetRoots()) > 0 {
-		s.Roots = id.GetRoots()
-	}
 	if len(id.GetBrokers()) > 0 {
 		s.Brokers = id.GetBrokers()
 	}
 	if t := id.GetRenewAt(); t != nil {
 		s.RenewAt = t.AsTime()
 	}
+	if err := w.checkStatement(id, &s); err != nil {
+		return state{}, nil, err
+	}
+	if err := w.takeRoots(id, &s); err != nil {
+		return state{}, nil, err
+	}
 	if err := w.checkCertificate(s); err != nil {
 		return state{}, nil, err
 	}
-	if err := w.checkStatement(id, &s); err != nil {
+	if err := w.takeJoin(id, &s); err != nil {
 		return state{}, nil, err
 	}
 	if n := len(id.GetBadgeKey()); n != badgeKeySize && (n != 0 || had.BadgeKey == "") {
 		return state{}, nil, fmt.Errorf("a badge key of %d bytes, want %d", n, badgeKeySize)
 	}
 	return s, Secret(id.GetBadgeKey()), nil
+}
+
+// takeRoots takes over the roots that the broker's trust statement names, unless we have a newer one: roots never go back.
+func (w expected) takeRoots(id *taplinev1.Identity, s *state) error {
+	if len(id.GetTrust()) == 0 {
+		if len(id.GetRoots()) > 0 {
+			s.Roots = id.GetRoots()
+		}
+		return nil
+	}
+	site, err := siteOf(s.Certificates)
+	if err != nil {
+		return err
+	}
+	t, err := vouch.OpenTrust(id.GetTrust(), s.EvidenceKey, site)
+	if err != nil {
+		return err
+	}
+	if t.Version >= s.Trust {
+		s.Roots, s.Trust = t.Roots, t.Version
+	}
+	return nil
+}
+
+// siteOf is the site that a certificate chain names.
+func siteOf(ders [][]byte) (string, error) {
+	chain, err := parseAll(ders)
+	if err != nil || len(chain) == 0 {
+		return "", fmt.Errorf("certificate: %w", errors.Join(err, errors.New("missing or damaged")))
+	}
+	who, err := wire.SubjectOf(chain[0])
+	return who.Site, err
+}
+
+// takeJoin keeps the broker's word on how far this identity has come.
+func (w expected) takeJoin(id *taplinev1.Identity, s *state) error {
+	s.Join = id.GetJoin()
+	if len(s.Join) == 0 {
+		return nil
+	}
+	j, err := vouch.OpenJoin(s.Join, s.EvidenceKey, w.station)
+	if err != nil {
+		return err
+	}
+	if j.Sequence != s.JoinSequence || j.Chain != w.chain {
+		return fmt.Errorf("the join statement is of sequence %d, chain %s", j.Sequence, j.Chain)
+	}
+	return nil
 }
 
 func (w expected) checkCertificate(s state) error {
@@ -162,7 +214,7 @@ func view(s state, key crypto.Signer, badge Secret) (*Identity, error) {
 	}
 	return &Identity{
 		Station: s.Station, Site: who.Site, Chain: s.Chain, Statement: statement, EvidenceKey: s.EvidenceKey, BadgeKey: badge,
-		Brokers: s.Brokers, Roots: roots, NotAfter: chain[0].NotAfter, RenewAt: s.RenewAt, JoinSequence: s.JoinSequence,
+		Brokers: s.Brokers, Roots: roots, NotAfter: chain[0].NotAfter, RenewAt: s.RenewAt, JoinSequence: s.JoinSequence, Trust: s.Trust,
 		Certificate: tls.Certificate{Certificate: s.Certificates, PrivateKey: key, Leaf: chain[0]},
 	}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,18 +20,21 @@ const (
 	keepEvery = time.Hour
 )
 
-// clock is the time that certificates are judged by: the latest of build time, last broker time and the machine's clock. A station whose
-// clock lost its battery thus still finds its broker's certificate valid; one whose clock runs ahead does not, and says so.
+// clock is the time that certificates are judged by. Until a broker has told the time, it is the latest of build time, last broker time and the
+// machine's clock: a station whose clock lost its battery still finds its broker's certificate valid. Once a broker has told it, the broker's time
+// goes on from there, with the monotonic clock and with what the machine's clock was off by, so that a machine's clock that is years ahead
+// does no harm either.
 type clock struct {
 	now  func() time.Time
 	disk statefile.Disk
 	path string
 
 	mu    sync.Mutex
-	floor time.Time // surely past at mark
-	mark  time.Time // of now, with its monotonic reading
-	kept  time.Time // on disk
-	limit time.Time // no broker time beyond this is believed
+	base  time.Time     // the time at mark: a broker's, or the latest that is surely past
+	mark  time.Time     // of now, with its monotonic reading
+	shift time.Duration // what the machine's clock was behind at mark; 0 until a broker told the time
+	kept  time.Time     // on disk
+	limit time.Time     // no broker time beyond this is believed
 }
 
 type timeState struct {
@@ -38,7 +42,7 @@ type timeState struct {
 }
 
 func openClock(o Options, dir string) (*clock, error) {
-	c := &clock{now: o.Now, disk: o.Disk, path: filepath.Join(dir, timeFile), floor: o.BuiltAt, mark: o.Now()}
+	c := &clock{now: o.Now, disk: o.Disk, path: filepath.Join(dir, timeFile), base: o.BuiltAt, mark: o.Now()}
 	b, err := os.ReadFile(c.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, nil
@@ -51,8 +55,8 @@ func openClock(o Options, dir string) (*clock, error) {
 		return c, nil //nolint:nilerr // a lost floor only means that the machine's clock counts alone
 	}
 	c.kept = s.Broker
-	if s.Broker.After(c.floor) {
-		c.floor = s.Broker
+	if s.Broker.After(c.base) {
+		c.base = s.Broker
 	}
 	return c, nil
 }
@@ -77,24 +81,50 @@ func (c *clock) Now() time.Time {
 }
 
 func (c *clock) at(now time.Time) time.Time {
-	if least := c.floor.Add(max(0, now.Sub(c.mark))); least.After(now) {
-		return least
+	running := c.base.Add(max(0, now.Sub(c.mark)))
+	if wall := now.Round(0).Add(c.shift); wall.After(running) { // the machine slept, which its monotonic clock does not count
+		return wall
 	}
-	return now
+	return running
 }
 
-// observe takes over a time that an authenticated broker told, and keeps it on disk now and then.
+// slack is how far broker time that nobody signed may be behind ours before it is passed over.
+const slack = 5 * time.Minute
+
+// observe takes over a time that an authenticated broker told, and keeps it on disk now and then. It never makes the time much earlier than it
+// surely is: that takes settle.
 func (c *clock) observe(broker time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.limit.IsZero() && broker.After(c.limit) {
+	now := c.now()
+	if broker.After(c.limitOr(broker)) || broker.Before(c.base.Add(max(0, now.Sub(c.mark))).Add(-slack)) {
 		return nil
 	}
-	now := c.now()
-	if broker.After(c.floor.Add(max(0, now.Sub(c.mark)))) {
-		c.floor, c.mark = broker, now
+	return c.set(broker, now)
+}
+
+// settle takes over a time that the broker signed for us just now, also when it is earlier than what we took for past: a broker's clock that was
+// ahead for an hour must not keep a station away for as long as it was ahead.
+func (c *clock) settle(broker time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if broker.After(c.limitOr(broker)) {
+		return fmt.Errorf("the broker says that it is %s, when no certificate of it is good any more", broker.UTC().Format(time.RFC3339))
 	}
-	if broker.Sub(c.kept) < keepEvery {
+	return c.set(broker, c.now())
+}
+
+func (c *clock) limitOr(t time.Time) time.Time {
+	if c.limit.IsZero() {
+		return t
+	}
+	return c.limit
+}
+
+// set is called with mu held.
+func (c *clock) set(broker, now time.Time) error {
+	c.base, c.mark, c.shift = broker, now, broker.Sub(now.Round(0))
+	if ahead := broker.Sub(c.kept); 0 <= ahead && ahead < keepEvery {
 		return nil
 	}
 	b, err := json.Marshal(timeState{Broker: broker.UTC()})

@@ -47,6 +47,8 @@ type Identity struct {
 	RenewAt     time.Time
 	// JoinSequence rises by one with each certificate.
 	JoinSequence uint64
+	// Trust is the version of the trust statement that Roots are from; 0 before the first.
+	Trust uint64
 }
 
 // Format hides the keys from every verb.

@@ -15,6 +15,7 @@ import (
 	"tapline/agent/keystore"
 	"tapline/agent/statefile"
 	taplinev1 "tapline/proto/tapline/v1"
+	"tapline/proto/vouch"
 	"tapline/proto/wire"
 )
 
@@ -27,6 +28,7 @@ type Manager struct {
 	key   crypto.Signer // the identity key
 	spki  []byte        // its public half
 	nudge chan struct{}
+	doubt chan struct{}
 
 	renewing sync.Mutex // held over a whole renewal, and over any other change of the files
 
@@ -58,7 +60,7 @@ func load(dir string, ks keystore.Store, o Options) (*Manager, error) {
 	if err := finishEnrolment(dir, ks, o, s); err != nil {
 		return nil, err
 	}
-	m := &Manager{dir: dir, ks: ks, o: o, nudge: make(chan struct{}, 1), changed: make(chan struct{})}
+	m := &Manager{dir: dir, ks: ks, o: o, nudge: make(chan struct{}, 1), doubt: make(chan struct{}, 1), changed: make(chan struct{})}
 	if m.clock, err = openClock(o, dir); err != nil {
 		return nil, err
 	}
@@ -110,7 +112,16 @@ func (m *Manager) Changed() <-chan struct{} {
 
 // TLS is how to call a broker: it shows the current certificate unless that has expired, and trusts the current roots. It stays right over renewals.
 func (m *Manager) TLS() *tls.Config {
-	return wire.ClientTLS(m.certificate, m.pool, m.clock.Now)
+	c := wire.ClientTLS(m.certificate, m.pool, m.clock.Now)
+	check := c.VerifyConnection
+	c.VerifyConnection = func(cs tls.ConnectionState) error {
+		err := check(cs)
+		if wire.OutOfTime(err) {
+			m.Doubt()
+		}
+		return err
+	}
+	return c
 }
 
 func (m *Manager) certificate() (tls.Certificate, bool) {
@@ -163,28 +174,43 @@ func (m *Manager) Condition() string {
 	return ""
 }
 
-// ApplyTrust takes over roots and brokers that the broker announced. What is empty stays as it is.
+// ApplyTrust takes over the roots and brokers of a trust statement. One that the broker did not sign is an error; one that is not newer than the
+// one in hand changes nothing.
 func (m *Manager) ApplyTrust(t *taplinev1.TrustUpdate) error {
 	m.renewing.Lock()
 	defer m.renewing.Unlock()
 	m.mu.Lock()
 	s, id := m.state, *m.current
 	m.mu.Unlock()
-	if len(t.GetRoots()) > 0 {
-		roots, err := parseAll(t.GetRoots())
-		if err != nil {
-			return fmt.Errorf("apply trust: roots: %w", err)
-		}
-		s.Roots, id.Roots = t.GetRoots(), roots
+	trust, err := vouch.OpenTrust(t.GetStatement(), s.EvidenceKey, id.Site)
+	if err != nil {
+		return fmt.Errorf("apply trust: %w", err)
 	}
-	if len(t.GetBrokers()) > 0 {
-		s.Brokers, id.Brokers = t.GetBrokers(), t.GetBrokers()
+	if trust.Version <= s.Trust {
+		return nil
+	}
+	roots, err := parseAll(trust.Roots)
+	if err != nil {
+		return fmt.Errorf("apply trust: roots: %w", err)
+	}
+	s.Roots, id.Roots, s.Trust, id.Trust = trust.Roots, roots, trust.Version, trust.Version
+	if len(trust.Brokers) > 0 {
+		s.Brokers, id.Brokers = trust.Brokers, trust.Brokers
 	}
 	if err := writeJSON(m.o.Disk, filepath.Join(m.dir, stateFile), s); err != nil {
 		return fmt.Errorf("apply trust: %w", err)
 	}
 	m.show(s, &id)
 	return nil
+}
+
+// Doubt tells that the broker does not take our certificate, or that we do not take the broker's at the time that we believe it to be: Run then asks
+// for the time and renews, though not more often than it makes sense. It does not wait.
+func (m *Manager) Doubt() {
+	select {
+	case m.doubt <- struct{}{}:
+	default:
+	}
 }
 
 // RenewNow makes Run renew before its time. It does not wait.

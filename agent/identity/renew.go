@@ -3,6 +3,7 @@ package identity
 import (
 	"bytes"
 	"context"
+	crand "crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	taplinev1 "tapline/proto/tapline/v1"
+	"tapline/proto/vouch"
 	"tapline/proto/wire"
 )
 
@@ -24,6 +26,7 @@ const (
 	retryMax    = 15 * time.Minute
 	retryUrgent = 45 * time.Second // without a certificate there is no line
 	retryRefuse = 20 * time.Minute // the broker said no: only an administrator changes that
+	doubtEvery  = time.Minute      // at most, when the line is refused before the certificate is due
 	jitterShare = 10               // renewals spread over a tenth of the time between renewal and expiry
 )
 
@@ -31,7 +34,7 @@ const (
 func (m *Manager) Run(ctx context.Context) error {
 	retry := &backoff.ExponentialBackOff{InitialInterval: retryFirst, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: retryMax}
 	retry.Reset()
-	due := m.firstDue()
+	due, tried := m.firstDue(), time.Time{}
 	for {
 		timer := time.NewTimer(min(max(0, due.Sub(m.clock.Now())), lookEvery))
 		select {
@@ -40,6 +43,10 @@ func (m *Manager) Run(ctx context.Context) error {
 			return nil
 		case <-m.nudge:
 			due = m.clock.Now()
+		case <-m.doubt:
+			if wait := time.Until(tried.Add(doubtEvery)); due.After(m.clock.Now().Add(wait)) {
+				due = m.clock.Now().Add(max(0, wait))
+			}
 		case <-timer.C:
 		}
 		timer.Stop()
@@ -47,6 +54,7 @@ func (m *Manager) Run(ctx context.Context) error {
 			continue
 		}
 		err := m.Renew(ctx)
+		tried = time.Now()
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -109,14 +117,19 @@ func (m *Manager) renew(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("prepare renewal: %w", err)
 	}
-	var id *taplinev1.Identity
-	err = wire.E(wire.Unauthenticated, "the certificate has expired")
-	if m.clock.Now().Before(m.Current().NotAfter) {
-		id, err = m.askRenewal(ctx, p)
+	err = m.exchange(ctx, p)
+	if wire.OutOfTime(err) { // who of the two has the wrong clock does not matter: the broker's is the site's
+		if told := m.askTime(ctx); told != nil {
+			return fmt.Errorf("renew: %w; ask for the time: %w", err, told)
+		}
+		err = m.exchange(ctx, p) // the same request: it gets the same answer
 	}
-	if wire.KindOf(err) == wire.Unauthenticated {
-		id, err = m.askRecovery(ctx, p)
-	}
+	return err
+}
+
+// exchange sends the request and takes over the answer.
+func (m *Manager) exchange(ctx context.Context, p pending) error {
+	id, err := m.request(ctx, p)
 	if err != nil {
 		return refusal(err)
 	}
@@ -124,6 +137,18 @@ func (m *Manager) renew(ctx context.Context) error {
 		return fmt.Errorf("renew: %w", err)
 	}
 	return nil
+}
+
+// request asks for the next certificate: with the one in hand, or with the identity key when the broker does not take that.
+func (m *Manager) request(ctx context.Context, p pending) (id *taplinev1.Identity, err error) {
+	err = wire.E(wire.Unauthenticated, "the certificate has expired")
+	if m.clock.Now().Before(m.Current().NotAfter) {
+		id, err = m.askRenewal(ctx, p)
+	}
+	if wire.KindOf(err) == wire.Unauthenticated {
+		id, err = m.askRecovery(ctx, p)
+	}
+	return id, err
 }
 
 // refusal gives the answers that only an administrator can change their names.
@@ -163,6 +188,9 @@ func (m *Manager) prepare() (pending, error) {
 
 func (m *Manager) askRenewal(ctx context.Context, p pending) (id *taplinev1.Identity, err error) {
 	err = m.o.ask(ctx, m.Current().Brokers, m.TLS, func(ctx context.Context, r Registrar) error {
+		if _, err := m.challenge(ctx, r); err != nil { // for the time alone
+			return err
+		}
 		answer, err := r.Renew(ctx, &taplinev1.RenewRequest{Csr: p.CSR, JoinSequence: p.JoinSequence})
 		id = answer.GetIdentity()
 		return err
@@ -175,25 +203,61 @@ func (m *Manager) askRecovery(ctx context.Context, p pending) (id *taplinev1.Ide
 	bare := func() *tls.Config {
 		return wire.ClientTLS(func() (tls.Certificate, bool) { return tls.Certificate{}, false }, m.pool, m.clock.Now)
 	}
+	m.mu.Lock()
+	join := m.state.Join
+	m.mu.Unlock()
 	err = m.o.ask(ctx, m.Current().Brokers, bare, func(ctx context.Context, r Registrar) error {
-		challenge, err := r.GetChallenge(ctx, &taplinev1.GetChallengeRequest{Station: string(p.Station)})
+		challenge, err := m.challenge(ctx, r)
 		if err != nil {
 			return err
-		}
-		if t := challenge.GetBrokerTime(); t != nil {
-			m.ObserveTime(t.AsTime())
 		}
 		proof, err := m.SignWithIdentity(wire.RecoverDigest(string(p.Station), challenge.GetNonce(), p.CSR, p.JoinSequence))
 		if err != nil {
 			return err
 		}
 		answer, err := r.Recover(ctx, &taplinev1.RecoverRequest{
-			Station: string(p.Station), Nonce: challenge.GetNonce(), Csr: p.CSR, JoinSequence: p.JoinSequence, Proof: proof,
+			Station: string(p.Station), Nonce: challenge.GetNonce(), Csr: p.CSR, JoinSequence: p.JoinSequence, Proof: proof, Join: join,
 		})
 		id = answer.GetIdentity()
 		return err
 	})
 	return id, err
+}
+
+// askTime asks for the time over a line on which no certificate's dates count, and believes it because the broker signed it.
+func (m *Manager) askTime(ctx context.Context) error {
+	return m.o.ask(ctx, m.Current().Brokers, func() *tls.Config { return wire.UndatedTLS(m.pool) }, func(ctx context.Context, r Registrar) error {
+		challenge, err := m.challenge(ctx, r)
+		if err == nil && len(challenge.GetTime()) == 0 {
+			err = wire.E(wire.Unsupported, "the broker does not sign the time")
+		}
+		return err
+	})
+}
+
+// nonceSize is how many random bytes the broker signs with the time.
+const nonceSize = 32
+
+// challenge asks for a nonce and the time. A time that the broker signed is believed whatever we thought, another one only upwards.
+func (m *Manager) challenge(ctx context.Context, r Registrar) (*taplinev1.GetChallengeResponse, error) {
+	id := m.Current()
+	ours := make([]byte, nonceSize)
+	_, _ = crand.Read(ours)
+	c, err := r.GetChallenge(ctx, &taplinev1.GetChallengeRequest{Station: string(id.Station), Nonce: ours})
+	if err != nil {
+		return nil, err
+	}
+	if len(c.GetTime()) == 0 {
+		if t := c.GetBrokerTime(); t != nil {
+			m.ObserveTime(t.AsTime())
+		}
+		return c, nil
+	}
+	at, err := vouch.OpenTime(c.GetTime(), id.EvidenceKey, id.Station, ours)
+	if err != nil {
+		return nil, err
+	}
+	return c, m.clock.settle(at)
 }
 
 // takeOver makes the answer the station's identity.

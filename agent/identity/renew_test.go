@@ -233,7 +233,18 @@ func TestNewTrustIsKept(t *testing.T) {
 	s := newSite(t)
 	m := s.enrol(s.broker.Token(press, address))
 	changed := m.Changed()
-	if err := m.ApplyTrust(&taplinev1.TrustUpdate{Brokers: []string{"localhost:1", address}}); err != nil {
+	if err := m.ApplyTrust(&taplinev1.TrustUpdate{Brokers: []string{"localhost:1", address}}); err == nil {
+		t.Error("a trust that nobody signed is believed")
+	}
+	old, err := s.broker.Trust(1, "localhost:2")
+	if err != nil || m.ApplyTrust(old) != nil || m.Current().Brokers[0] == "localhost:2" {
+		t.Errorf("a statement that is not newer: %v, brokers %q", err, m.Current().Brokers)
+	}
+	update, err := s.broker.Trust(2, "localhost:1", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.ApplyTrust(update); err != nil {
 		t.Fatal(err)
 	}
 	select {

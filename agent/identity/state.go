@@ -36,6 +36,8 @@ type state struct {
 	EvidenceKey  record.PublicKey `json:"evidence_key"`
 	Brokers      []string         `json:"brokers"`
 	RenewAt      time.Time        `json:"renew_at"`
+	Trust        uint64           `json:"trust,omitempty"` // version of the trust statement that Roots are from
+	Join         []byte           `json:"join,omitempty"`  // join statement
 	// Names of secrets.
 	IdentityKey string `json:"identity_key"`
 	TLSKey      string `json:"tls_key"`

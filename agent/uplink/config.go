@@ -57,6 +57,8 @@ type Config struct {
 	OnTime func(broker time.Time)
 	// OnState is told of every change, in order. It must not wait, nor call CloseSession.
 	OnState func(State)
+	// OnRefused is told that a broker does not take the station's certificate. It must not wait. May be nil.
+	OnRefused func()
 	// Log may be nil.
 	Log *zap.Logger
 	// Timing has usable zero values.

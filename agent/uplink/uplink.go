@@ -62,6 +62,9 @@ func (u *Uplink) Run(ctx context.Context) error {
 			continue
 		}
 		u.cfg.Log.Warn("the line to the broker ended", zap.String("broker", brokers[turn%len(brokers)]), zap.Error(err))
+		if u.cfg.OnRefused != nil && wire.KindOf(err) == wire.Unauthenticated {
+			u.cfg.OnRefused()
+		}
 		if time.Since(began) >= u.cfg.Timing.Stable {
 			retry.Reset()
 		}

@@ -99,6 +99,25 @@ func ClientTLS(id func() (tls.Certificate, bool), roots func() *x509.CertPool, n
 	}
 }
 
+// UndatedTLS trusts the given roots and shows no certificate, like ClientTLS, but takes the server's certificate at whatever time it is: for a
+// station that does not know the time and wants to be told. Nothing that comes over it may be believed but what is signed otherwise.
+func UndatedTLS(roots func() *x509.CertPool) *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13,
+		// Not a hole: VerifyConnection below checks everything but the dates.
+		InsecureSkipVerify: true, //nolint:gosec
+		VerifyConnection: func(cs tls.ConnectionState) error {
+			return verifyServer(cs, roots(), cs.PeerCertificates[0].NotBefore)
+		},
+	}
+}
+
+// OutOfTime reports whether a certificate was refused because it is not good at the time that was asked about.
+func OutOfTime(err error) bool {
+	var invalid x509.CertificateInvalidError
+	return errors.As(err, &invalid) && invalid.Reason == x509.Expired
+}
+
 // ServerTLS shows the broker's certificate and asks a client for one. It is asked for, not demanded, so that a station can enrol; and TLS does not
 // judge it, because TLS 1.3 tells a refused client nothing but an alert, the same for "expired" and "not valid yet", and that only sometimes in
 // time. The server that NewServer makes judges it, with words: see Caller.
