@@ -35,7 +35,7 @@ func StartSamba(t testing.TB) *Samba {
 	}
 	argv := []string{
 		"domain", "provision", "--realm=PLANT.LAB", "--domain=PLANT", "--server-role=dc", "--dns-backend=NONE", "--adminpass=" + sambaPassword,
-		"--host-name=dc", "--host-ip=" + host, "--targetdir=" + filepath.Join(dir, "dc"), "--configfile=" + filepath.Join(dir, "none.conf"),
+		"--host-name=dc", "--host-ip=" + host, "--targetdir=" + filepath.Join(dir, "dc"), "--configfile=" + File(t, dir, "none.conf", "[global]\n"),
 	}
 	for name, value := range map[string]string{
 		"interfaces": host + "/8", "bind interfaces only": "yes", "server services": "ldap", "log file": filepath.Join(dir, "logs", "log"),
