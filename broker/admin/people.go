@@ -46,6 +46,34 @@ func (s *Service) PutPerson(ctx context.Context, req *taplinev1.PutPersonRequest
 	return &taplinev1.PutPersonResponse{Person: p}, nil
 }
 
+// GetPerson gives one person with their badges.
+func (s *Service) GetPerson(ctx context.Context, req *taplinev1.GetPersonRequest) (*taplinev1.GetPersonResponse, error) {
+	id := record.PersonID(req.GetId())
+	resp := &taplinev1.GetPersonResponse{}
+	err := s.View(ctx, func(tx *store.Tx) error {
+		var err error
+		if resp.Person, err = tx.Person(id); err != nil {
+			return err
+		}
+		badges, err := tx.BadgesOf(id)
+		if err != nil {
+			return err
+		}
+		for _, b := range badges {
+			resp.Badges = append(resp.Badges, badgeMessage(b))
+		}
+		verifier, err := tx.PIN(id)
+		if err != nil {
+			return err
+		}
+		plan, err := directory.Shifts(tx)
+		on, until := plan.Covers(resp.GetPerson().GetShifts(), s.Now())
+		resp.PinSet, resp.OnShift, resp.ShiftChangesAt = verifier != "", on, office.Stamp(until)
+		return err
+	})
+	return resp, err
+}
+
 // ListPeople lists people.
 func (s *Service) ListPeople(ctx context.Context, req *taplinev1.ListPeopleRequest) (*taplinev1.ListPeopleResponse, error) {
 	p, err := office.PageOf(req)

@@ -57,7 +57,7 @@ func (d *Desk) answer(tx *store.Tx, t tap, s store.Station, now time.Time) (*tap
 	if resp.Terms == nil {
 		resp.Terms = &taplinev1.SessionTerms{}
 	}
-	return resp, tx.UseBadge(holder.Badge.ID, now)
+	return resp, directory.Used(tx, holder.Badge, now)
 }
 
 // latestEnd is when a session at a station must end at the latest; zero for no such time.

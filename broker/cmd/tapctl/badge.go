@@ -12,8 +12,9 @@ import (
 )
 
 func badgeCommands(o *options) *cobra.Command {
-	return noun("badge", "Badges: assign, list, revoke", `A badge belongs to one person. Its number is stored sealed and shown nowhere.`,
-		badgeAssign(o), badgeList(o), badgeRevoke(o))
+	return noun("badge", "Badges: assign, temporary, replace, lost, found, return, revoke, list",
+		`A badge belongs to one person. Its number is stored sealed and shown nowhere.`,
+		badgeAssign(o), badgeTemporary(o), badgeReplace(o), badgeLost(o), badgeFound(o), badgeReturn(o), badgeRevoke(o), badgeList(o))
 }
 
 // badgeFlags are the ways to say which badge is meant.
@@ -37,7 +38,7 @@ Wiegand with 26 bits; n10002, c1000-35, h10302 and h10304 are known too.`,
 		Example: `  tapctl badge assign p-1001 --tap K7QX2M --label "blue lanyard"
   tapctl badge assign p-1001 --uid 04A1B2C3D4E580
   tapctl badge assign p-1001 --number h10301:123:45678
-  tapctl badge assign v-17 --tap 9RT4WX --for 8h`,
+  tapctl badge assign p-1001 --tap 9RT4WX --for 720h`,
 		RunE: func(c *cobra.Command, args []string) error {
 			req, err := f.request(args[0], time.Now())
 			if err != nil {
@@ -52,16 +53,21 @@ Wiegand with 26 bits; n10002, c1000-35, h10302 and h10304 are known too.`,
 			})
 		},
 	}
+	f.which(c)
+	c.Flags().DurationVar(&f.lasts, "for", 0, "ends after this time")
+	return c
+}
+
+// which adds the flags that say which badge is meant.
+func (f *badgeFlags) which(c *cobra.Command) {
 	fl := c.Flags()
 	fl.StringVar(&f.uid, "uid", "", "UID of the chip, in hex")
 	fl.StringVar(&f.text, "text", "", "line that the reader types")
 	fl.StringVar(&f.number, "number", "", "FORMAT:NUMBER as printed on the card, such as h10301:123:45678")
 	fl.StringVar(&f.tap, "tap", "", "code of a refused tap")
 	fl.StringVar(&f.label, "label", "", "label")
-	fl.DurationVar(&f.lasts, "for", 0, "temporary badge: ends after this time")
 	c.MarkFlagsMutuallyExclusive("uid", "text", "number", "tap")
 	c.MarkFlagsOneRequired("uid", "text", "number", "tap")
-	return c
 }
 
 func (f *badgeFlags) request(person string, now time.Time) (*taplinev1.AssignBadgeRequest, error) {
@@ -119,10 +125,7 @@ func badgeList(o *options) *cobra.Command {
 					column[*taplinev1.Badge]{"LABEL", (*taplinev1.Badge).GetLabel},
 					column[*taplinev1.Badge]{"TECHNOLOGY", (*taplinev1.Badge).GetTechnology},
 					column[*taplinev1.Badge]{"STATE", func(b *taplinev1.Badge) string {
-						if b.GetRevoked() {
-							return "revoked: " + b.GetReason()
-						}
-						return "active"
+						return badgeState(b, time.Now())
 					}},
 					column[*taplinev1.Badge]{"ENDS", func(b *taplinev1.Badge) string { return when(b.GetNotAfter()) }},
 					column[*taplinev1.Badge]{"LAST USED", func(b *taplinev1.Badge) string { return when(b.GetLastUsedAt()) }})

@@ -4,27 +4,35 @@ import (
 	"bufio"
 	"context"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	taplinev1 "tapline/proto/tapline/v1"
+	"tapline/proto/wire"
 )
 
 func personCommands(o *options) *cobra.Command {
-	return noun("person", "People: put, list, delete, pin", `People are known by a stable ID, such as a personnel number. Records hold
+	return noun("person", "People: put, show, list, delete, pin", `People are known by a stable ID, such as a personnel number. Records hold
 the ID and never the name.`,
-		personPut(o), personList(o), personDelete(o), personPin(o))
+		personPut(o), personShow(o), personList(o), personDelete(o), personPin(o))
 }
 
 func personPut(o *options) *cobra.Command {
 	p := &taplinev1.PersonEntry{}
+	var certified []string
 	c := &cobra.Command{
 		Use: "put ID", Short: "Make a person, or change one", Args: cobra.ExactArgs(1),
 		Long: "Makes a person, or changes what the flags name of one and leaves the rest.",
 		Example: `  tapctl person put p-1001 --name "Anna B." --role operator --role setter
+  tapctl person put p-1001 --certified crane=2027-03-31 --shift early --shift late
   tapctl person put p-1001 --suspended
   tapctl person put p-1001 --suspended=false --role operator`,
 		RunE: func(c *cobra.Command, args []string) error {
+			var err error
+			if p.Certifications, err = readCertifications(certified, time.Local); err != nil {
+				return err
+			}
 			return o.talk(c.Context(), func(ctx context.Context, b client) error {
 				entry, err := findPerson(ctx, b, args[0])
 				if err != nil {
@@ -45,24 +53,19 @@ func personPut(o *options) *cobra.Command {
 	f.StringSliceVar(&p.Roles, "role", nil, "role, may be given more than once")
 	f.BoolVar(&p.Suspended, "suspended", false, "the person may not work for now")
 	f.Uint32Var(&p.Seniority, "seniority", 0, "rank for displacing others")
+	f.StringSliceVar(&p.Shifts, "shift", nil, "shift by ID, may be given more than once; none means always")
+	f.StringSliceVar(&certified, "certified", nil, "certification as NAME or NAME=2027-03-31, its last day; may be given more than once")
+	f.StringVar(&p.Source, "source", "local", "hand the person over to a source: local, csv, ldap or scim")
 	return c
 }
 
 // findPerson is the person as the broker has them, or a new one.
 func findPerson(ctx context.Context, b client, id string) (*taplinev1.PersonEntry, error) {
-	all, err := pages(func(token string) ([]*taplinev1.PersonEntry, string, error) {
-		r, err := b.admin.ListPeople(ctx, &taplinev1.ListPeopleRequest{PageSize: pageSize, PageToken: token, Query: id})
-		return r.GetPeople(), r.GetNextPageToken(), err
-	})
-	if err != nil {
-		return nil, err
+	r, err := b.admin.GetPerson(ctx, &taplinev1.GetPersonRequest{Id: id})
+	if wire.KindOf(err) == wire.NotFound {
+		return &taplinev1.PersonEntry{Id: id, Source: "local"}, nil
 	}
-	for _, p := range all {
-		if p.GetId() == id {
-			return p, nil
-		}
-	}
-	return &taplinev1.PersonEntry{Id: id, Source: "local"}, nil
+	return r.GetPerson(), err
 }
 
 // overlay takes over what the command line names.
@@ -73,6 +76,9 @@ func overlay(c *cobra.Command, to, from *taplinev1.PersonEntry) {
 		"role":      func() { to.Roles = from.GetRoles() },
 		"suspended": func() { to.Suspended = from.GetSuspended() },
 		"seniority": func() { to.Seniority = from.GetSeniority() },
+		"shift":     func() { to.Shifts = from.GetShifts() },
+		"source":    func() { to.Source = from.GetSource() },
+		"certified": func() { to.Certifications = from.GetCertifications() },
 	} {
 		if c.Flags().Changed(flag) {
 			take()
@@ -97,12 +103,9 @@ func personList(o *options) *cobra.Command {
 					column[*taplinev1.PersonEntry]{"ID", (*taplinev1.PersonEntry).GetId},
 					column[*taplinev1.PersonEntry]{"NAME", (*taplinev1.PersonEntry).GetDisplayName},
 					column[*taplinev1.PersonEntry]{"ROLES", func(p *taplinev1.PersonEntry) string { return strings.Join(p.GetRoles(), ", ") }},
-					column[*taplinev1.PersonEntry]{"STATE", func(p *taplinev1.PersonEntry) string {
-						if p.GetSuspended() {
-							return "suspended"
-						}
-						return "active"
-					}},
+					column[*taplinev1.PersonEntry]{"SHIFTS", func(p *taplinev1.PersonEntry) string { return strings.Join(p.GetShifts(), ", ") }},
+					column[*taplinev1.PersonEntry]{"CERTIFICATIONS", func(p *taplinev1.PersonEntry) string { return certificationsText(p, time.Now()) }},
+					column[*taplinev1.PersonEntry]{"STATE", personState},
 					column[*taplinev1.PersonEntry]{"SOURCE", (*taplinev1.PersonEntry).GetSource})
 			})
 		},

@@ -361,6 +361,134 @@ func (x *PutPersonResponse) GetPerson() *PersonEntry {
 	return nil
 }
 
+// GetPersonRequest names a person.
+type GetPersonRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The person's ID.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPersonRequest) Reset() {
+	*x = GetPersonRequest{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPersonRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPersonRequest) ProtoMessage() {}
+
+func (x *GetPersonRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPersonRequest.ProtoReflect.Descriptor instead.
+func (*GetPersonRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *GetPersonRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// GetPersonResponse is all that is known of a person.
+type GetPersonResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The entry.
+	Person *PersonEntry `protobuf:"bytes,1,opt,name=person,proto3" json:"person,omitempty"`
+	// Every badge that the person has or had, the newest first, without numbers.
+	Badges []*Badge `protobuf:"bytes,2,rep,name=badges,proto3" json:"badges,omitempty"`
+	// True when a PIN is set.
+	PinSet bool `protobuf:"varint,3,opt,name=pin_set,json=pinSet,proto3" json:"pin_set,omitempty"`
+	// True when the person is within their shifts now.
+	OnShift bool `protobuf:"varint,4,opt,name=on_shift,json=onShift,proto3" json:"on_shift,omitempty"`
+	// When that changes; unset if it does not within a year.
+	ShiftChangesAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=shift_changes_at,json=shiftChangesAt,proto3" json:"shift_changes_at,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *GetPersonResponse) Reset() {
+	*x = GetPersonResponse{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPersonResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPersonResponse) ProtoMessage() {}
+
+func (x *GetPersonResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPersonResponse.ProtoReflect.Descriptor instead.
+func (*GetPersonResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *GetPersonResponse) GetPerson() *PersonEntry {
+	if x != nil {
+		return x.Person
+	}
+	return nil
+}
+
+func (x *GetPersonResponse) GetBadges() []*Badge {
+	if x != nil {
+		return x.Badges
+	}
+	return nil
+}
+
+func (x *GetPersonResponse) GetPinSet() bool {
+	if x != nil {
+		return x.PinSet
+	}
+	return false
+}
+
+func (x *GetPersonResponse) GetOnShift() bool {
+	if x != nil {
+		return x.OnShift
+	}
+	return false
+}
+
+func (x *GetPersonResponse) GetShiftChangesAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ShiftChangesAt
+	}
+	return nil
+}
+
 // ListPeopleRequest asks for a page.
 type ListPeopleRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -376,7 +504,7 @@ type ListPeopleRequest struct {
 
 func (x *ListPeopleRequest) Reset() {
 	*x = ListPeopleRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[2]
+	mi := &file_tapline_v1_admin_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -388,7 +516,7 @@ func (x *ListPeopleRequest) String() string {
 func (*ListPeopleRequest) ProtoMessage() {}
 
 func (x *ListPeopleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[2]
+	mi := &file_tapline_v1_admin_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -401,7 +529,7 @@ func (x *ListPeopleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPeopleRequest.ProtoReflect.Descriptor instead.
 func (*ListPeopleRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{2}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ListPeopleRequest) GetPageSize() uint32 {
@@ -438,7 +566,7 @@ type ListPeopleResponse struct {
 
 func (x *ListPeopleResponse) Reset() {
 	*x = ListPeopleResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[3]
+	mi := &file_tapline_v1_admin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -450,7 +578,7 @@ func (x *ListPeopleResponse) String() string {
 func (*ListPeopleResponse) ProtoMessage() {}
 
 func (x *ListPeopleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[3]
+	mi := &file_tapline_v1_admin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -463,7 +591,7 @@ func (x *ListPeopleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPeopleResponse.ProtoReflect.Descriptor instead.
 func (*ListPeopleResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{3}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListPeopleResponse) GetPeople() []*PersonEntry {
@@ -491,7 +619,7 @@ type DeletePersonRequest struct {
 
 func (x *DeletePersonRequest) Reset() {
 	*x = DeletePersonRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[4]
+	mi := &file_tapline_v1_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -503,7 +631,7 @@ func (x *DeletePersonRequest) String() string {
 func (*DeletePersonRequest) ProtoMessage() {}
 
 func (x *DeletePersonRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[4]
+	mi := &file_tapline_v1_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -516,7 +644,7 @@ func (x *DeletePersonRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePersonRequest.ProtoReflect.Descriptor instead.
 func (*DeletePersonRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{4}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *DeletePersonRequest) GetId() string {
@@ -535,7 +663,7 @@ type DeletePersonResponse struct {
 
 func (x *DeletePersonResponse) Reset() {
 	*x = DeletePersonResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[5]
+	mi := &file_tapline_v1_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -547,7 +675,7 @@ func (x *DeletePersonResponse) String() string {
 func (*DeletePersonResponse) ProtoMessage() {}
 
 func (x *DeletePersonResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[5]
+	mi := &file_tapline_v1_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -560,7 +688,7 @@ func (x *DeletePersonResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePersonResponse.ProtoReflect.Descriptor instead.
 func (*DeletePersonResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{5}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{7}
 }
 
 // AssignBadgeRequest names badge and person.
@@ -575,14 +703,21 @@ type AssignBadgeRequest struct {
 	// A label such as "blue lanyard", at most 64 characters.
 	Label string `protobuf:"bytes,4,opt,name=label,proto3" json:"label,omitempty"`
 	// Ends by itself at this time (temporary badges); unset for none.
-	NotAfter      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`
+	NotAfter *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`
+	// True for a badge that is lent: it needs not_after, at most 31 days ahead, and is given back with RevokeBadge and the reason "returned".
+	Temporary bool `protobuf:"varint,6,opt,name=temporary,proto3" json:"temporary,omitempty"`
+	// Badge of the same person whose place it takes; empty for none. The old one is revoked when the new one is used for the first time, and after 30 days
+	// at the latest.
+	Replaces string `protobuf:"bytes,7,opt,name=replaces,proto3" json:"replaces,omitempty"`
+	// Revoke the old one at once.
+	ReplaceAtOnce bool `protobuf:"varint,8,opt,name=replace_at_once,json=replaceAtOnce,proto3" json:"replace_at_once,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AssignBadgeRequest) Reset() {
 	*x = AssignBadgeRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[6]
+	mi := &file_tapline_v1_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -594,7 +729,7 @@ func (x *AssignBadgeRequest) String() string {
 func (*AssignBadgeRequest) ProtoMessage() {}
 
 func (x *AssignBadgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[6]
+	mi := &file_tapline_v1_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -607,7 +742,7 @@ func (x *AssignBadgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignBadgeRequest.ProtoReflect.Descriptor instead.
 func (*AssignBadgeRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{6}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AssignBadgeRequest) GetPerson() string {
@@ -645,6 +780,27 @@ func (x *AssignBadgeRequest) GetNotAfter() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *AssignBadgeRequest) GetTemporary() bool {
+	if x != nil {
+		return x.Temporary
+	}
+	return false
+}
+
+func (x *AssignBadgeRequest) GetReplaces() string {
+	if x != nil {
+		return x.Replaces
+	}
+	return ""
+}
+
+func (x *AssignBadgeRequest) GetReplaceAtOnce() bool {
+	if x != nil {
+		return x.ReplaceAtOnce
+	}
+	return false
+}
+
 // AssignBadgeResponse is the badge.
 type AssignBadgeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -656,7 +812,7 @@ type AssignBadgeResponse struct {
 
 func (x *AssignBadgeResponse) Reset() {
 	*x = AssignBadgeResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[7]
+	mi := &file_tapline_v1_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -668,7 +824,7 @@ func (x *AssignBadgeResponse) String() string {
 func (*AssignBadgeResponse) ProtoMessage() {}
 
 func (x *AssignBadgeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[7]
+	mi := &file_tapline_v1_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -681,7 +837,7 @@ func (x *AssignBadgeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignBadgeResponse.ProtoReflect.Descriptor instead.
 func (*AssignBadgeResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{7}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *AssignBadgeResponse) GetBadge() *Badge {
@@ -706,7 +862,7 @@ type ListBadgesRequest struct {
 
 func (x *ListBadgesRequest) Reset() {
 	*x = ListBadgesRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[8]
+	mi := &file_tapline_v1_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -718,7 +874,7 @@ func (x *ListBadgesRequest) String() string {
 func (*ListBadgesRequest) ProtoMessage() {}
 
 func (x *ListBadgesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[8]
+	mi := &file_tapline_v1_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -731,7 +887,7 @@ func (x *ListBadgesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBadgesRequest.ProtoReflect.Descriptor instead.
 func (*ListBadgesRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{8}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListBadgesRequest) GetPageSize() uint32 {
@@ -768,7 +924,7 @@ type ListBadgesResponse struct {
 
 func (x *ListBadgesResponse) Reset() {
 	*x = ListBadgesResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[9]
+	mi := &file_tapline_v1_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -780,7 +936,7 @@ func (x *ListBadgesResponse) String() string {
 func (*ListBadgesResponse) ProtoMessage() {}
 
 func (x *ListBadgesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[9]
+	mi := &file_tapline_v1_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -793,7 +949,7 @@ func (x *ListBadgesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBadgesResponse.ProtoReflect.Descriptor instead.
 func (*ListBadgesResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{9}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListBadgesResponse) GetBadges() []*Badge {
@@ -823,7 +979,7 @@ type RevokeBadgeRequest struct {
 
 func (x *RevokeBadgeRequest) Reset() {
 	*x = RevokeBadgeRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[10]
+	mi := &file_tapline_v1_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -835,7 +991,7 @@ func (x *RevokeBadgeRequest) String() string {
 func (*RevokeBadgeRequest) ProtoMessage() {}
 
 func (x *RevokeBadgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[10]
+	mi := &file_tapline_v1_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -848,7 +1004,7 @@ func (x *RevokeBadgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeBadgeRequest.ProtoReflect.Descriptor instead.
 func (*RevokeBadgeRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{10}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RevokeBadgeRequest) GetId() string {
@@ -876,7 +1032,7 @@ type RevokeBadgeResponse struct {
 
 func (x *RevokeBadgeResponse) Reset() {
 	*x = RevokeBadgeResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[11]
+	mi := &file_tapline_v1_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -888,7 +1044,7 @@ func (x *RevokeBadgeResponse) String() string {
 func (*RevokeBadgeResponse) ProtoMessage() {}
 
 func (x *RevokeBadgeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[11]
+	mi := &file_tapline_v1_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -901,10 +1057,194 @@ func (x *RevokeBadgeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeBadgeResponse.ProtoReflect.Descriptor instead.
 func (*RevokeBadgeResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{11}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RevokeBadgeResponse) GetBadge() *Badge {
+	if x != nil {
+		return x.Badge
+	}
+	return nil
+}
+
+// LoseBadgeRequest names the badge.
+type LoseBadgeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its ID.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LoseBadgeRequest) Reset() {
+	*x = LoseBadgeRequest{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LoseBadgeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LoseBadgeRequest) ProtoMessage() {}
+
+func (x *LoseBadgeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LoseBadgeRequest.ProtoReflect.Descriptor instead.
+func (*LoseBadgeRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *LoseBadgeRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// LoseBadgeResponse is the badge.
+type LoseBadgeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As stored.
+	Badge         *Badge `protobuf:"bytes,1,opt,name=badge,proto3" json:"badge,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LoseBadgeResponse) Reset() {
+	*x = LoseBadgeResponse{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LoseBadgeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LoseBadgeResponse) ProtoMessage() {}
+
+func (x *LoseBadgeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LoseBadgeResponse.ProtoReflect.Descriptor instead.
+func (*LoseBadgeResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *LoseBadgeResponse) GetBadge() *Badge {
+	if x != nil {
+		return x.Badge
+	}
+	return nil
+}
+
+// FindBadgeRequest names the badge.
+type FindBadgeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its ID.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindBadgeRequest) Reset() {
+	*x = FindBadgeRequest{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindBadgeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindBadgeRequest) ProtoMessage() {}
+
+func (x *FindBadgeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindBadgeRequest.ProtoReflect.Descriptor instead.
+func (*FindBadgeRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *FindBadgeRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// FindBadgeResponse is the badge.
+type FindBadgeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As stored.
+	Badge         *Badge `protobuf:"bytes,1,opt,name=badge,proto3" json:"badge,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindBadgeResponse) Reset() {
+	*x = FindBadgeResponse{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindBadgeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindBadgeResponse) ProtoMessage() {}
+
+func (x *FindBadgeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindBadgeResponse.ProtoReflect.Descriptor instead.
+func (*FindBadgeResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *FindBadgeResponse) GetBadge() *Badge {
 	if x != nil {
 		return x.Badge
 	}
@@ -924,7 +1264,7 @@ type SetPinRequest struct {
 
 func (x *SetPinRequest) Reset() {
 	*x = SetPinRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[12]
+	mi := &file_tapline_v1_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -936,7 +1276,7 @@ func (x *SetPinRequest) String() string {
 func (*SetPinRequest) ProtoMessage() {}
 
 func (x *SetPinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[12]
+	mi := &file_tapline_v1_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -949,7 +1289,7 @@ func (x *SetPinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPinRequest.ProtoReflect.Descriptor instead.
 func (*SetPinRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{12}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SetPinRequest) GetPerson() string {
@@ -975,7 +1315,7 @@ type SetPinResponse struct {
 
 func (x *SetPinResponse) Reset() {
 	*x = SetPinResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[13]
+	mi := &file_tapline_v1_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -987,7 +1327,7 @@ func (x *SetPinResponse) String() string {
 func (*SetPinResponse) ProtoMessage() {}
 
 func (x *SetPinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[13]
+	mi := &file_tapline_v1_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1000,7 +1340,7 @@ func (x *SetPinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPinResponse.ProtoReflect.Descriptor instead.
 func (*SetPinResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{13}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{19}
 }
 
 // PutAccountRequest is a shared account as it shall be.
@@ -1014,7 +1354,7 @@ type PutAccountRequest struct {
 
 func (x *PutAccountRequest) Reset() {
 	*x = PutAccountRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[14]
+	mi := &file_tapline_v1_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1026,7 +1366,7 @@ func (x *PutAccountRequest) String() string {
 func (*PutAccountRequest) ProtoMessage() {}
 
 func (x *PutAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[14]
+	mi := &file_tapline_v1_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1039,7 +1379,7 @@ func (x *PutAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutAccountRequest.ProtoReflect.Descriptor instead.
 func (*PutAccountRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{14}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PutAccountRequest) GetAccount() *Account {
@@ -1060,7 +1400,7 @@ type PutAccountResponse struct {
 
 func (x *PutAccountResponse) Reset() {
 	*x = PutAccountResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[15]
+	mi := &file_tapline_v1_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1072,7 +1412,7 @@ func (x *PutAccountResponse) String() string {
 func (*PutAccountResponse) ProtoMessage() {}
 
 func (x *PutAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[15]
+	mi := &file_tapline_v1_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1085,7 +1425,7 @@ func (x *PutAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutAccountResponse.ProtoReflect.Descriptor instead.
 func (*PutAccountResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{15}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *PutAccountResponse) GetAccount() *Account {
@@ -1110,7 +1450,7 @@ type ListAccountsRequest struct {
 
 func (x *ListAccountsRequest) Reset() {
 	*x = ListAccountsRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[16]
+	mi := &file_tapline_v1_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1122,7 +1462,7 @@ func (x *ListAccountsRequest) String() string {
 func (*ListAccountsRequest) ProtoMessage() {}
 
 func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[16]
+	mi := &file_tapline_v1_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1135,7 +1475,7 @@ func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsRequest.ProtoReflect.Descriptor instead.
 func (*ListAccountsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{16}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListAccountsRequest) GetPageSize() uint32 {
@@ -1172,7 +1512,7 @@ type ListAccountsResponse struct {
 
 func (x *ListAccountsResponse) Reset() {
 	*x = ListAccountsResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[17]
+	mi := &file_tapline_v1_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1184,7 +1524,7 @@ func (x *ListAccountsResponse) String() string {
 func (*ListAccountsResponse) ProtoMessage() {}
 
 func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[17]
+	mi := &file_tapline_v1_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1197,7 +1537,7 @@ func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsResponse.ProtoReflect.Descriptor instead.
 func (*ListAccountsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{17}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListAccountsResponse) GetAccounts() []*Account {
@@ -1225,7 +1565,7 @@ type DeleteAccountRequest struct {
 
 func (x *DeleteAccountRequest) Reset() {
 	*x = DeleteAccountRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[18]
+	mi := &file_tapline_v1_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1237,7 +1577,7 @@ func (x *DeleteAccountRequest) String() string {
 func (*DeleteAccountRequest) ProtoMessage() {}
 
 func (x *DeleteAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[18]
+	mi := &file_tapline_v1_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1250,7 +1590,7 @@ func (x *DeleteAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAccountRequest.ProtoReflect.Descriptor instead.
 func (*DeleteAccountRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{18}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DeleteAccountRequest) GetId() string {
@@ -1269,7 +1609,7 @@ type DeleteAccountResponse struct {
 
 func (x *DeleteAccountResponse) Reset() {
 	*x = DeleteAccountResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[19]
+	mi := &file_tapline_v1_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1281,7 +1621,7 @@ func (x *DeleteAccountResponse) String() string {
 func (*DeleteAccountResponse) ProtoMessage() {}
 
 func (x *DeleteAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[19]
+	mi := &file_tapline_v1_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1294,7 +1634,7 @@ func (x *DeleteAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAccountResponse.ProtoReflect.Descriptor instead.
 func (*DeleteAccountResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{19}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{25}
 }
 
 // PutStationRequest is a station as it shall be.
@@ -1308,7 +1648,7 @@ type PutStationRequest struct {
 
 func (x *PutStationRequest) Reset() {
 	*x = PutStationRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[20]
+	mi := &file_tapline_v1_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1320,7 +1660,7 @@ func (x *PutStationRequest) String() string {
 func (*PutStationRequest) ProtoMessage() {}
 
 func (x *PutStationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[20]
+	mi := &file_tapline_v1_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1333,7 +1673,7 @@ func (x *PutStationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutStationRequest.ProtoReflect.Descriptor instead.
 func (*PutStationRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{20}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PutStationRequest) GetStation() *Station {
@@ -1354,7 +1694,7 @@ type PutStationResponse struct {
 
 func (x *PutStationResponse) Reset() {
 	*x = PutStationResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[21]
+	mi := &file_tapline_v1_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1366,7 +1706,7 @@ func (x *PutStationResponse) String() string {
 func (*PutStationResponse) ProtoMessage() {}
 
 func (x *PutStationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[21]
+	mi := &file_tapline_v1_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1379,7 +1719,7 @@ func (x *PutStationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutStationResponse.ProtoReflect.Descriptor instead.
 func (*PutStationResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{21}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *PutStationResponse) GetStation() *Station {
@@ -1404,7 +1744,7 @@ type ListStationsRequest struct {
 
 func (x *ListStationsRequest) Reset() {
 	*x = ListStationsRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[22]
+	mi := &file_tapline_v1_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1416,7 +1756,7 @@ func (x *ListStationsRequest) String() string {
 func (*ListStationsRequest) ProtoMessage() {}
 
 func (x *ListStationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[22]
+	mi := &file_tapline_v1_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1429,7 +1769,7 @@ func (x *ListStationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStationsRequest.ProtoReflect.Descriptor instead.
 func (*ListStationsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{22}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListStationsRequest) GetPageSize() uint32 {
@@ -1466,7 +1806,7 @@ type ListStationsResponse struct {
 
 func (x *ListStationsResponse) Reset() {
 	*x = ListStationsResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[23]
+	mi := &file_tapline_v1_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1478,7 +1818,7 @@ func (x *ListStationsResponse) String() string {
 func (*ListStationsResponse) ProtoMessage() {}
 
 func (x *ListStationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[23]
+	mi := &file_tapline_v1_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1491,7 +1831,7 @@ func (x *ListStationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStationsResponse.ProtoReflect.Descriptor instead.
 func (*ListStationsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{23}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListStationsResponse) GetStations() []*Station {
@@ -1519,7 +1859,7 @@ type DeleteStationRequest struct {
 
 func (x *DeleteStationRequest) Reset() {
 	*x = DeleteStationRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[24]
+	mi := &file_tapline_v1_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1531,7 +1871,7 @@ func (x *DeleteStationRequest) String() string {
 func (*DeleteStationRequest) ProtoMessage() {}
 
 func (x *DeleteStationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[24]
+	mi := &file_tapline_v1_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1544,7 +1884,7 @@ func (x *DeleteStationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteStationRequest.ProtoReflect.Descriptor instead.
 func (*DeleteStationRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{24}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DeleteStationRequest) GetId() string {
@@ -1563,7 +1903,7 @@ type DeleteStationResponse struct {
 
 func (x *DeleteStationResponse) Reset() {
 	*x = DeleteStationResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[25]
+	mi := &file_tapline_v1_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1575,7 +1915,7 @@ func (x *DeleteStationResponse) String() string {
 func (*DeleteStationResponse) ProtoMessage() {}
 
 func (x *DeleteStationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[25]
+	mi := &file_tapline_v1_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1588,7 +1928,7 @@ func (x *DeleteStationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteStationResponse.ProtoReflect.Descriptor instead.
 func (*DeleteStationResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{25}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{31}
 }
 
 // RevokeStationRequest names the station.
@@ -1604,7 +1944,7 @@ type RevokeStationRequest struct {
 
 func (x *RevokeStationRequest) Reset() {
 	*x = RevokeStationRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[26]
+	mi := &file_tapline_v1_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1616,7 +1956,7 @@ func (x *RevokeStationRequest) String() string {
 func (*RevokeStationRequest) ProtoMessage() {}
 
 func (x *RevokeStationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[26]
+	mi := &file_tapline_v1_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1629,7 +1969,7 @@ func (x *RevokeStationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeStationRequest.ProtoReflect.Descriptor instead.
 func (*RevokeStationRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{26}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RevokeStationRequest) GetId() string {
@@ -1657,7 +1997,7 @@ type RevokeStationResponse struct {
 
 func (x *RevokeStationResponse) Reset() {
 	*x = RevokeStationResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[27]
+	mi := &file_tapline_v1_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1669,7 +2009,7 @@ func (x *RevokeStationResponse) String() string {
 func (*RevokeStationResponse) ProtoMessage() {}
 
 func (x *RevokeStationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[27]
+	mi := &file_tapline_v1_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1682,7 +2022,7 @@ func (x *RevokeStationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeStationResponse.ProtoReflect.Descriptor instead.
 func (*RevokeStationResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{27}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RevokeStationResponse) GetStation() *Station {
@@ -1707,7 +2047,7 @@ type ReleaseStationRequest struct {
 
 func (x *ReleaseStationRequest) Reset() {
 	*x = ReleaseStationRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[28]
+	mi := &file_tapline_v1_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1719,7 +2059,7 @@ func (x *ReleaseStationRequest) String() string {
 func (*ReleaseStationRequest) ProtoMessage() {}
 
 func (x *ReleaseStationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[28]
+	mi := &file_tapline_v1_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1732,7 +2072,7 @@ func (x *ReleaseStationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseStationRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseStationRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{28}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ReleaseStationRequest) GetId() string {
@@ -1767,7 +2107,7 @@ type ReleaseStationResponse struct {
 
 func (x *ReleaseStationResponse) Reset() {
 	*x = ReleaseStationResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[29]
+	mi := &file_tapline_v1_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1779,7 +2119,7 @@ func (x *ReleaseStationResponse) String() string {
 func (*ReleaseStationResponse) ProtoMessage() {}
 
 func (x *ReleaseStationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[29]
+	mi := &file_tapline_v1_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1792,7 +2132,7 @@ func (x *ReleaseStationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseStationResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseStationResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{29}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ReleaseStationResponse) GetStation() *Station {
@@ -1813,7 +2153,7 @@ type ApproveRecoveryRequest struct {
 
 func (x *ApproveRecoveryRequest) Reset() {
 	*x = ApproveRecoveryRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[30]
+	mi := &file_tapline_v1_admin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1825,7 +2165,7 @@ func (x *ApproveRecoveryRequest) String() string {
 func (*ApproveRecoveryRequest) ProtoMessage() {}
 
 func (x *ApproveRecoveryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[30]
+	mi := &file_tapline_v1_admin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1838,7 +2178,7 @@ func (x *ApproveRecoveryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRecoveryRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRecoveryRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{30}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ApproveRecoveryRequest) GetId() string {
@@ -1859,7 +2199,7 @@ type ApproveRecoveryResponse struct {
 
 func (x *ApproveRecoveryResponse) Reset() {
 	*x = ApproveRecoveryResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[31]
+	mi := &file_tapline_v1_admin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1871,7 +2211,7 @@ func (x *ApproveRecoveryResponse) String() string {
 func (*ApproveRecoveryResponse) ProtoMessage() {}
 
 func (x *ApproveRecoveryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[31]
+	mi := &file_tapline_v1_admin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1884,7 +2224,7 @@ func (x *ApproveRecoveryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRecoveryResponse.ProtoReflect.Descriptor instead.
 func (*ApproveRecoveryResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{31}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ApproveRecoveryResponse) GetUntil() *timestamppb.Timestamp {
@@ -1905,7 +2245,7 @@ type GetStationRequest struct {
 
 func (x *GetStationRequest) Reset() {
 	*x = GetStationRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[32]
+	mi := &file_tapline_v1_admin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1917,7 +2257,7 @@ func (x *GetStationRequest) String() string {
 func (*GetStationRequest) ProtoMessage() {}
 
 func (x *GetStationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[32]
+	mi := &file_tapline_v1_admin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1930,7 +2270,7 @@ func (x *GetStationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStationRequest.ProtoReflect.Descriptor instead.
 func (*GetStationRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{32}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *GetStationRequest) GetId() string {
@@ -1953,7 +2293,7 @@ type GetStationResponse struct {
 
 func (x *GetStationResponse) Reset() {
 	*x = GetStationResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[33]
+	mi := &file_tapline_v1_admin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1965,7 +2305,7 @@ func (x *GetStationResponse) String() string {
 func (*GetStationResponse) ProtoMessage() {}
 
 func (x *GetStationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[33]
+	mi := &file_tapline_v1_admin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1978,7 +2318,7 @@ func (x *GetStationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStationResponse.ProtoReflect.Descriptor instead.
 func (*GetStationResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{33}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GetStationResponse) GetStation() *Station {
@@ -2022,7 +2362,7 @@ type StationIdentity struct {
 
 func (x *StationIdentity) Reset() {
 	*x = StationIdentity{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[34]
+	mi := &file_tapline_v1_admin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2034,7 +2374,7 @@ func (x *StationIdentity) String() string {
 func (*StationIdentity) ProtoMessage() {}
 
 func (x *StationIdentity) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[34]
+	mi := &file_tapline_v1_admin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2047,7 +2387,7 @@ func (x *StationIdentity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StationIdentity.ProtoReflect.Descriptor instead.
 func (*StationIdentity) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{34}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *StationIdentity) GetFingerprint() string {
@@ -2132,7 +2472,7 @@ type StationCertificate struct {
 
 func (x *StationCertificate) Reset() {
 	*x = StationCertificate{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[35]
+	mi := &file_tapline_v1_admin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2144,7 +2484,7 @@ func (x *StationCertificate) String() string {
 func (*StationCertificate) ProtoMessage() {}
 
 func (x *StationCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[35]
+	mi := &file_tapline_v1_admin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2157,7 +2497,7 @@ func (x *StationCertificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StationCertificate.ProtoReflect.Descriptor instead.
 func (*StationCertificate) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{35}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *StationCertificate) GetSerial() string {
@@ -2214,7 +2554,7 @@ type StationCopy struct {
 
 func (x *StationCopy) Reset() {
 	*x = StationCopy{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[36]
+	mi := &file_tapline_v1_admin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2226,7 +2566,7 @@ func (x *StationCopy) String() string {
 func (*StationCopy) ProtoMessage() {}
 
 func (x *StationCopy) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[36]
+	mi := &file_tapline_v1_admin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2239,7 +2579,7 @@ func (x *StationCopy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StationCopy.ProtoReflect.Descriptor instead.
 func (*StationCopy) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{36}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *StationCopy) GetJoinSequence() uint64 {
@@ -2298,7 +2638,7 @@ type RootCertificate struct {
 
 func (x *RootCertificate) Reset() {
 	*x = RootCertificate{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[37]
+	mi := &file_tapline_v1_admin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2310,7 +2650,7 @@ func (x *RootCertificate) String() string {
 func (*RootCertificate) ProtoMessage() {}
 
 func (x *RootCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[37]
+	mi := &file_tapline_v1_admin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2323,7 +2663,7 @@ func (x *RootCertificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RootCertificate.ProtoReflect.Descriptor instead.
 func (*RootCertificate) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{37}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *RootCertificate) GetPin() string {
@@ -2377,7 +2717,7 @@ type GetAuthorityRequest struct {
 
 func (x *GetAuthorityRequest) Reset() {
 	*x = GetAuthorityRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[38]
+	mi := &file_tapline_v1_admin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2389,7 +2729,7 @@ func (x *GetAuthorityRequest) String() string {
 func (*GetAuthorityRequest) ProtoMessage() {}
 
 func (x *GetAuthorityRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[38]
+	mi := &file_tapline_v1_admin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2402,7 +2742,7 @@ func (x *GetAuthorityRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAuthorityRequest.ProtoReflect.Descriptor instead.
 func (*GetAuthorityRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{38}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{44}
 }
 
 // GetAuthorityResponse is how it is.
@@ -2424,7 +2764,7 @@ type GetAuthorityResponse struct {
 
 func (x *GetAuthorityResponse) Reset() {
 	*x = GetAuthorityResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[39]
+	mi := &file_tapline_v1_admin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2436,7 +2776,7 @@ func (x *GetAuthorityResponse) String() string {
 func (*GetAuthorityResponse) ProtoMessage() {}
 
 func (x *GetAuthorityResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[39]
+	mi := &file_tapline_v1_admin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2449,7 +2789,7 @@ func (x *GetAuthorityResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAuthorityResponse.ProtoReflect.Descriptor instead.
 func (*GetAuthorityResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{39}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GetAuthorityResponse) GetRoots() []*RootCertificate {
@@ -2500,7 +2840,7 @@ type RotateAuthorityRequest struct {
 
 func (x *RotateAuthorityRequest) Reset() {
 	*x = RotateAuthorityRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[40]
+	mi := &file_tapline_v1_admin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2512,7 +2852,7 @@ func (x *RotateAuthorityRequest) String() string {
 func (*RotateAuthorityRequest) ProtoMessage() {}
 
 func (x *RotateAuthorityRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[40]
+	mi := &file_tapline_v1_admin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2525,7 +2865,7 @@ func (x *RotateAuthorityRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateAuthorityRequest.ProtoReflect.Descriptor instead.
 func (*RotateAuthorityRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{40}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *RotateAuthorityRequest) GetStep() string {
@@ -2553,7 +2893,7 @@ type RotateAuthorityResponse struct {
 
 func (x *RotateAuthorityResponse) Reset() {
 	*x = RotateAuthorityResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[41]
+	mi := &file_tapline_v1_admin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2565,7 +2905,7 @@ func (x *RotateAuthorityResponse) String() string {
 func (*RotateAuthorityResponse) ProtoMessage() {}
 
 func (x *RotateAuthorityResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[41]
+	mi := &file_tapline_v1_admin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2578,7 +2918,7 @@ func (x *RotateAuthorityResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateAuthorityResponse.ProtoReflect.Descriptor instead.
 func (*RotateAuthorityResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{41}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *RotateAuthorityResponse) GetAuthority() *GetAuthorityResponse {
@@ -2601,7 +2941,7 @@ type CreateTokenRequest struct {
 
 func (x *CreateTokenRequest) Reset() {
 	*x = CreateTokenRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[42]
+	mi := &file_tapline_v1_admin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2613,7 +2953,7 @@ func (x *CreateTokenRequest) String() string {
 func (*CreateTokenRequest) ProtoMessage() {}
 
 func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[42]
+	mi := &file_tapline_v1_admin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2626,7 +2966,7 @@ func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateTokenRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{42}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *CreateTokenRequest) GetStation() string {
@@ -2656,7 +2996,7 @@ type CreateTokenResponse struct {
 
 func (x *CreateTokenResponse) Reset() {
 	*x = CreateTokenResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[43]
+	mi := &file_tapline_v1_admin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2668,7 +3008,7 @@ func (x *CreateTokenResponse) String() string {
 func (*CreateTokenResponse) ProtoMessage() {}
 
 func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[43]
+	mi := &file_tapline_v1_admin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2681,7 +3021,7 @@ func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateTokenResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{43}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *CreateTokenResponse) GetToken() *Token {
@@ -2711,7 +3051,7 @@ type ListTokensRequest struct {
 
 func (x *ListTokensRequest) Reset() {
 	*x = ListTokensRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[44]
+	mi := &file_tapline_v1_admin_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2723,7 +3063,7 @@ func (x *ListTokensRequest) String() string {
 func (*ListTokensRequest) ProtoMessage() {}
 
 func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[44]
+	mi := &file_tapline_v1_admin_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2736,7 +3076,7 @@ func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListTokensRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{44}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ListTokensRequest) GetPageSize() uint32 {
@@ -2766,7 +3106,7 @@ type ListTokensResponse struct {
 
 func (x *ListTokensResponse) Reset() {
 	*x = ListTokensResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[45]
+	mi := &file_tapline_v1_admin_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2778,7 +3118,7 @@ func (x *ListTokensResponse) String() string {
 func (*ListTokensResponse) ProtoMessage() {}
 
 func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[45]
+	mi := &file_tapline_v1_admin_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2791,7 +3131,7 @@ func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListTokensResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{45}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ListTokensResponse) GetTokens() []*Token {
@@ -2819,7 +3159,7 @@ type RevokeTokenRequest struct {
 
 func (x *RevokeTokenRequest) Reset() {
 	*x = RevokeTokenRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[46]
+	mi := &file_tapline_v1_admin_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2831,7 +3171,7 @@ func (x *RevokeTokenRequest) String() string {
 func (*RevokeTokenRequest) ProtoMessage() {}
 
 func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[46]
+	mi := &file_tapline_v1_admin_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2844,7 +3184,7 @@ func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenRequest.ProtoReflect.Descriptor instead.
 func (*RevokeTokenRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{46}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *RevokeTokenRequest) GetId() string {
@@ -2863,7 +3203,7 @@ type RevokeTokenResponse struct {
 
 func (x *RevokeTokenResponse) Reset() {
 	*x = RevokeTokenResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[47]
+	mi := &file_tapline_v1_admin_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2875,7 +3215,7 @@ func (x *RevokeTokenResponse) String() string {
 func (*RevokeTokenResponse) ProtoMessage() {}
 
 func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[47]
+	mi := &file_tapline_v1_admin_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2888,7 +3228,7 @@ func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenResponse.ProtoReflect.Descriptor instead.
 func (*RevokeTokenResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{47}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{53}
 }
 
 // PutPolicyRequest is the policy set.
@@ -2906,7 +3246,7 @@ type PutPolicyRequest struct {
 
 func (x *PutPolicyRequest) Reset() {
 	*x = PutPolicyRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[48]
+	mi := &file_tapline_v1_admin_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2918,7 +3258,7 @@ func (x *PutPolicyRequest) String() string {
 func (*PutPolicyRequest) ProtoMessage() {}
 
 func (x *PutPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[48]
+	mi := &file_tapline_v1_admin_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2931,7 +3271,7 @@ func (x *PutPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutPolicyRequest.ProtoReflect.Descriptor instead.
 func (*PutPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{48}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *PutPolicyRequest) GetText() string {
@@ -2966,7 +3306,7 @@ type PutPolicyResponse struct {
 
 func (x *PutPolicyResponse) Reset() {
 	*x = PutPolicyResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[49]
+	mi := &file_tapline_v1_admin_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2978,7 +3318,7 @@ func (x *PutPolicyResponse) String() string {
 func (*PutPolicyResponse) ProtoMessage() {}
 
 func (x *PutPolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[49]
+	mi := &file_tapline_v1_admin_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2991,7 +3331,7 @@ func (x *PutPolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutPolicyResponse.ProtoReflect.Descriptor instead.
 func (*PutPolicyResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{49}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *PutPolicyResponse) GetPolicy() *PolicySet {
@@ -3012,7 +3352,7 @@ type GetPolicyRequest struct {
 
 func (x *GetPolicyRequest) Reset() {
 	*x = GetPolicyRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[50]
+	mi := &file_tapline_v1_admin_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3024,7 +3364,7 @@ func (x *GetPolicyRequest) String() string {
 func (*GetPolicyRequest) ProtoMessage() {}
 
 func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[50]
+	mi := &file_tapline_v1_admin_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3037,7 +3377,7 @@ func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyRequest.ProtoReflect.Descriptor instead.
 func (*GetPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{50}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *GetPolicyRequest) GetVersion() string {
@@ -3058,7 +3398,7 @@ type GetPolicyResponse struct {
 
 func (x *GetPolicyResponse) Reset() {
 	*x = GetPolicyResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[51]
+	mi := &file_tapline_v1_admin_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3070,7 +3410,7 @@ func (x *GetPolicyResponse) String() string {
 func (*GetPolicyResponse) ProtoMessage() {}
 
 func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[51]
+	mi := &file_tapline_v1_admin_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3083,7 +3423,7 @@ func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyResponse.ProtoReflect.Descriptor instead.
 func (*GetPolicyResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{51}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *GetPolicyResponse) GetPolicy() *PolicySet {
@@ -3110,7 +3450,7 @@ type ExplainTapRequest struct {
 
 func (x *ExplainTapRequest) Reset() {
 	*x = ExplainTapRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[52]
+	mi := &file_tapline_v1_admin_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3122,7 +3462,7 @@ func (x *ExplainTapRequest) String() string {
 func (*ExplainTapRequest) ProtoMessage() {}
 
 func (x *ExplainTapRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[52]
+	mi := &file_tapline_v1_admin_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3135,7 +3475,7 @@ func (x *ExplainTapRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainTapRequest.ProtoReflect.Descriptor instead.
 func (*ExplainTapRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{52}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ExplainTapRequest) GetPerson() string {
@@ -3179,7 +3519,7 @@ type ExplainTapResponse struct {
 
 func (x *ExplainTapResponse) Reset() {
 	*x = ExplainTapResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[53]
+	mi := &file_tapline_v1_admin_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3191,7 +3531,7 @@ func (x *ExplainTapResponse) String() string {
 func (*ExplainTapResponse) ProtoMessage() {}
 
 func (x *ExplainTapResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[53]
+	mi := &file_tapline_v1_admin_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3204,7 +3544,7 @@ func (x *ExplainTapResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainTapResponse.ProtoReflect.Descriptor instead.
 func (*ExplainTapResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{53}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *ExplainTapResponse) GetDecision() *Decision {
@@ -3232,7 +3572,7 @@ type ExplainCodeRequest struct {
 
 func (x *ExplainCodeRequest) Reset() {
 	*x = ExplainCodeRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[54]
+	mi := &file_tapline_v1_admin_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3244,7 +3584,7 @@ func (x *ExplainCodeRequest) String() string {
 func (*ExplainCodeRequest) ProtoMessage() {}
 
 func (x *ExplainCodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[54]
+	mi := &file_tapline_v1_admin_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3257,7 +3597,7 @@ func (x *ExplainCodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainCodeRequest.ProtoReflect.Descriptor instead.
 func (*ExplainCodeRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{54}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ExplainCodeRequest) GetCode() string {
@@ -3278,7 +3618,7 @@ type ExplainCodeResponse struct {
 
 func (x *ExplainCodeResponse) Reset() {
 	*x = ExplainCodeResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[55]
+	mi := &file_tapline_v1_admin_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3290,7 +3630,7 @@ func (x *ExplainCodeResponse) String() string {
 func (*ExplainCodeResponse) ProtoMessage() {}
 
 func (x *ExplainCodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[55]
+	mi := &file_tapline_v1_admin_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3303,7 +3643,7 @@ func (x *ExplainCodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainCodeResponse.ProtoReflect.Descriptor instead.
 func (*ExplainCodeResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{55}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *ExplainCodeResponse) GetTap() *RefusedTap {
@@ -3328,7 +3668,7 @@ type ListLeasesRequest struct {
 
 func (x *ListLeasesRequest) Reset() {
 	*x = ListLeasesRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[56]
+	mi := &file_tapline_v1_admin_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3340,7 +3680,7 @@ func (x *ListLeasesRequest) String() string {
 func (*ListLeasesRequest) ProtoMessage() {}
 
 func (x *ListLeasesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[56]
+	mi := &file_tapline_v1_admin_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3353,7 +3693,7 @@ func (x *ListLeasesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLeasesRequest.ProtoReflect.Descriptor instead.
 func (*ListLeasesRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{56}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *ListLeasesRequest) GetPageSize() uint32 {
@@ -3390,7 +3730,7 @@ type ListLeasesResponse struct {
 
 func (x *ListLeasesResponse) Reset() {
 	*x = ListLeasesResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[57]
+	mi := &file_tapline_v1_admin_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3402,7 +3742,7 @@ func (x *ListLeasesResponse) String() string {
 func (*ListLeasesResponse) ProtoMessage() {}
 
 func (x *ListLeasesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[57]
+	mi := &file_tapline_v1_admin_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3415,7 +3755,7 @@ func (x *ListLeasesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLeasesResponse.ProtoReflect.Descriptor instead.
 func (*ListLeasesResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{57}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *ListLeasesResponse) GetLeases() []*HeldLease {
@@ -3445,7 +3785,7 @@ type EndLeaseRequest struct {
 
 func (x *EndLeaseRequest) Reset() {
 	*x = EndLeaseRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[58]
+	mi := &file_tapline_v1_admin_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3457,7 +3797,7 @@ func (x *EndLeaseRequest) String() string {
 func (*EndLeaseRequest) ProtoMessage() {}
 
 func (x *EndLeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[58]
+	mi := &file_tapline_v1_admin_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3470,7 +3810,7 @@ func (x *EndLeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndLeaseRequest.ProtoReflect.Descriptor instead.
 func (*EndLeaseRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{58}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *EndLeaseRequest) GetId() string {
@@ -3496,7 +3836,7 @@ type EndLeaseResponse struct {
 
 func (x *EndLeaseResponse) Reset() {
 	*x = EndLeaseResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[59]
+	mi := &file_tapline_v1_admin_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3508,7 +3848,7 @@ func (x *EndLeaseResponse) String() string {
 func (*EndLeaseResponse) ProtoMessage() {}
 
 func (x *EndLeaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[59]
+	mi := &file_tapline_v1_admin_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3521,7 +3861,7 @@ func (x *EndLeaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndLeaseResponse.ProtoReflect.Descriptor instead.
 func (*EndLeaseResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{59}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{65}
 }
 
 // PutVisitRequest is a visit as it shall be.
@@ -3535,7 +3875,7 @@ type PutVisitRequest struct {
 
 func (x *PutVisitRequest) Reset() {
 	*x = PutVisitRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[60]
+	mi := &file_tapline_v1_admin_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3547,7 +3887,7 @@ func (x *PutVisitRequest) String() string {
 func (*PutVisitRequest) ProtoMessage() {}
 
 func (x *PutVisitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[60]
+	mi := &file_tapline_v1_admin_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3560,7 +3900,7 @@ func (x *PutVisitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutVisitRequest.ProtoReflect.Descriptor instead.
 func (*PutVisitRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{60}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *PutVisitRequest) GetVisit() *Visit {
@@ -3581,7 +3921,7 @@ type PutVisitResponse struct {
 
 func (x *PutVisitResponse) Reset() {
 	*x = PutVisitResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[61]
+	mi := &file_tapline_v1_admin_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3593,7 +3933,7 @@ func (x *PutVisitResponse) String() string {
 func (*PutVisitResponse) ProtoMessage() {}
 
 func (x *PutVisitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[61]
+	mi := &file_tapline_v1_admin_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3606,7 +3946,7 @@ func (x *PutVisitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutVisitResponse.ProtoReflect.Descriptor instead.
 func (*PutVisitResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{61}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *PutVisitResponse) GetVisit() *Visit {
@@ -3631,7 +3971,7 @@ type ListVisitsRequest struct {
 
 func (x *ListVisitsRequest) Reset() {
 	*x = ListVisitsRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[62]
+	mi := &file_tapline_v1_admin_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3643,7 +3983,7 @@ func (x *ListVisitsRequest) String() string {
 func (*ListVisitsRequest) ProtoMessage() {}
 
 func (x *ListVisitsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[62]
+	mi := &file_tapline_v1_admin_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3656,7 +3996,7 @@ func (x *ListVisitsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVisitsRequest.ProtoReflect.Descriptor instead.
 func (*ListVisitsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{62}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *ListVisitsRequest) GetPageSize() uint32 {
@@ -3693,7 +4033,7 @@ type ListVisitsResponse struct {
 
 func (x *ListVisitsResponse) Reset() {
 	*x = ListVisitsResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[63]
+	mi := &file_tapline_v1_admin_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3705,7 +4045,7 @@ func (x *ListVisitsResponse) String() string {
 func (*ListVisitsResponse) ProtoMessage() {}
 
 func (x *ListVisitsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[63]
+	mi := &file_tapline_v1_admin_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3718,7 +4058,7 @@ func (x *ListVisitsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVisitsResponse.ProtoReflect.Descriptor instead.
 func (*ListVisitsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{63}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *ListVisitsResponse) GetVisits() []*Visit {
@@ -3746,7 +4086,7 @@ type DeleteVisitRequest struct {
 
 func (x *DeleteVisitRequest) Reset() {
 	*x = DeleteVisitRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[64]
+	mi := &file_tapline_v1_admin_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3758,7 +4098,7 @@ func (x *DeleteVisitRequest) String() string {
 func (*DeleteVisitRequest) ProtoMessage() {}
 
 func (x *DeleteVisitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[64]
+	mi := &file_tapline_v1_admin_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3771,7 +4111,7 @@ func (x *DeleteVisitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteVisitRequest.ProtoReflect.Descriptor instead.
 func (*DeleteVisitRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{64}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *DeleteVisitRequest) GetId() string {
@@ -3790,7 +4130,7 @@ type DeleteVisitResponse struct {
 
 func (x *DeleteVisitResponse) Reset() {
 	*x = DeleteVisitResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[65]
+	mi := &file_tapline_v1_admin_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3802,7 +4142,7 @@ func (x *DeleteVisitResponse) String() string {
 func (*DeleteVisitResponse) ProtoMessage() {}
 
 func (x *DeleteVisitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[65]
+	mi := &file_tapline_v1_admin_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3815,7 +4155,7 @@ func (x *DeleteVisitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteVisitResponse.ProtoReflect.Descriptor instead.
 func (*DeleteVisitResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{65}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{71}
 }
 
 // DecideVisitRequest is the verdict.
@@ -3833,7 +4173,7 @@ type DecideVisitRequest struct {
 
 func (x *DecideVisitRequest) Reset() {
 	*x = DecideVisitRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[66]
+	mi := &file_tapline_v1_admin_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3845,7 +4185,7 @@ func (x *DecideVisitRequest) String() string {
 func (*DecideVisitRequest) ProtoMessage() {}
 
 func (x *DecideVisitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[66]
+	mi := &file_tapline_v1_admin_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3858,7 +4198,7 @@ func (x *DecideVisitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideVisitRequest.ProtoReflect.Descriptor instead.
 func (*DecideVisitRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{66}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *DecideVisitRequest) GetId() string {
@@ -3893,7 +4233,7 @@ type DecideVisitResponse struct {
 
 func (x *DecideVisitResponse) Reset() {
 	*x = DecideVisitResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[67]
+	mi := &file_tapline_v1_admin_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3905,7 +4245,7 @@ func (x *DecideVisitResponse) String() string {
 func (*DecideVisitResponse) ProtoMessage() {}
 
 func (x *DecideVisitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[67]
+	mi := &file_tapline_v1_admin_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3918,7 +4258,7 @@ func (x *DecideVisitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideVisitResponse.ProtoReflect.Descriptor instead.
 func (*DecideVisitResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{67}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *DecideVisitResponse) GetVisit() *Visit {
@@ -3949,7 +4289,7 @@ type ImportDirectoryRequest struct {
 
 func (x *ImportDirectoryRequest) Reset() {
 	*x = ImportDirectoryRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[68]
+	mi := &file_tapline_v1_admin_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3961,7 +4301,7 @@ func (x *ImportDirectoryRequest) String() string {
 func (*ImportDirectoryRequest) ProtoMessage() {}
 
 func (x *ImportDirectoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[68]
+	mi := &file_tapline_v1_admin_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3974,7 +4314,7 @@ func (x *ImportDirectoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDirectoryRequest.ProtoReflect.Descriptor instead.
 func (*ImportDirectoryRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{68}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *ImportDirectoryRequest) GetCsv() []byte {
@@ -4042,7 +4382,7 @@ type ImportDirectoryResponse struct {
 
 func (x *ImportDirectoryResponse) Reset() {
 	*x = ImportDirectoryResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[69]
+	mi := &file_tapline_v1_admin_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4054,7 +4394,7 @@ func (x *ImportDirectoryResponse) String() string {
 func (*ImportDirectoryResponse) ProtoMessage() {}
 
 func (x *ImportDirectoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[69]
+	mi := &file_tapline_v1_admin_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4067,7 +4407,7 @@ func (x *ImportDirectoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDirectoryResponse.ProtoReflect.Descriptor instead.
 func (*ImportDirectoryResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{69}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *ImportDirectoryResponse) GetAdded() uint32 {
@@ -4134,7 +4474,7 @@ type ImportChange struct {
 
 func (x *ImportChange) Reset() {
 	*x = ImportChange{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[70]
+	mi := &file_tapline_v1_admin_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4146,7 +4486,7 @@ func (x *ImportChange) String() string {
 func (*ImportChange) ProtoMessage() {}
 
 func (x *ImportChange) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[70]
+	mi := &file_tapline_v1_admin_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4159,7 +4499,7 @@ func (x *ImportChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportChange.ProtoReflect.Descriptor instead.
 func (*ImportChange) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{70}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *ImportChange) GetPerson() string {
@@ -4194,7 +4534,7 @@ type PutShiftRequest struct {
 
 func (x *PutShiftRequest) Reset() {
 	*x = PutShiftRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[71]
+	mi := &file_tapline_v1_admin_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4206,7 +4546,7 @@ func (x *PutShiftRequest) String() string {
 func (*PutShiftRequest) ProtoMessage() {}
 
 func (x *PutShiftRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[71]
+	mi := &file_tapline_v1_admin_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4219,7 +4559,7 @@ func (x *PutShiftRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutShiftRequest.ProtoReflect.Descriptor instead.
 func (*PutShiftRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{71}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *PutShiftRequest) GetShift() *Shift {
@@ -4240,7 +4580,7 @@ type PutShiftResponse struct {
 
 func (x *PutShiftResponse) Reset() {
 	*x = PutShiftResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[72]
+	mi := &file_tapline_v1_admin_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4252,7 +4592,7 @@ func (x *PutShiftResponse) String() string {
 func (*PutShiftResponse) ProtoMessage() {}
 
 func (x *PutShiftResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[72]
+	mi := &file_tapline_v1_admin_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4265,7 +4605,7 @@ func (x *PutShiftResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutShiftResponse.ProtoReflect.Descriptor instead.
 func (*PutShiftResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{72}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *PutShiftResponse) GetShift() *Shift {
@@ -4290,7 +4630,7 @@ type ListShiftsRequest struct {
 
 func (x *ListShiftsRequest) Reset() {
 	*x = ListShiftsRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[73]
+	mi := &file_tapline_v1_admin_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4302,7 +4642,7 @@ func (x *ListShiftsRequest) String() string {
 func (*ListShiftsRequest) ProtoMessage() {}
 
 func (x *ListShiftsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[73]
+	mi := &file_tapline_v1_admin_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4315,7 +4655,7 @@ func (x *ListShiftsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListShiftsRequest.ProtoReflect.Descriptor instead.
 func (*ListShiftsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{73}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *ListShiftsRequest) GetPageSize() uint32 {
@@ -4352,7 +4692,7 @@ type ListShiftsResponse struct {
 
 func (x *ListShiftsResponse) Reset() {
 	*x = ListShiftsResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[74]
+	mi := &file_tapline_v1_admin_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4364,7 +4704,7 @@ func (x *ListShiftsResponse) String() string {
 func (*ListShiftsResponse) ProtoMessage() {}
 
 func (x *ListShiftsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[74]
+	mi := &file_tapline_v1_admin_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4377,7 +4717,7 @@ func (x *ListShiftsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListShiftsResponse.ProtoReflect.Descriptor instead.
 func (*ListShiftsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{74}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *ListShiftsResponse) GetShifts() []*Shift {
@@ -4405,7 +4745,7 @@ type DeleteShiftRequest struct {
 
 func (x *DeleteShiftRequest) Reset() {
 	*x = DeleteShiftRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[75]
+	mi := &file_tapline_v1_admin_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4417,7 +4757,7 @@ func (x *DeleteShiftRequest) String() string {
 func (*DeleteShiftRequest) ProtoMessage() {}
 
 func (x *DeleteShiftRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[75]
+	mi := &file_tapline_v1_admin_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4430,7 +4770,7 @@ func (x *DeleteShiftRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteShiftRequest.ProtoReflect.Descriptor instead.
 func (*DeleteShiftRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{75}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *DeleteShiftRequest) GetId() string {
@@ -4449,7 +4789,7 @@ type DeleteShiftResponse struct {
 
 func (x *DeleteShiftResponse) Reset() {
 	*x = DeleteShiftResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[76]
+	mi := &file_tapline_v1_admin_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4461,7 +4801,7 @@ func (x *DeleteShiftResponse) String() string {
 func (*DeleteShiftResponse) ProtoMessage() {}
 
 func (x *DeleteShiftResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[76]
+	mi := &file_tapline_v1_admin_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4474,7 +4814,7 @@ func (x *DeleteShiftResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteShiftResponse.ProtoReflect.Descriptor instead.
 func (*DeleteShiftResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{76}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{82}
 }
 
 // ListAlarmsRequest asks for a page.
@@ -4492,7 +4832,7 @@ type ListAlarmsRequest struct {
 
 func (x *ListAlarmsRequest) Reset() {
 	*x = ListAlarmsRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[77]
+	mi := &file_tapline_v1_admin_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4504,7 +4844,7 @@ func (x *ListAlarmsRequest) String() string {
 func (*ListAlarmsRequest) ProtoMessage() {}
 
 func (x *ListAlarmsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[77]
+	mi := &file_tapline_v1_admin_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4517,7 +4857,7 @@ func (x *ListAlarmsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAlarmsRequest.ProtoReflect.Descriptor instead.
 func (*ListAlarmsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{77}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *ListAlarmsRequest) GetPageSize() uint32 {
@@ -4554,7 +4894,7 @@ type ListAlarmsResponse struct {
 
 func (x *ListAlarmsResponse) Reset() {
 	*x = ListAlarmsResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[78]
+	mi := &file_tapline_v1_admin_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4566,7 +4906,7 @@ func (x *ListAlarmsResponse) String() string {
 func (*ListAlarmsResponse) ProtoMessage() {}
 
 func (x *ListAlarmsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[78]
+	mi := &file_tapline_v1_admin_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4579,7 +4919,7 @@ func (x *ListAlarmsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAlarmsResponse.ProtoReflect.Descriptor instead.
 func (*ListAlarmsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{78}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *ListAlarmsResponse) GetAlarms() []*Alarm {
@@ -4609,7 +4949,7 @@ type CloseAlarmRequest struct {
 
 func (x *CloseAlarmRequest) Reset() {
 	*x = CloseAlarmRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[79]
+	mi := &file_tapline_v1_admin_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4621,7 +4961,7 @@ func (x *CloseAlarmRequest) String() string {
 func (*CloseAlarmRequest) ProtoMessage() {}
 
 func (x *CloseAlarmRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[79]
+	mi := &file_tapline_v1_admin_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4634,7 +4974,7 @@ func (x *CloseAlarmRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseAlarmRequest.ProtoReflect.Descriptor instead.
 func (*CloseAlarmRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{79}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *CloseAlarmRequest) GetId() string {
@@ -4662,7 +5002,7 @@ type CloseAlarmResponse struct {
 
 func (x *CloseAlarmResponse) Reset() {
 	*x = CloseAlarmResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[80]
+	mi := &file_tapline_v1_admin_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4674,7 +5014,7 @@ func (x *CloseAlarmResponse) String() string {
 func (*CloseAlarmResponse) ProtoMessage() {}
 
 func (x *CloseAlarmResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[80]
+	mi := &file_tapline_v1_admin_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4687,7 +5027,7 @@ func (x *CloseAlarmResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseAlarmResponse.ProtoReflect.Descriptor instead.
 func (*CloseAlarmResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{80}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *CloseAlarmResponse) GetAlarm() *Alarm {
@@ -4706,7 +5046,7 @@ type GetHealthRequest struct {
 
 func (x *GetHealthRequest) Reset() {
 	*x = GetHealthRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[81]
+	mi := &file_tapline_v1_admin_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4718,7 +5058,7 @@ func (x *GetHealthRequest) String() string {
 func (*GetHealthRequest) ProtoMessage() {}
 
 func (x *GetHealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[81]
+	mi := &file_tapline_v1_admin_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4731,7 +5071,7 @@ func (x *GetHealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHealthRequest.ProtoReflect.Descriptor instead.
 func (*GetHealthRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{81}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{87}
 }
 
 // GetHealthResponse is how it is.
@@ -4757,7 +5097,7 @@ type GetHealthResponse struct {
 
 func (x *GetHealthResponse) Reset() {
 	*x = GetHealthResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[82]
+	mi := &file_tapline_v1_admin_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4769,7 +5109,7 @@ func (x *GetHealthResponse) String() string {
 func (*GetHealthResponse) ProtoMessage() {}
 
 func (x *GetHealthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[82]
+	mi := &file_tapline_v1_admin_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4782,7 +5122,7 @@ func (x *GetHealthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHealthResponse.ProtoReflect.Descriptor instead.
 func (*GetHealthResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{82}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *GetHealthResponse) GetBuild() string {
@@ -4867,7 +5207,7 @@ type PersonEntry struct {
 
 func (x *PersonEntry) Reset() {
 	*x = PersonEntry{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[83]
+	mi := &file_tapline_v1_admin_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4879,7 +5219,7 @@ func (x *PersonEntry) String() string {
 func (*PersonEntry) ProtoMessage() {}
 
 func (x *PersonEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[83]
+	mi := &file_tapline_v1_admin_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4892,7 +5232,7 @@ func (x *PersonEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonEntry.ProtoReflect.Descriptor instead.
 func (*PersonEntry) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{83}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *PersonEntry) GetId() string {
@@ -5002,7 +5342,7 @@ type Shift struct {
 
 func (x *Shift) Reset() {
 	*x = Shift{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[84]
+	mi := &file_tapline_v1_admin_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5014,7 +5354,7 @@ func (x *Shift) String() string {
 func (*Shift) ProtoMessage() {}
 
 func (x *Shift) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[84]
+	mi := &file_tapline_v1_admin_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5027,7 +5367,7 @@ func (x *Shift) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Shift.ProtoReflect.Descriptor instead.
 func (*Shift) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{84}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *Shift) GetId() string {
@@ -5094,7 +5434,7 @@ type ShiftWindow struct {
 
 func (x *ShiftWindow) Reset() {
 	*x = ShiftWindow{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[85]
+	mi := &file_tapline_v1_admin_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5106,7 +5446,7 @@ func (x *ShiftWindow) String() string {
 func (*ShiftWindow) ProtoMessage() {}
 
 func (x *ShiftWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[85]
+	mi := &file_tapline_v1_admin_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5119,7 +5459,7 @@ func (x *ShiftWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShiftWindow.ProtoReflect.Descriptor instead.
 func (*ShiftWindow) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{85}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *ShiftWindow) GetDays() []uint32 {
@@ -5156,7 +5496,7 @@ type Certification struct {
 
 func (x *Certification) Reset() {
 	*x = Certification{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[86]
+	mi := &file_tapline_v1_admin_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5168,7 +5508,7 @@ func (x *Certification) String() string {
 func (*Certification) ProtoMessage() {}
 
 func (x *Certification) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[86]
+	mi := &file_tapline_v1_admin_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5181,7 +5521,7 @@ func (x *Certification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certification.ProtoReflect.Descriptor instead.
 func (*Certification) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{86}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *Certification) GetName() string {
@@ -5235,7 +5575,7 @@ type Badge struct {
 
 func (x *Badge) Reset() {
 	*x = Badge{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[87]
+	mi := &file_tapline_v1_admin_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5247,7 +5587,7 @@ func (x *Badge) String() string {
 func (*Badge) ProtoMessage() {}
 
 func (x *Badge) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[87]
+	mi := &file_tapline_v1_admin_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5260,7 +5600,7 @@ func (x *Badge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Badge.ProtoReflect.Descriptor instead.
 func (*Badge) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{87}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *Badge) GetId() string {
@@ -5382,7 +5722,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[88]
+	mi := &file_tapline_v1_admin_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5394,7 +5734,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[88]
+	mi := &file_tapline_v1_admin_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5407,7 +5747,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{88}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *Account) GetId() string {
@@ -5499,7 +5839,7 @@ type Station struct {
 
 func (x *Station) Reset() {
 	*x = Station{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[89]
+	mi := &file_tapline_v1_admin_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5511,7 +5851,7 @@ func (x *Station) String() string {
 func (*Station) ProtoMessage() {}
 
 func (x *Station) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[89]
+	mi := &file_tapline_v1_admin_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5524,7 +5864,7 @@ func (x *Station) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Station.ProtoReflect.Descriptor instead.
 func (*Station) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{89}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *Station) GetId() string {
@@ -5681,7 +6021,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[90]
+	mi := &file_tapline_v1_admin_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5693,7 +6033,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[90]
+	mi := &file_tapline_v1_admin_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5706,7 +6046,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{90}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *Token) GetId() string {
@@ -5772,7 +6112,7 @@ type PolicySet struct {
 
 func (x *PolicySet) Reset() {
 	*x = PolicySet{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[91]
+	mi := &file_tapline_v1_admin_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5784,7 +6124,7 @@ func (x *PolicySet) String() string {
 func (*PolicySet) ProtoMessage() {}
 
 func (x *PolicySet) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[91]
+	mi := &file_tapline_v1_admin_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5797,7 +6137,7 @@ func (x *PolicySet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicySet.ProtoReflect.Descriptor instead.
 func (*PolicySet) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{91}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *PolicySet) GetVersion() string {
@@ -5867,7 +6207,7 @@ type RefusedTap struct {
 
 func (x *RefusedTap) Reset() {
 	*x = RefusedTap{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[92]
+	mi := &file_tapline_v1_admin_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5879,7 +6219,7 @@ func (x *RefusedTap) String() string {
 func (*RefusedTap) ProtoMessage() {}
 
 func (x *RefusedTap) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[92]
+	mi := &file_tapline_v1_admin_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5892,7 +6232,7 @@ func (x *RefusedTap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefusedTap.ProtoReflect.Descriptor instead.
 func (*RefusedTap) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{92}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *RefusedTap) GetCode() string {
@@ -5970,7 +6310,7 @@ type HeldLease struct {
 
 func (x *HeldLease) Reset() {
 	*x = HeldLease{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[93]
+	mi := &file_tapline_v1_admin_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5982,7 +6322,7 @@ func (x *HeldLease) String() string {
 func (*HeldLease) ProtoMessage() {}
 
 func (x *HeldLease) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[93]
+	mi := &file_tapline_v1_admin_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5995,7 +6335,7 @@ func (x *HeldLease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldLease.ProtoReflect.Descriptor instead.
 func (*HeldLease) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{93}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *HeldLease) GetLease() *Lease {
@@ -6066,7 +6406,7 @@ type Visit struct {
 
 func (x *Visit) Reset() {
 	*x = Visit{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[94]
+	mi := &file_tapline_v1_admin_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6078,7 +6418,7 @@ func (x *Visit) String() string {
 func (*Visit) ProtoMessage() {}
 
 func (x *Visit) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[94]
+	mi := &file_tapline_v1_admin_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6091,7 +6431,7 @@ func (x *Visit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Visit.ProtoReflect.Descriptor instead.
 func (*Visit) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{94}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *Visit) GetId() string {
@@ -6193,7 +6533,7 @@ type ImportFault struct {
 
 func (x *ImportFault) Reset() {
 	*x = ImportFault{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[95]
+	mi := &file_tapline_v1_admin_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6205,7 +6545,7 @@ func (x *ImportFault) String() string {
 func (*ImportFault) ProtoMessage() {}
 
 func (x *ImportFault) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[95]
+	mi := &file_tapline_v1_admin_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6218,7 +6558,7 @@ func (x *ImportFault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportFault.ProtoReflect.Descriptor instead.
 func (*ImportFault) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{95}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *ImportFault) GetLine() uint32 {
@@ -6269,7 +6609,7 @@ type Alarm struct {
 
 func (x *Alarm) Reset() {
 	*x = Alarm{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[96]
+	mi := &file_tapline_v1_admin_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6281,7 +6621,7 @@ func (x *Alarm) String() string {
 func (*Alarm) ProtoMessage() {}
 
 func (x *Alarm) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[96]
+	mi := &file_tapline_v1_admin_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6294,7 +6634,7 @@ func (x *Alarm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alarm.ProtoReflect.Descriptor instead.
 func (*Alarm) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{96}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *Alarm) GetId() string {
@@ -6369,7 +6709,15 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\x10PutPersonRequest\x12/\n" +
 	"\x06person\x18\x01 \x01(\v2\x17.tapline.v1.PersonEntryR\x06person\"D\n" +
 	"\x11PutPersonResponse\x12/\n" +
-	"\x06person\x18\x01 \x01(\v2\x17.tapline.v1.PersonEntryR\x06person\"e\n" +
+	"\x06person\x18\x01 \x01(\v2\x17.tapline.v1.PersonEntryR\x06person\"\"\n" +
+	"\x10GetPersonRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\xe9\x01\n" +
+	"\x11GetPersonResponse\x12/\n" +
+	"\x06person\x18\x01 \x01(\v2\x17.tapline.v1.PersonEntryR\x06person\x12)\n" +
+	"\x06badges\x18\x02 \x03(\v2\x11.tapline.v1.BadgeR\x06badges\x12\x17\n" +
+	"\apin_set\x18\x03 \x01(\bR\x06pinSet\x12\x19\n" +
+	"\bon_shift\x18\x04 \x01(\bR\aonShift\x12D\n" +
+	"\x10shift_changes_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x0eshiftChangesAt\"e\n" +
 	"\x11ListPeopleRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -6380,14 +6728,17 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"%\n" +
 	"\x13DeletePersonRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"\x16\n" +
-	"\x14DeletePersonResponse\"\xca\x01\n" +
+	"\x14DeletePersonResponse\"\xac\x02\n" +
 	"\x12AssignBadgeRequest\x12\x16\n" +
 	"\x06person\x18\x01 \x01(\tR\x06person\x12,\n" +
 	"\x05badge\x18\x02 \x01(\v2\x16.tapline.v1.BadgeProofR\x05badge\x12\x1f\n" +
 	"\vpending_tap\x18\x03 \x01(\tR\n" +
 	"pendingTap\x12\x14\n" +
 	"\x05label\x18\x04 \x01(\tR\x05label\x127\n" +
-	"\tnot_after\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\">\n" +
+	"\tnot_after\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\x12\x1c\n" +
+	"\ttemporary\x18\x06 \x01(\bR\ttemporary\x12\x1a\n" +
+	"\breplaces\x18\a \x01(\tR\breplaces\x12&\n" +
+	"\x0freplace_at_once\x18\b \x01(\bR\rreplaceAtOnce\">\n" +
 	"\x13AssignBadgeResponse\x12'\n" +
 	"\x05badge\x18\x01 \x01(\v2\x11.tapline.v1.BadgeR\x05badge\"g\n" +
 	"\x11ListBadgesRequest\x12\x1b\n" +
@@ -6402,6 +6753,14 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\">\n" +
 	"\x13RevokeBadgeResponse\x12'\n" +
+	"\x05badge\x18\x01 \x01(\v2\x11.tapline.v1.BadgeR\x05badge\"\"\n" +
+	"\x10LoseBadgeRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"<\n" +
+	"\x11LoseBadgeResponse\x12'\n" +
+	"\x05badge\x18\x01 \x01(\v2\x11.tapline.v1.BadgeR\x05badge\"\"\n" +
+	"\x10FindBadgeRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"<\n" +
+	"\x11FindBadgeResponse\x12'\n" +
 	"\x05badge\x18\x01 \x01(\v2\x11.tapline.v1.BadgeR\x05badge\">\n" +
 	"\rSetPinRequest\x12\x16\n" +
 	"\x06person\x18\x01 \x01(\tR\x06person\x12\x15\n" +
@@ -6802,16 +7161,19 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\rImportLeavers\x12\x1e\n" +
 	"\x1aIMPORT_LEAVERS_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13IMPORT_LEAVERS_KEEP\x10\x01\x12\x1a\n" +
-	"\x16IMPORT_LEAVERS_SUSPEND\x10\x022\xa3\x18\n" +
+	"\x16IMPORT_LEAVERS_SUSPEND\x10\x022\x81\x1a\n" +
 	"\fAdminService\x12H\n" +
-	"\tPutPerson\x12\x1c.tapline.v1.PutPersonRequest\x1a\x1d.tapline.v1.PutPersonResponse\x12K\n" +
+	"\tPutPerson\x12\x1c.tapline.v1.PutPersonRequest\x1a\x1d.tapline.v1.PutPersonResponse\x12H\n" +
+	"\tGetPerson\x12\x1c.tapline.v1.GetPersonRequest\x1a\x1d.tapline.v1.GetPersonResponse\x12K\n" +
 	"\n" +
 	"ListPeople\x12\x1d.tapline.v1.ListPeopleRequest\x1a\x1e.tapline.v1.ListPeopleResponse\x12Q\n" +
 	"\fDeletePerson\x12\x1f.tapline.v1.DeletePersonRequest\x1a .tapline.v1.DeletePersonResponse\x12N\n" +
 	"\vAssignBadge\x12\x1e.tapline.v1.AssignBadgeRequest\x1a\x1f.tapline.v1.AssignBadgeResponse\x12K\n" +
 	"\n" +
 	"ListBadges\x12\x1d.tapline.v1.ListBadgesRequest\x1a\x1e.tapline.v1.ListBadgesResponse\x12N\n" +
-	"\vRevokeBadge\x12\x1e.tapline.v1.RevokeBadgeRequest\x1a\x1f.tapline.v1.RevokeBadgeResponse\x12?\n" +
+	"\vRevokeBadge\x12\x1e.tapline.v1.RevokeBadgeRequest\x1a\x1f.tapline.v1.RevokeBadgeResponse\x12H\n" +
+	"\tLoseBadge\x12\x1c.tapline.v1.LoseBadgeRequest\x1a\x1d.tapline.v1.LoseBadgeResponse\x12H\n" +
+	"\tFindBadge\x12\x1c.tapline.v1.FindBadgeRequest\x1a\x1d.tapline.v1.FindBadgeResponse\x12?\n" +
 	"\x06SetPin\x12\x19.tapline.v1.SetPinRequest\x1a\x1a.tapline.v1.SetPinResponse\x12K\n" +
 	"\n" +
 	"PutAccount\x12\x1d.tapline.v1.PutAccountRequest\x1a\x1e.tapline.v1.PutAccountResponse\x12Q\n" +
@@ -6869,7 +7231,7 @@ func file_tapline_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_tapline_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_tapline_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 98)
+var file_tapline_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 104)
 var file_tapline_v1_admin_proto_goTypes = []any{
 	(StationState)(0),               // 0: tapline.v1.StationState
 	(VisitState)(0),                 // 1: tapline.v1.VisitState
@@ -6877,286 +7239,303 @@ var file_tapline_v1_admin_proto_goTypes = []any{
 	(ImportLeavers)(0),              // 3: tapline.v1.ImportLeavers
 	(*PutPersonRequest)(nil),        // 4: tapline.v1.PutPersonRequest
 	(*PutPersonResponse)(nil),       // 5: tapline.v1.PutPersonResponse
-	(*ListPeopleRequest)(nil),       // 6: tapline.v1.ListPeopleRequest
-	(*ListPeopleResponse)(nil),      // 7: tapline.v1.ListPeopleResponse
-	(*DeletePersonRequest)(nil),     // 8: tapline.v1.DeletePersonRequest
-	(*DeletePersonResponse)(nil),    // 9: tapline.v1.DeletePersonResponse
-	(*AssignBadgeRequest)(nil),      // 10: tapline.v1.AssignBadgeRequest
-	(*AssignBadgeResponse)(nil),     // 11: tapline.v1.AssignBadgeResponse
-	(*ListBadgesRequest)(nil),       // 12: tapline.v1.ListBadgesRequest
-	(*ListBadgesResponse)(nil),      // 13: tapline.v1.ListBadgesResponse
-	(*RevokeBadgeRequest)(nil),      // 14: tapline.v1.RevokeBadgeRequest
-	(*RevokeBadgeResponse)(nil),     // 15: tapline.v1.RevokeBadgeResponse
-	(*SetPinRequest)(nil),           // 16: tapline.v1.SetPinRequest
-	(*SetPinResponse)(nil),          // 17: tapline.v1.SetPinResponse
-	(*PutAccountRequest)(nil),       // 18: tapline.v1.PutAccountRequest
-	(*PutAccountResponse)(nil),      // 19: tapline.v1.PutAccountResponse
-	(*ListAccountsRequest)(nil),     // 20: tapline.v1.ListAccountsRequest
-	(*ListAccountsResponse)(nil),    // 21: tapline.v1.ListAccountsResponse
-	(*DeleteAccountRequest)(nil),    // 22: tapline.v1.DeleteAccountRequest
-	(*DeleteAccountResponse)(nil),   // 23: tapline.v1.DeleteAccountResponse
-	(*PutStationRequest)(nil),       // 24: tapline.v1.PutStationRequest
-	(*PutStationResponse)(nil),      // 25: tapline.v1.PutStationResponse
-	(*ListStationsRequest)(nil),     // 26: tapline.v1.ListStationsRequest
-	(*ListStationsResponse)(nil),    // 27: tapline.v1.ListStationsResponse
-	(*DeleteStationRequest)(nil),    // 28: tapline.v1.DeleteStationRequest
-	(*DeleteStationResponse)(nil),   // 29: tapline.v1.DeleteStationResponse
-	(*RevokeStationRequest)(nil),    // 30: tapline.v1.RevokeStationRequest
-	(*RevokeStationResponse)(nil),   // 31: tapline.v1.RevokeStationResponse
-	(*ReleaseStationRequest)(nil),   // 32: tapline.v1.ReleaseStationRequest
-	(*ReleaseStationResponse)(nil),  // 33: tapline.v1.ReleaseStationResponse
-	(*ApproveRecoveryRequest)(nil),  // 34: tapline.v1.ApproveRecoveryRequest
-	(*ApproveRecoveryResponse)(nil), // 35: tapline.v1.ApproveRecoveryResponse
-	(*GetStationRequest)(nil),       // 36: tapline.v1.GetStationRequest
-	(*GetStationResponse)(nil),      // 37: tapline.v1.GetStationResponse
-	(*StationIdentity)(nil),         // 38: tapline.v1.StationIdentity
-	(*StationCertificate)(nil),      // 39: tapline.v1.StationCertificate
-	(*StationCopy)(nil),             // 40: tapline.v1.StationCopy
-	(*RootCertificate)(nil),         // 41: tapline.v1.RootCertificate
-	(*GetAuthorityRequest)(nil),     // 42: tapline.v1.GetAuthorityRequest
-	(*GetAuthorityResponse)(nil),    // 43: tapline.v1.GetAuthorityResponse
-	(*RotateAuthorityRequest)(nil),  // 44: tapline.v1.RotateAuthorityRequest
-	(*RotateAuthorityResponse)(nil), // 45: tapline.v1.RotateAuthorityResponse
-	(*CreateTokenRequest)(nil),      // 46: tapline.v1.CreateTokenRequest
-	(*CreateTokenResponse)(nil),     // 47: tapline.v1.CreateTokenResponse
-	(*ListTokensRequest)(nil),       // 48: tapline.v1.ListTokensRequest
-	(*ListTokensResponse)(nil),      // 49: tapline.v1.ListTokensResponse
-	(*RevokeTokenRequest)(nil),      // 50: tapline.v1.RevokeTokenRequest
-	(*RevokeTokenResponse)(nil),     // 51: tapline.v1.RevokeTokenResponse
-	(*PutPolicyRequest)(nil),        // 52: tapline.v1.PutPolicyRequest
-	(*PutPolicyResponse)(nil),       // 53: tapline.v1.PutPolicyResponse
-	(*GetPolicyRequest)(nil),        // 54: tapline.v1.GetPolicyRequest
-	(*GetPolicyResponse)(nil),       // 55: tapline.v1.GetPolicyResponse
-	(*ExplainTapRequest)(nil),       // 56: tapline.v1.ExplainTapRequest
-	(*ExplainTapResponse)(nil),      // 57: tapline.v1.ExplainTapResponse
-	(*ExplainCodeRequest)(nil),      // 58: tapline.v1.ExplainCodeRequest
-	(*ExplainCodeResponse)(nil),     // 59: tapline.v1.ExplainCodeResponse
-	(*ListLeasesRequest)(nil),       // 60: tapline.v1.ListLeasesRequest
-	(*ListLeasesResponse)(nil),      // 61: tapline.v1.ListLeasesResponse
-	(*EndLeaseRequest)(nil),         // 62: tapline.v1.EndLeaseRequest
-	(*EndLeaseResponse)(nil),        // 63: tapline.v1.EndLeaseResponse
-	(*PutVisitRequest)(nil),         // 64: tapline.v1.PutVisitRequest
-	(*PutVisitResponse)(nil),        // 65: tapline.v1.PutVisitResponse
-	(*ListVisitsRequest)(nil),       // 66: tapline.v1.ListVisitsRequest
-	(*ListVisitsResponse)(nil),      // 67: tapline.v1.ListVisitsResponse
-	(*DeleteVisitRequest)(nil),      // 68: tapline.v1.DeleteVisitRequest
-	(*DeleteVisitResponse)(nil),     // 69: tapline.v1.DeleteVisitResponse
-	(*DecideVisitRequest)(nil),      // 70: tapline.v1.DecideVisitRequest
-	(*DecideVisitResponse)(nil),     // 71: tapline.v1.DecideVisitResponse
-	(*ImportDirectoryRequest)(nil),  // 72: tapline.v1.ImportDirectoryRequest
-	(*ImportDirectoryResponse)(nil), // 73: tapline.v1.ImportDirectoryResponse
-	(*ImportChange)(nil),            // 74: tapline.v1.ImportChange
-	(*PutShiftRequest)(nil),         // 75: tapline.v1.PutShiftRequest
-	(*PutShiftResponse)(nil),        // 76: tapline.v1.PutShiftResponse
-	(*ListShiftsRequest)(nil),       // 77: tapline.v1.ListShiftsRequest
-	(*ListShiftsResponse)(nil),      // 78: tapline.v1.ListShiftsResponse
-	(*DeleteShiftRequest)(nil),      // 79: tapline.v1.DeleteShiftRequest
-	(*DeleteShiftResponse)(nil),     // 80: tapline.v1.DeleteShiftResponse
-	(*ListAlarmsRequest)(nil),       // 81: tapline.v1.ListAlarmsRequest
-	(*ListAlarmsResponse)(nil),      // 82: tapline.v1.ListAlarmsResponse
-	(*CloseAlarmRequest)(nil),       // 83: tapline.v1.CloseAlarmRequest
-	(*CloseAlarmResponse)(nil),      // 84: tapline.v1.CloseAlarmResponse
-	(*GetHealthRequest)(nil),        // 85: tapline.v1.GetHealthRequest
-	(*GetHealthResponse)(nil),       // 86: tapline.v1.GetHealthResponse
-	(*PersonEntry)(nil),             // 87: tapline.v1.PersonEntry
-	(*Shift)(nil),                   // 88: tapline.v1.Shift
-	(*ShiftWindow)(nil),             // 89: tapline.v1.ShiftWindow
-	(*Certification)(nil),           // 90: tapline.v1.Certification
-	(*Badge)(nil),                   // 91: tapline.v1.Badge
-	(*Account)(nil),                 // 92: tapline.v1.Account
-	(*Station)(nil),                 // 93: tapline.v1.Station
-	(*Token)(nil),                   // 94: tapline.v1.Token
-	(*PolicySet)(nil),               // 95: tapline.v1.PolicySet
-	(*RefusedTap)(nil),              // 96: tapline.v1.RefusedTap
-	(*HeldLease)(nil),               // 97: tapline.v1.HeldLease
-	(*Visit)(nil),                   // 98: tapline.v1.Visit
-	(*ImportFault)(nil),             // 99: tapline.v1.ImportFault
-	(*Alarm)(nil),                   // 100: tapline.v1.Alarm
-	nil,                             // 101: tapline.v1.Station.HintsEntry
-	(*BadgeProof)(nil),              // 102: tapline.v1.BadgeProof
-	(*timestamppb.Timestamp)(nil),   // 103: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),     // 104: google.protobuf.Duration
-	(Assurance)(0),                  // 105: tapline.v1.Assurance
-	(*Decision)(nil),                // 106: tapline.v1.Decision
-	(Mode)(0),                       // 107: tapline.v1.Mode
-	(*SessionTerms)(nil),            // 108: tapline.v1.SessionTerms
-	(RefusalCause)(0),               // 109: tapline.v1.RefusalCause
-	(*Lease)(nil),                   // 110: tapline.v1.Lease
+	(*GetPersonRequest)(nil),        // 6: tapline.v1.GetPersonRequest
+	(*GetPersonResponse)(nil),       // 7: tapline.v1.GetPersonResponse
+	(*ListPeopleRequest)(nil),       // 8: tapline.v1.ListPeopleRequest
+	(*ListPeopleResponse)(nil),      // 9: tapline.v1.ListPeopleResponse
+	(*DeletePersonRequest)(nil),     // 10: tapline.v1.DeletePersonRequest
+	(*DeletePersonResponse)(nil),    // 11: tapline.v1.DeletePersonResponse
+	(*AssignBadgeRequest)(nil),      // 12: tapline.v1.AssignBadgeRequest
+	(*AssignBadgeResponse)(nil),     // 13: tapline.v1.AssignBadgeResponse
+	(*ListBadgesRequest)(nil),       // 14: tapline.v1.ListBadgesRequest
+	(*ListBadgesResponse)(nil),      // 15: tapline.v1.ListBadgesResponse
+	(*RevokeBadgeRequest)(nil),      // 16: tapline.v1.RevokeBadgeRequest
+	(*RevokeBadgeResponse)(nil),     // 17: tapline.v1.RevokeBadgeResponse
+	(*LoseBadgeRequest)(nil),        // 18: tapline.v1.LoseBadgeRequest
+	(*LoseBadgeResponse)(nil),       // 19: tapline.v1.LoseBadgeResponse
+	(*FindBadgeRequest)(nil),        // 20: tapline.v1.FindBadgeRequest
+	(*FindBadgeResponse)(nil),       // 21: tapline.v1.FindBadgeResponse
+	(*SetPinRequest)(nil),           // 22: tapline.v1.SetPinRequest
+	(*SetPinResponse)(nil),          // 23: tapline.v1.SetPinResponse
+	(*PutAccountRequest)(nil),       // 24: tapline.v1.PutAccountRequest
+	(*PutAccountResponse)(nil),      // 25: tapline.v1.PutAccountResponse
+	(*ListAccountsRequest)(nil),     // 26: tapline.v1.ListAccountsRequest
+	(*ListAccountsResponse)(nil),    // 27: tapline.v1.ListAccountsResponse
+	(*DeleteAccountRequest)(nil),    // 28: tapline.v1.DeleteAccountRequest
+	(*DeleteAccountResponse)(nil),   // 29: tapline.v1.DeleteAccountResponse
+	(*PutStationRequest)(nil),       // 30: tapline.v1.PutStationRequest
+	(*PutStationResponse)(nil),      // 31: tapline.v1.PutStationResponse
+	(*ListStationsRequest)(nil),     // 32: tapline.v1.ListStationsRequest
+	(*ListStationsResponse)(nil),    // 33: tapline.v1.ListStationsResponse
+	(*DeleteStationRequest)(nil),    // 34: tapline.v1.DeleteStationRequest
+	(*DeleteStationResponse)(nil),   // 35: tapline.v1.DeleteStationResponse
+	(*RevokeStationRequest)(nil),    // 36: tapline.v1.RevokeStationRequest
+	(*RevokeStationResponse)(nil),   // 37: tapline.v1.RevokeStationResponse
+	(*ReleaseStationRequest)(nil),   // 38: tapline.v1.ReleaseStationRequest
+	(*ReleaseStationResponse)(nil),  // 39: tapline.v1.ReleaseStationResponse
+	(*ApproveRecoveryRequest)(nil),  // 40: tapline.v1.ApproveRecoveryRequest
+	(*ApproveRecoveryResponse)(nil), // 41: tapline.v1.ApproveRecoveryResponse
+	(*GetStationRequest)(nil),       // 42: tapline.v1.GetStationRequest
+	(*GetStationResponse)(nil),      // 43: tapline.v1.GetStationResponse
+	(*StationIdentity)(nil),         // 44: tapline.v1.StationIdentity
+	(*StationCertificate)(nil),      // 45: tapline.v1.StationCertificate
+	(*StationCopy)(nil),             // 46: tapline.v1.StationCopy
+	(*RootCertificate)(nil),         // 47: tapline.v1.RootCertificate
+	(*GetAuthorityRequest)(nil),     // 48: tapline.v1.GetAuthorityRequest
+	(*GetAuthorityResponse)(nil),    // 49: tapline.v1.GetAuthorityResponse
+	(*RotateAuthorityRequest)(nil),  // 50: tapline.v1.RotateAuthorityRequest
+	(*RotateAuthorityResponse)(nil), // 51: tapline.v1.RotateAuthorityResponse
+	(*CreateTokenRequest)(nil),      // 52: tapline.v1.CreateTokenRequest
+	(*CreateTokenResponse)(nil),     // 53: tapline.v1.CreateTokenResponse
+	(*ListTokensRequest)(nil),       // 54: tapline.v1.ListTokensRequest
+	(*ListTokensResponse)(nil),      // 55: tapline.v1.ListTokensResponse
+	(*RevokeTokenRequest)(nil),      // 56: tapline.v1.RevokeTokenRequest
+	(*RevokeTokenResponse)(nil),     // 57: tapline.v1.RevokeTokenResponse
+	(*PutPolicyRequest)(nil),        // 58: tapline.v1.PutPolicyRequest
+	(*PutPolicyResponse)(nil),       // 59: tapline.v1.PutPolicyResponse
+	(*GetPolicyRequest)(nil),        // 60: tapline.v1.GetPolicyRequest
+	(*GetPolicyResponse)(nil),       // 61: tapline.v1.GetPolicyResponse
+	(*ExplainTapRequest)(nil),       // 62: tapline.v1.ExplainTapRequest
+	(*ExplainTapResponse)(nil),      // 63: tapline.v1.ExplainTapResponse
+	(*ExplainCodeRequest)(nil),      // 64: tapline.v1.ExplainCodeRequest
+	(*ExplainCodeResponse)(nil),     // 65: tapline.v1.ExplainCodeResponse
+	(*ListLeasesRequest)(nil),       // 66: tapline.v1.ListLeasesRequest
+	(*ListLeasesResponse)(nil),      // 67: tapline.v1.ListLeasesResponse
+	(*EndLeaseRequest)(nil),         // 68: tapline.v1.EndLeaseRequest
+	(*EndLeaseResponse)(nil),        // 69: tapline.v1.EndLeaseResponse
+	(*PutVisitRequest)(nil),         // 70: tapline.v1.PutVisitRequest
+	(*PutVisitResponse)(nil),        // 71: tapline.v1.PutVisitResponse
+	(*ListVisitsRequest)(nil),       // 72: tapline.v1.ListVisitsRequest
+	(*ListVisitsResponse)(nil),      // 73: tapline.v1.ListVisitsResponse
+	(*DeleteVisitRequest)(nil),      // 74: tapline.v1.DeleteVisitRequest
+	(*DeleteVisitResponse)(nil),     // 75: tapline.v1.DeleteVisitResponse
+	(*DecideVisitRequest)(nil),      // 76: tapline.v1.DecideVisitRequest
+	(*DecideVisitResponse)(nil),     // 77: tapline.v1.DecideVisitResponse
+	(*ImportDirectoryRequest)(nil),  // 78: tapline.v1.ImportDirectoryRequest
+	(*ImportDirectoryResponse)(nil), // 79: tapline.v1.ImportDirectoryResponse
+	(*ImportChange)(nil),            // 80: tapline.v1.ImportChange
+	(*PutShiftRequest)(nil),         // 81: tapline.v1.PutShiftRequest
+	(*PutShiftResponse)(nil),        // 82: tapline.v1.PutShiftResponse
+	(*ListShiftsRequest)(nil),       // 83: tapline.v1.ListShiftsRequest
+	(*ListShiftsResponse)(nil),      // 84: tapline.v1.ListShiftsResponse
+	(*DeleteShiftRequest)(nil),      // 85: tapline.v1.DeleteShiftRequest
+	(*DeleteShiftResponse)(nil),     // 86: tapline.v1.DeleteShiftResponse
+	(*ListAlarmsRequest)(nil),       // 87: tapline.v1.ListAlarmsRequest
+	(*ListAlarmsResponse)(nil),      // 88: tapline.v1.ListAlarmsResponse
+	(*CloseAlarmRequest)(nil),       // 89: tapline.v1.CloseAlarmRequest
+	(*CloseAlarmResponse)(nil),      // 90: tapline.v1.CloseAlarmResponse
+	(*GetHealthRequest)(nil),        // 91: tapline.v1.GetHealthRequest
+	(*GetHealthResponse)(nil),       // 92: tapline.v1.GetHealthResponse
+	(*PersonEntry)(nil),             // 93: tapline.v1.PersonEntry
+	(*Shift)(nil),                   // 94: tapline.v1.Shift
+	(*ShiftWindow)(nil),             // 95: tapline.v1.ShiftWindow
+	(*Certification)(nil),           // 96: tapline.v1.Certification
+	(*Badge)(nil),                   // 97: tapline.v1.Badge
+	(*Account)(nil),                 // 98: tapline.v1.Account
+	(*Station)(nil),                 // 99: tapline.v1.Station
+	(*Token)(nil),                   // 100: tapline.v1.Token
+	(*PolicySet)(nil),               // 101: tapline.v1.PolicySet
+	(*RefusedTap)(nil),              // 102: tapline.v1.RefusedTap
+	(*HeldLease)(nil),               // 103: tapline.v1.HeldLease
+	(*Visit)(nil),                   // 104: tapline.v1.Visit
+	(*ImportFault)(nil),             // 105: tapline.v1.ImportFault
+	(*Alarm)(nil),                   // 106: tapline.v1.Alarm
+	nil,                             // 107: tapline.v1.Station.HintsEntry
+	(*timestamppb.Timestamp)(nil),   // 108: google.protobuf.Timestamp
+	(*BadgeProof)(nil),              // 109: tapline.v1.BadgeProof
+	(*durationpb.Duration)(nil),     // 110: google.protobuf.Duration
+	(Assurance)(0),                  // 111: tapline.v1.Assurance
+	(*Decision)(nil),                // 112: tapline.v1.Decision
+	(Mode)(0),                       // 113: tapline.v1.Mode
+	(*SessionTerms)(nil),            // 114: tapline.v1.SessionTerms
+	(RefusalCause)(0),               // 115: tapline.v1.RefusalCause
+	(*Lease)(nil),                   // 116: tapline.v1.Lease
 }
 var file_tapline_v1_admin_proto_depIdxs = []int32{
-	87,  // 0: tapline.v1.PutPersonRequest.person:type_name -> tapline.v1.PersonEntry
-	87,  // 1: tapline.v1.PutPersonResponse.person:type_name -> tapline.v1.PersonEntry
-	87,  // 2: tapline.v1.ListPeopleResponse.people:type_name -> tapline.v1.PersonEntry
-	102, // 3: tapline.v1.AssignBadgeRequest.badge:type_name -> tapline.v1.BadgeProof
-	103, // 4: tapline.v1.AssignBadgeRequest.not_after:type_name -> google.protobuf.Timestamp
-	91,  // 5: tapline.v1.AssignBadgeResponse.badge:type_name -> tapline.v1.Badge
-	91,  // 6: tapline.v1.ListBadgesResponse.badges:type_name -> tapline.v1.Badge
-	91,  // 7: tapline.v1.RevokeBadgeResponse.badge:type_name -> tapline.v1.Badge
-	92,  // 8: tapline.v1.PutAccountRequest.account:type_name -> tapline.v1.Account
-	92,  // 9: tapline.v1.PutAccountResponse.account:type_name -> tapline.v1.Account
-	92,  // 10: tapline.v1.ListAccountsResponse.accounts:type_name -> tapline.v1.Account
-	93,  // 11: tapline.v1.PutStationRequest.station:type_name -> tapline.v1.Station
-	93,  // 12: tapline.v1.PutStationResponse.station:type_name -> tapline.v1.Station
-	93,  // 13: tapline.v1.ListStationsResponse.stations:type_name -> tapline.v1.Station
-	93,  // 14: tapline.v1.RevokeStationResponse.station:type_name -> tapline.v1.Station
-	93,  // 15: tapline.v1.ReleaseStationResponse.station:type_name -> tapline.v1.Station
-	103, // 16: tapline.v1.ApproveRecoveryResponse.until:type_name -> google.protobuf.Timestamp
-	93,  // 17: tapline.v1.GetStationResponse.station:type_name -> tapline.v1.Station
-	38,  // 18: tapline.v1.GetStationResponse.identity:type_name -> tapline.v1.StationIdentity
-	103, // 19: tapline.v1.StationIdentity.enrolled_at:type_name -> google.protobuf.Timestamp
-	39,  // 20: tapline.v1.StationIdentity.certificates:type_name -> tapline.v1.StationCertificate
-	40,  // 21: tapline.v1.StationIdentity.copies:type_name -> tapline.v1.StationCopy
-	103, // 22: tapline.v1.StationIdentity.quarantined_at:type_name -> google.protobuf.Timestamp
-	103, // 23: tapline.v1.StationIdentity.recovers_until:type_name -> google.protobuf.Timestamp
-	103, // 24: tapline.v1.StationIdentity.approved_until:type_name -> google.protobuf.Timestamp
-	103, // 25: tapline.v1.StationCertificate.not_before:type_name -> google.protobuf.Timestamp
-	103, // 26: tapline.v1.StationCertificate.not_after:type_name -> google.protobuf.Timestamp
-	103, // 27: tapline.v1.StationCopy.first_seen_at:type_name -> google.protobuf.Timestamp
-	103, // 28: tapline.v1.StationCopy.last_seen_at:type_name -> google.protobuf.Timestamp
-	2,   // 29: tapline.v1.RootCertificate.state:type_name -> tapline.v1.RootState
-	103, // 30: tapline.v1.RootCertificate.since:type_name -> google.protobuf.Timestamp
-	103, // 31: tapline.v1.RootCertificate.not_after:type_name -> google.protobuf.Timestamp
-	103, // 32: tapline.v1.RootCertificate.next_from:type_name -> google.protobuf.Timestamp
-	41,  // 33: tapline.v1.GetAuthorityResponse.roots:type_name -> tapline.v1.RootCertificate
-	103, // 34: tapline.v1.GetAuthorityResponse.issuing_not_after:type_name -> google.protobuf.Timestamp
-	43,  // 35: tapline.v1.RotateAuthorityResponse.authority:type_name -> tapline.v1.GetAuthorityResponse
-	104, // 36: tapline.v1.CreateTokenRequest.lifetime:type_name -> google.protobuf.Duration
-	94,  // 37: tapline.v1.CreateTokenResponse.token:type_name -> tapline.v1.Token
-	94,  // 38: tapline.v1.ListTokensResponse.tokens:type_name -> tapline.v1.Token
-	95,  // 39: tapline.v1.PutPolicyResponse.policy:type_name -> tapline.v1.PolicySet
-	95,  // 40: tapline.v1.GetPolicyResponse.policy:type_name -> tapline.v1.PolicySet
-	105, // 41: tapline.v1.ExplainTapRequest.assurance:type_name -> tapline.v1.Assurance
-	103, // 42: tapline.v1.ExplainTapRequest.at:type_name -> google.protobuf.Timestamp
-	106, // 43: tapline.v1.ExplainTapResponse.decision:type_name -> tapline.v1.Decision
-	96,  // 44: tapline.v1.ExplainCodeResponse.tap:type_name -> tapline.v1.RefusedTap
-	97,  // 45: tapline.v1.ListLeasesResponse.leases:type_name -> tapline.v1.HeldLease
-	98,  // 46: tapline.v1.PutVisitRequest.visit:type_name -> tapline.v1.Visit
-	98,  // 47: tapline.v1.PutVisitResponse.visit:type_name -> tapline.v1.Visit
-	98,  // 48: tapline.v1.ListVisitsResponse.visits:type_name -> tapline.v1.Visit
-	98,  // 49: tapline.v1.DecideVisitResponse.visit:type_name -> tapline.v1.Visit
-	3,   // 50: tapline.v1.ImportDirectoryRequest.leavers:type_name -> tapline.v1.ImportLeavers
-	99,  // 51: tapline.v1.ImportDirectoryResponse.faults:type_name -> tapline.v1.ImportFault
-	74,  // 52: tapline.v1.ImportDirectoryResponse.changes:type_name -> tapline.v1.ImportChange
-	88,  // 53: tapline.v1.PutShiftRequest.shift:type_name -> tapline.v1.Shift
-	88,  // 54: tapline.v1.PutShiftResponse.shift:type_name -> tapline.v1.Shift
-	88,  // 55: tapline.v1.ListShiftsResponse.shifts:type_name -> tapline.v1.Shift
-	100, // 56: tapline.v1.ListAlarmsResponse.alarms:type_name -> tapline.v1.Alarm
-	100, // 57: tapline.v1.CloseAlarmResponse.alarm:type_name -> tapline.v1.Alarm
-	103, // 58: tapline.v1.GetHealthResponse.started_at:type_name -> google.protobuf.Timestamp
-	90,  // 59: tapline.v1.PersonEntry.certifications:type_name -> tapline.v1.Certification
-	103, // 60: tapline.v1.PersonEntry.left_at:type_name -> google.protobuf.Timestamp
-	89,  // 61: tapline.v1.Shift.windows:type_name -> tapline.v1.ShiftWindow
-	103, // 62: tapline.v1.Certification.not_after:type_name -> google.protobuf.Timestamp
-	105, // 63: tapline.v1.Badge.assurance:type_name -> tapline.v1.Assurance
-	103, // 64: tapline.v1.Badge.not_after:type_name -> google.protobuf.Timestamp
-	103, // 65: tapline.v1.Badge.assigned_at:type_name -> google.protobuf.Timestamp
-	103, // 66: tapline.v1.Badge.last_used_at:type_name -> google.protobuf.Timestamp
-	103, // 67: tapline.v1.Badge.lost_at:type_name -> google.protobuf.Timestamp
-	104, // 68: tapline.v1.Account.lease_time:type_name -> google.protobuf.Duration
-	107, // 69: tapline.v1.Station.mode:type_name -> tapline.v1.Mode
-	108, // 70: tapline.v1.Station.terms:type_name -> tapline.v1.SessionTerms
-	0,   // 71: tapline.v1.Station.state:type_name -> tapline.v1.StationState
-	103, // 72: tapline.v1.Station.last_seen_at:type_name -> google.protobuf.Timestamp
-	103, // 73: tapline.v1.Station.certificate_expires_at:type_name -> google.protobuf.Timestamp
-	101, // 74: tapline.v1.Station.hints:type_name -> tapline.v1.Station.HintsEntry
-	105, // 75: tapline.v1.Station.requires_assurance:type_name -> tapline.v1.Assurance
-	103, // 76: tapline.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
-	103, // 77: tapline.v1.Token.used_at:type_name -> google.protobuf.Timestamp
-	103, // 78: tapline.v1.PolicySet.since:type_name -> google.protobuf.Timestamp
-	103, // 79: tapline.v1.RefusedTap.at:type_name -> google.protobuf.Timestamp
-	109, // 80: tapline.v1.RefusedTap.refusal:type_name -> tapline.v1.RefusalCause
-	105, // 81: tapline.v1.RefusedTap.assurance:type_name -> tapline.v1.Assurance
-	106, // 82: tapline.v1.RefusedTap.decision:type_name -> tapline.v1.Decision
-	110, // 83: tapline.v1.HeldLease.lease:type_name -> tapline.v1.Lease
-	103, // 84: tapline.v1.HeldLease.opened_at:type_name -> google.protobuf.Timestamp
-	103, // 85: tapline.v1.Visit.starts_at:type_name -> google.protobuf.Timestamp
-	103, // 86: tapline.v1.Visit.ends_at:type_name -> google.protobuf.Timestamp
-	1,   // 87: tapline.v1.Visit.state:type_name -> tapline.v1.VisitState
-	103, // 88: tapline.v1.Alarm.at:type_name -> google.protobuf.Timestamp
-	103, // 89: tapline.v1.Alarm.closed_at:type_name -> google.protobuf.Timestamp
-	4,   // 90: tapline.v1.AdminService.PutPerson:input_type -> tapline.v1.PutPersonRequest
-	6,   // 91: tapline.v1.AdminService.ListPeople:input_type -> tapline.v1.ListPeopleRequest
-	8,   // 92: tapline.v1.AdminService.DeletePerson:input_type -> tapline.v1.DeletePersonRequest
-	10,  // 93: tapline.v1.AdminService.AssignBadge:input_type -> tapline.v1.AssignBadgeRequest
-	12,  // 94: tapline.v1.AdminService.ListBadges:input_type -> tapline.v1.ListBadgesRequest
-	14,  // 95: tapline.v1.AdminService.RevokeBadge:input_type -> tapline.v1.RevokeBadgeRequest
-	16,  // 96: tapline.v1.AdminService.SetPin:input_type -> tapline.v1.SetPinRequest
-	18,  // 97: tapline.v1.AdminService.PutAccount:input_type -> tapline.v1.PutAccountRequest
-	20,  // 98: tapline.v1.AdminService.ListAccounts:input_type -> tapline.v1.ListAccountsRequest
-	22,  // 99: tapline.v1.AdminService.DeleteAccount:input_type -> tapline.v1.DeleteAccountRequest
-	24,  // 100: tapline.v1.AdminService.PutStation:input_type -> tapline.v1.PutStationRequest
-	26,  // 101: tapline.v1.AdminService.ListStations:input_type -> tapline.v1.ListStationsRequest
-	28,  // 102: tapline.v1.AdminService.DeleteStation:input_type -> tapline.v1.DeleteStationRequest
-	30,  // 103: tapline.v1.AdminService.RevokeStation:input_type -> tapline.v1.RevokeStationRequest
-	32,  // 104: tapline.v1.AdminService.ReleaseStation:input_type -> tapline.v1.ReleaseStationRequest
-	34,  // 105: tapline.v1.AdminService.ApproveRecovery:input_type -> tapline.v1.ApproveRecoveryRequest
-	36,  // 106: tapline.v1.AdminService.GetStation:input_type -> tapline.v1.GetStationRequest
-	42,  // 107: tapline.v1.AdminService.GetAuthority:input_type -> tapline.v1.GetAuthorityRequest
-	44,  // 108: tapline.v1.AdminService.RotateAuthority:input_type -> tapline.v1.RotateAuthorityRequest
-	46,  // 109: tapline.v1.AdminService.CreateToken:input_type -> tapline.v1.CreateTokenRequest
-	48,  // 110: tapline.v1.AdminService.ListTokens:input_type -> tapline.v1.ListTokensRequest
-	50,  // 111: tapline.v1.AdminService.RevokeToken:input_type -> tapline.v1.RevokeTokenRequest
-	52,  // 112: tapline.v1.AdminService.PutPolicy:input_type -> tapline.v1.PutPolicyRequest
-	54,  // 113: tapline.v1.AdminService.GetPolicy:input_type -> tapline.v1.GetPolicyRequest
-	56,  // 114: tapline.v1.AdminService.ExplainTap:input_type -> tapline.v1.ExplainTapRequest
-	58,  // 115: tapline.v1.AdminService.ExplainCode:input_type -> tapline.v1.ExplainCodeRequest
-	60,  // 116: tapline.v1.AdminService.ListLeases:input_type -> tapline.v1.ListLeasesRequest
-	62,  // 117: tapline.v1.AdminService.EndLease:input_type -> tapline.v1.EndLeaseRequest
-	64,  // 118: tapline.v1.AdminService.PutVisit:input_type -> tapline.v1.PutVisitRequest
-	66,  // 119: tapline.v1.AdminService.ListVisits:input_type -> tapline.v1.ListVisitsRequest
-	68,  // 120: tapline.v1.AdminService.DeleteVisit:input_type -> tapline.v1.DeleteVisitRequest
-	70,  // 121: tapline.v1.AdminService.DecideVisit:input_type -> tapline.v1.DecideVisitRequest
-	72,  // 122: tapline.v1.AdminService.ImportDirectory:input_type -> tapline.v1.ImportDirectoryRequest
-	75,  // 123: tapline.v1.AdminService.PutShift:input_type -> tapline.v1.PutShiftRequest
-	77,  // 124: tapline.v1.AdminService.ListShifts:input_type -> tapline.v1.ListShiftsRequest
-	79,  // 125: tapline.v1.AdminService.DeleteShift:input_type -> tapline.v1.DeleteShiftRequest
-	81,  // 126: tapline.v1.AdminService.ListAlarms:input_type -> tapline.v1.ListAlarmsRequest
-	83,  // 127: tapline.v1.AdminService.CloseAlarm:input_type -> tapline.v1.CloseAlarmRequest
-	85,  // 128: tapline.v1.AdminService.GetHealth:input_type -> tapline.v1.GetHealthRequest
-	5,   // 129: tapline.v1.AdminService.PutPerson:output_type -> tapline.v1.PutPersonResponse
-	7,   // 130: tapline.v1.AdminService.ListPeople:output_type -> tapline.v1.ListPeopleResponse
-	9,   // 131: tapline.v1.AdminService.DeletePerson:output_type -> tapline.v1.DeletePersonResponse
-	11,  // 132: tapline.v1.AdminService.AssignBadge:output_type -> tapline.v1.AssignBadgeResponse
-	13,  // 133: tapline.v1.AdminService.ListBadges:output_type -> tapline.v1.ListBadgesResponse
-	15,  // 134: tapline.v1.AdminService.RevokeBadge:output_type -> tapline.v1.RevokeBadgeResponse
-	17,  // 135: tapline.v1.AdminService.SetPin:output_type -> tapline.v1.SetPinResponse
-	19,  // 136: tapline.v1.AdminService.PutAccount:output_type -> tapline.v1.PutAccountResponse
-	21,  // 137: tapline.v1.AdminService.ListAccounts:output_type -> tapline.v1.ListAccountsResponse
-	23,  // 138: tapline.v1.AdminService.DeleteAccount:output_type -> tapline.v1.DeleteAccountResponse
-	25,  // 139: tapline.v1.AdminService.PutStation:output_type -> tapline.v1.PutStationResponse
-	27,  // 140: tapline.v1.AdminService.ListStations:output_type -> tapline.v1.ListStationsResponse
-	29,  // 141: tapline.v1.AdminService.DeleteStation:output_type -> tapline.v1.DeleteStationResponse
-	31,  // 142: tapline.v1.AdminService.RevokeStation:output_type -> tapline.v1.RevokeStationResponse
-	33,  // 143: tapline.v1.AdminService.ReleaseStation:output_type -> tapline.v1.ReleaseStationResponse
-	35,  // 144: tapline.v1.AdminService.ApproveRecovery:output_type -> tapline.v1.ApproveRecoveryResponse
-	37,  // 145: tapline.v1.AdminService.GetStation:output_type -> tapline.v1.GetStationResponse
-	43,  // 146: tapline.v1.AdminService.GetAuthority:output_type -> tapline.v1.GetAuthorityResponse
-	45,  // 147: tapline.v1.AdminService.RotateAuthority:output_type -> tapline.v1.RotateAuthorityResponse
-	47,  // 148: tapline.v1.AdminService.CreateToken:output_type -> tapline.v1.CreateTokenResponse
-	49,  // 149: tapline.v1.AdminService.ListTokens:output_type -> tapline.v1.ListTokensResponse
-	51,  // 150: tapline.v1.AdminService.RevokeToken:output_type -> tapline.v1.RevokeTokenResponse
-	53,  // 151: tapline.v1.AdminService.PutPolicy:output_type -> tapline.v1.PutPolicyResponse
-	55,  // 152: tapline.v1.AdminService.GetPolicy:output_type -> tapline.v1.GetPolicyResponse
-	57,  // 153: tapline.v1.AdminService.ExplainTap:output_type -> tapline.v1.ExplainTapResponse
-	59,  // 154: tapline.v1.AdminService.ExplainCode:output_type -> tapline.v1.ExplainCodeResponse
-	61,  // 155: tapline.v1.AdminService.ListLeases:output_type -> tapline.v1.ListLeasesResponse
-	63,  // 156: tapline.v1.AdminService.EndLease:output_type -> tapline.v1.EndLeaseResponse
-	65,  // 157: tapline.v1.AdminService.PutVisit:output_type -> tapline.v1.PutVisitResponse
-	67,  // 158: tapline.v1.AdminService.ListVisits:output_type -> tapline.v1.ListVisitsResponse
-	69,  // 159: tapline.v1.AdminService.DeleteVisit:output_type -> tapline.v1.DeleteVisitResponse
-	71,  // 160: tapline.v1.AdminService.DecideVisit:output_type -> tapline.v1.DecideVisitResponse
-	73,  // 161: tapline.v1.AdminService.ImportDirectory:output_type -> tapline.v1.ImportDirectoryResponse
-	76,  // 162: tapline.v1.AdminService.PutShift:output_type -> tapline.v1.PutShiftResponse
-	78,  // 163: tapline.v1.AdminService.ListShifts:output_type -> tapline.v1.ListShiftsResponse
-	80,  // 164: tapline.v1.AdminService.DeleteShift:output_type -> tapline.v1.DeleteShiftResponse
-	82,  // 165: tapline.v1.AdminService.ListAlarms:output_type -> tapline.v1.ListAlarmsResponse
-	84,  // 166: tapline.v1.AdminService.CloseAlarm:output_type -> tapline.v1.CloseAlarmResponse
-	86,  // 167: tapline.v1.AdminService.GetHealth:output_type -> tapline.v1.GetHealthResponse
-	129, // [129:168] is the sub-list for method output_type
-	90,  // [90:129] is the sub-list for method input_type
-	90,  // [90:90] is the sub-list for extension type_name
-	90,  // [90:90] is the sub-list for extension extendee
-	0,   // [0:90] is the sub-list for field type_name
+	93,  // 0: tapline.v1.PutPersonRequest.person:type_name -> tapline.v1.PersonEntry
+	93,  // 1: tapline.v1.PutPersonResponse.person:type_name -> tapline.v1.PersonEntry
+	93,  // 2: tapline.v1.GetPersonResponse.person:type_name -> tapline.v1.PersonEntry
+	97,  // 3: tapline.v1.GetPersonResponse.badges:type_name -> tapline.v1.Badge
+	108, // 4: tapline.v1.GetPersonResponse.shift_changes_at:type_name -> google.protobuf.Timestamp
+	93,  // 5: tapline.v1.ListPeopleResponse.people:type_name -> tapline.v1.PersonEntry
+	109, // 6: tapline.v1.AssignBadgeRequest.badge:type_name -> tapline.v1.BadgeProof
+	108, // 7: tapline.v1.AssignBadgeRequest.not_after:type_name -> google.protobuf.Timestamp
+	97,  // 8: tapline.v1.AssignBadgeResponse.badge:type_name -> tapline.v1.Badge
+	97,  // 9: tapline.v1.ListBadgesResponse.badges:type_name -> tapline.v1.Badge
+	97,  // 10: tapline.v1.RevokeBadgeResponse.badge:type_name -> tapline.v1.Badge
+	97,  // 11: tapline.v1.LoseBadgeResponse.badge:type_name -> tapline.v1.Badge
+	97,  // 12: tapline.v1.FindBadgeResponse.badge:type_name -> tapline.v1.Badge
+	98,  // 13: tapline.v1.PutAccountRequest.account:type_name -> tapline.v1.Account
+	98,  // 14: tapline.v1.PutAccountResponse.account:type_name -> tapline.v1.Account
+	98,  // 15: tapline.v1.ListAccountsResponse.accounts:type_name -> tapline.v1.Account
+	99,  // 16: tapline.v1.PutStationRequest.station:type_name -> tapline.v1.Station
+	99,  // 17: tapline.v1.PutStationResponse.station:type_name -> tapline.v1.Station
+	99,  // 18: tapline.v1.ListStationsResponse.stations:type_name -> tapline.v1.Station
+	99,  // 19: tapline.v1.RevokeStationResponse.station:type_name -> tapline.v1.Station
+	99,  // 20: tapline.v1.ReleaseStationResponse.station:type_name -> tapline.v1.Station
+	108, // 21: tapline.v1.ApproveRecoveryResponse.until:type_name -> google.protobuf.Timestamp
+	99,  // 22: tapline.v1.GetStationResponse.station:type_name -> tapline.v1.Station
+	44,  // 23: tapline.v1.GetStationResponse.identity:type_name -> tapline.v1.StationIdentity
+	108, // 24: tapline.v1.StationIdentity.enrolled_at:type_name -> google.protobuf.Timestamp
+	45,  // 25: tapline.v1.StationIdentity.certificates:type_name -> tapline.v1.StationCertificate
+	46,  // 26: tapline.v1.StationIdentity.copies:type_name -> tapline.v1.StationCopy
+	108, // 27: tapline.v1.StationIdentity.quarantined_at:type_name -> google.protobuf.Timestamp
+	108, // 28: tapline.v1.StationIdentity.recovers_until:type_name -> google.protobuf.Timestamp
+	108, // 29: tapline.v1.StationIdentity.approved_until:type_name -> google.protobuf.Timestamp
+	108, // 30: tapline.v1.StationCertificate.not_before:type_name -> google.protobuf.Timestamp
+	108, // 31: tapline.v1.StationCertificate.not_after:type_name -> google.protobuf.Timestamp
+	108, // 32: tapline.v1.StationCopy.first_seen_at:type_name -> google.protobuf.Timestamp
+	108, // 33: tapline.v1.StationCopy.last_seen_at:type_name -> google.protobuf.Timestamp
+	2,   // 34: tapline.v1.RootCertificate.state:type_name -> tapline.v1.RootState
+	108, // 35: tapline.v1.RootCertificate.since:type_name -> google.protobuf.Timestamp
+	108, // 36: tapline.v1.RootCertificate.not_after:type_name -> google.protobuf.Timestamp
+	108, // 37: tapline.v1.RootCertificate.next_from:type_name -> google.protobuf.Timestamp
+	47,  // 38: tapline.v1.GetAuthorityResponse.roots:type_name -> tapline.v1.RootCertificate
+	108, // 39: tapline.v1.GetAuthorityResponse.issuing_not_after:type_name -> google.protobuf.Timestamp
+	49,  // 40: tapline.v1.RotateAuthorityResponse.authority:type_name -> tapline.v1.GetAuthorityResponse
+	110, // 41: tapline.v1.CreateTokenRequest.lifetime:type_name -> google.protobuf.Duration
+	100, // 42: tapline.v1.CreateTokenResponse.token:type_name -> tapline.v1.Token
+	100, // 43: tapline.v1.ListTokensResponse.tokens:type_name -> tapline.v1.Token
+	101, // 44: tapline.v1.PutPolicyResponse.policy:type_name -> tapline.v1.PolicySet
+	101, // 45: tapline.v1.GetPolicyResponse.policy:type_name -> tapline.v1.PolicySet
+	111, // 46: tapline.v1.ExplainTapRequest.assurance:type_name -> tapline.v1.Assurance
+	108, // 47: tapline.v1.ExplainTapRequest.at:type_name -> google.protobuf.Timestamp
+	112, // 48: tapline.v1.ExplainTapResponse.decision:type_name -> tapline.v1.Decision
+	102, // 49: tapline.v1.ExplainCodeResponse.tap:type_name -> tapline.v1.RefusedTap
+	103, // 50: tapline.v1.ListLeasesResponse.leases:type_name -> tapline.v1.HeldLease
+	104, // 51: tapline.v1.PutVisitRequest.visit:type_name -> tapline.v1.Visit
+	104, // 52: tapline.v1.PutVisitResponse.visit:type_name -> tapline.v1.Visit
+	104, // 53: tapline.v1.ListVisitsResponse.visits:type_name -> tapline.v1.Visit
+	104, // 54: tapline.v1.DecideVisitResponse.visit:type_name -> tapline.v1.Visit
+	3,   // 55: tapline.v1.ImportDirectoryRequest.leavers:type_name -> tapline.v1.ImportLeavers
+	105, // 56: tapline.v1.ImportDirectoryResponse.faults:type_name -> tapline.v1.ImportFault
+	80,  // 57: tapline.v1.ImportDirectoryResponse.changes:type_name -> tapline.v1.ImportChange
+	94,  // 58: tapline.v1.PutShiftRequest.shift:type_name -> tapline.v1.Shift
+	94,  // 59: tapline.v1.PutShiftResponse.shift:type_name -> tapline.v1.Shift
+	94,  // 60: tapline.v1.ListShiftsResponse.shifts:type_name -> tapline.v1.Shift
+	106, // 61: tapline.v1.ListAlarmsResponse.alarms:type_name -> tapline.v1.Alarm
+	106, // 62: tapline.v1.CloseAlarmResponse.alarm:type_name -> tapline.v1.Alarm
+	108, // 63: tapline.v1.GetHealthResponse.started_at:type_name -> google.protobuf.Timestamp
+	96,  // 64: tapline.v1.PersonEntry.certifications:type_name -> tapline.v1.Certification
+	108, // 65: tapline.v1.PersonEntry.left_at:type_name -> google.protobuf.Timestamp
+	95,  // 66: tapline.v1.Shift.windows:type_name -> tapline.v1.ShiftWindow
+	108, // 67: tapline.v1.Certification.not_after:type_name -> google.protobuf.Timestamp
+	111, // 68: tapline.v1.Badge.assurance:type_name -> tapline.v1.Assurance
+	108, // 69: tapline.v1.Badge.not_after:type_name -> google.protobuf.Timestamp
+	108, // 70: tapline.v1.Badge.assigned_at:type_name -> google.protobuf.Timestamp
+	108, // 71: tapline.v1.Badge.last_used_at:type_name -> google.protobuf.Timestamp
+	108, // 72: tapline.v1.Badge.lost_at:type_name -> google.protobuf.Timestamp
+	110, // 73: tapline.v1.Account.lease_time:type_name -> google.protobuf.Duration
+	113, // 74: tapline.v1.Station.mode:type_name -> tapline.v1.Mode
+	114, // 75: tapline.v1.Station.terms:type_name -> tapline.v1.SessionTerms
+	0,   // 76: tapline.v1.Station.state:type_name -> tapline.v1.StationState
+	108, // 77: tapline.v1.Station.last_seen_at:type_name -> google.protobuf.Timestamp
+	108, // 78: tapline.v1.Station.certificate_expires_at:type_name -> google.protobuf.Timestamp
+	107, // 79: tapline.v1.Station.hints:type_name -> tapline.v1.Station.HintsEntry
+	111, // 80: tapline.v1.Station.requires_assurance:type_name -> tapline.v1.Assurance
+	108, // 81: tapline.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
+	108, // 82: tapline.v1.Token.used_at:type_name -> google.protobuf.Timestamp
+	108, // 83: tapline.v1.PolicySet.since:type_name -> google.protobuf.Timestamp
+	108, // 84: tapline.v1.RefusedTap.at:type_name -> google.protobuf.Timestamp
+	115, // 85: tapline.v1.RefusedTap.refusal:type_name -> tapline.v1.RefusalCause
+	111, // 86: tapline.v1.RefusedTap.assurance:type_name -> tapline.v1.Assurance
+	112, // 87: tapline.v1.RefusedTap.decision:type_name -> tapline.v1.Decision
+	116, // 88: tapline.v1.HeldLease.lease:type_name -> tapline.v1.Lease
+	108, // 89: tapline.v1.HeldLease.opened_at:type_name -> google.protobuf.Timestamp
+	108, // 90: tapline.v1.Visit.starts_at:type_name -> google.protobuf.Timestamp
+	108, // 91: tapline.v1.Visit.ends_at:type_name -> google.protobuf.Timestamp
+	1,   // 92: tapline.v1.Visit.state:type_name -> tapline.v1.VisitState
+	108, // 93: tapline.v1.Alarm.at:type_name -> google.protobuf.Timestamp
+	108, // 94: tapline.v1.Alarm.closed_at:type_name -> google.protobuf.Timestamp
+	4,   // 95: tapline.v1.AdminService.PutPerson:input_type -> tapline.v1.PutPersonRequest
+	6,   // 96: tapline.v1.AdminService.GetPerson:input_type -> tapline.v1.GetPersonRequest
+	8,   // 97: tapline.v1.AdminService.ListPeople:input_type -> tapline.v1.ListPeopleRequest
+	10,  // 98: tapline.v1.AdminService.DeletePerson:input_type -> tapline.v1.DeletePersonRequest
+	12,  // 99: tapline.v1.AdminService.AssignBadge:input_type -> tapline.v1.AssignBadgeRequest
+	14,  // 100: tapline.v1.AdminService.ListBadges:input_type -> tapline.v1.ListBadgesRequest
+	16,  // 101: tapline.v1.AdminService.RevokeBadge:input_type -> tapline.v1.RevokeBadgeRequest
+	18,  // 102: tapline.v1.AdminService.LoseBadge:input_type -> tapline.v1.LoseBadgeRequest
+	20,  // 103: tapline.v1.AdminService.FindBadge:input_type -> tapline.v1.FindBadgeRequest
+	22,  // 104: tapline.v1.AdminService.SetPin:input_type -> tapline.v1.SetPinRequest
+	24,  // 105: tapline.v1.AdminService.PutAccount:input_type -> tapline.v1.PutAccountRequest
+	26,  // 106: tapline.v1.AdminService.ListAccounts:input_type -> tapline.v1.ListAccountsRequest
+	28,  // 107: tapline.v1.AdminService.DeleteAccount:input_type -> tapline.v1.DeleteAccountRequest
+	30,  // 108: tapline.v1.AdminService.PutStation:input_type -> tapline.v1.PutStationRequest
+	32,  // 109: tapline.v1.AdminService.ListStations:input_type -> tapline.v1.ListStationsRequest
+	34,  // 110: tapline.v1.AdminService.DeleteStation:input_type -> tapline.v1.DeleteStationRequest
+	36,  // 111: tapline.v1.AdminService.RevokeStation:input_type -> tapline.v1.RevokeStationRequest
+	38,  // 112: tapline.v1.AdminService.ReleaseStation:input_type -> tapline.v1.ReleaseStationRequest
+	40,  // 113: tapline.v1.AdminService.ApproveRecovery:input_type -> tapline.v1.ApproveRecoveryRequest
+	42,  // 114: tapline.v1.AdminService.GetStation:input_type -> tapline.v1.GetStationRequest
+	48,  // 115: tapline.v1.AdminService.GetAuthority:input_type -> tapline.v1.GetAuthorityRequest
+	50,  // 116: tapline.v1.AdminService.RotateAuthority:input_type -> tapline.v1.RotateAuthorityRequest
+	52,  // 117: tapline.v1.AdminService.CreateToken:input_type -> tapline.v1.CreateTokenRequest
+	54,  // 118: tapline.v1.AdminService.ListTokens:input_type -> tapline.v1.ListTokensRequest
+	56,  // 119: tapline.v1.AdminService.RevokeToken:input_type -> tapline.v1.RevokeTokenRequest
+	58,  // 120: tapline.v1.AdminService.PutPolicy:input_type -> tapline.v1.PutPolicyRequest
+	60,  // 121: tapline.v1.AdminService.GetPolicy:input_type -> tapline.v1.GetPolicyRequest
+	62,  // 122: tapline.v1.AdminService.ExplainTap:input_type -> tapline.v1.ExplainTapRequest
+	64,  // 123: tapline.v1.AdminService.ExplainCode:input_type -> tapline.v1.ExplainCodeRequest
+	66,  // 124: tapline.v1.AdminService.ListLeases:input_type -> tapline.v1.ListLeasesRequest
+	68,  // 125: tapline.v1.AdminService.EndLease:input_type -> tapline.v1.EndLeaseRequest
+	70,  // 126: tapline.v1.AdminService.PutVisit:input_type -> tapline.v1.PutVisitRequest
+	72,  // 127: tapline.v1.AdminService.ListVisits:input_type -> tapline.v1.ListVisitsRequest
+	74,  // 128: tapline.v1.AdminService.DeleteVisit:input_type -> tapline.v1.DeleteVisitRequest
+	76,  // 129: tapline.v1.AdminService.DecideVisit:input_type -> tapline.v1.DecideVisitRequest
+	78,  // 130: tapline.v1.AdminService.ImportDirectory:input_type -> tapline.v1.ImportDirectoryRequest
+	81,  // 131: tapline.v1.AdminService.PutShift:input_type -> tapline.v1.PutShiftRequest
+	83,  // 132: tapline.v1.AdminService.ListShifts:input_type -> tapline.v1.ListShiftsRequest
+	85,  // 133: tapline.v1.AdminService.DeleteShift:input_type -> tapline.v1.DeleteShiftRequest
+	87,  // 134: tapline.v1.AdminService.ListAlarms:input_type -> tapline.v1.ListAlarmsRequest
+	89,  // 135: tapline.v1.AdminService.CloseAlarm:input_type -> tapline.v1.CloseAlarmRequest
+	91,  // 136: tapline.v1.AdminService.GetHealth:input_type -> tapline.v1.GetHealthRequest
+	5,   // 137: tapline.v1.AdminService.PutPerson:output_type -> tapline.v1.PutPersonResponse
+	7,   // 138: tapline.v1.AdminService.GetPerson:output_type -> tapline.v1.GetPersonResponse
+	9,   // 139: tapline.v1.AdminService.ListPeople:output_type -> tapline.v1.ListPeopleResponse
+	11,  // 140: tapline.v1.AdminService.DeletePerson:output_type -> tapline.v1.DeletePersonResponse
+	13,  // 141: tapline.v1.AdminService.AssignBadge:output_type -> tapline.v1.AssignBadgeResponse
+	15,  // 142: tapline.v1.AdminService.ListBadges:output_type -> tapline.v1.ListBadgesResponse
+	17,  // 143: tapline.v1.AdminService.RevokeBadge:output_type -> tapline.v1.RevokeBadgeResponse
+	19,  // 144: tapline.v1.AdminService.LoseBadge:output_type -> tapline.v1.LoseBadgeResponse
+	21,  // 145: tapline.v1.AdminService.FindBadge:output_type -> tapline.v1.FindBadgeResponse
+	23,  // 146: tapline.v1.AdminService.SetPin:output_type -> tapline.v1.SetPinResponse
+	25,  // 147: tapline.v1.AdminService.PutAccount:output_type -> tapline.v1.PutAccountResponse
+	27,  // 148: tapline.v1.AdminService.ListAccounts:output_type -> tapline.v1.ListAccountsResponse
+	29,  // 149: tapline.v1.AdminService.DeleteAccount:output_type -> tapline.v1.DeleteAccountResponse
+	31,  // 150: tapline.v1.AdminService.PutStation:output_type -> tapline.v1.PutStationResponse
+	33,  // 151: tapline.v1.AdminService.ListStations:output_type -> tapline.v1.ListStationsResponse
+	35,  // 152: tapline.v1.AdminService.DeleteStation:output_type -> tapline.v1.DeleteStationResponse
+	37,  // 153: tapline.v1.AdminService.RevokeStation:output_type -> tapline.v1.RevokeStationResponse
+	39,  // 154: tapline.v1.AdminService.ReleaseStation:output_type -> tapline.v1.ReleaseStationResponse
+	41,  // 155: tapline.v1.AdminService.ApproveRecovery:output_type -> tapline.v1.ApproveRecoveryResponse
+	43,  // 156: tapline.v1.AdminService.GetStation:output_type -> tapline.v1.GetStationResponse
+	49,  // 157: tapline.v1.AdminService.GetAuthority:output_type -> tapline.v1.GetAuthorityResponse
+	51,  // 158: tapline.v1.AdminService.RotateAuthority:output_type -> tapline.v1.RotateAuthorityResponse
+	53,  // 159: tapline.v1.AdminService.CreateToken:output_type -> tapline.v1.CreateTokenResponse
+	55,  // 160: tapline.v1.AdminService.ListTokens:output_type -> tapline.v1.ListTokensResponse
+	57,  // 161: tapline.v1.AdminService.RevokeToken:output_type -> tapline.v1.RevokeTokenResponse
+	59,  // 162: tapline.v1.AdminService.PutPolicy:output_type -> tapline.v1.PutPolicyResponse
+	61,  // 163: tapline.v1.AdminService.GetPolicy:output_type -> tapline.v1.GetPolicyResponse
+	63,  // 164: tapline.v1.AdminService.ExplainTap:output_type -> tapline.v1.ExplainTapResponse
+	65,  // 165: tapline.v1.AdminService.ExplainCode:output_type -> tapline.v1.ExplainCodeResponse
+	67,  // 166: tapline.v1.AdminService.ListLeases:output_type -> tapline.v1.ListLeasesResponse
+	69,  // 167: tapline.v1.AdminService.EndLease:output_type -> tapline.v1.EndLeaseResponse
+	71,  // 168: tapline.v1.AdminService.PutVisit:output_type -> tapline.v1.PutVisitResponse
+	73,  // 169: tapline.v1.AdminService.ListVisits:output_type -> tapline.v1.ListVisitsResponse
+	75,  // 170: tapline.v1.AdminService.DeleteVisit:output_type -> tapline.v1.DeleteVisitResponse
+	77,  // 171: tapline.v1.AdminService.DecideVisit:output_type -> tapline.v1.DecideVisitResponse
+	79,  // 172: tapline.v1.AdminService.ImportDirectory:output_type -> tapline.v1.ImportDirectoryResponse
+	82,  // 173: tapline.v1.AdminService.PutShift:output_type -> tapline.v1.PutShiftResponse
+	84,  // 174: tapline.v1.AdminService.ListShifts:output_type -> tapline.v1.ListShiftsResponse
+	86,  // 175: tapline.v1.AdminService.DeleteShift:output_type -> tapline.v1.DeleteShiftResponse
+	88,  // 176: tapline.v1.AdminService.ListAlarms:output_type -> tapline.v1.ListAlarmsResponse
+	90,  // 177: tapline.v1.AdminService.CloseAlarm:output_type -> tapline.v1.CloseAlarmResponse
+	92,  // 178: tapline.v1.AdminService.GetHealth:output_type -> tapline.v1.GetHealthResponse
+	137, // [137:179] is the sub-list for method output_type
+	95,  // [95:137] is the sub-list for method input_type
+	95,  // [95:95] is the sub-list for extension type_name
+	95,  // [95:95] is the sub-list for extension extendee
+	0,   // [0:95] is the sub-list for field type_name
 }
 
 func init() { file_tapline_v1_admin_proto_init() }
@@ -7171,7 +7550,7 @@ func file_tapline_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tapline_v1_admin_proto_rawDesc), len(file_tapline_v1_admin_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   98,
+			NumMessages:   104,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,11 +22,14 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	AdminService_PutPerson_FullMethodName       = "/tapline.v1.AdminService/PutPerson"
+	AdminService_GetPerson_FullMethodName       = "/tapline.v1.AdminService/GetPerson"
 	AdminService_ListPeople_FullMethodName      = "/tapline.v1.AdminService/ListPeople"
 	AdminService_DeletePerson_FullMethodName    = "/tapline.v1.AdminService/DeletePerson"
 	AdminService_AssignBadge_FullMethodName     = "/tapline.v1.AdminService/AssignBadge"
 	AdminService_ListBadges_FullMethodName      = "/tapline.v1.AdminService/ListBadges"
 	AdminService_RevokeBadge_FullMethodName     = "/tapline.v1.AdminService/RevokeBadge"
+	AdminService_LoseBadge_FullMethodName       = "/tapline.v1.AdminService/LoseBadge"
+	AdminService_FindBadge_FullMethodName       = "/tapline.v1.AdminService/FindBadge"
 	AdminService_SetPin_FullMethodName          = "/tapline.v1.AdminService/SetPin"
 	AdminService_PutAccount_FullMethodName      = "/tapline.v1.AdminService/PutAccount"
 	AdminService_ListAccounts_FullMethodName    = "/tapline.v1.AdminService/ListAccounts"
@@ -71,6 +74,8 @@ const (
 type AdminServiceClient interface {
 	// PutPerson makes or changes a person. Errors: INVALID_ARGUMENT names the field; ABORTED the revision is old.
 	PutPerson(ctx context.Context, in *PutPersonRequest, opts ...grpc.CallOption) (*PutPersonResponse, error)
+	// GetPerson returns one person with their badges. Errors: NOT_FOUND.
+	GetPerson(ctx context.Context, in *GetPersonRequest, opts ...grpc.CallOption) (*GetPersonResponse, error)
 	// ListPeople returns people, sorted by ID.
 	ListPeople(ctx context.Context, in *ListPeopleRequest, opts ...grpc.CallOption) (*ListPeopleResponse, error)
 	// DeletePerson removes a person, badges and PIN; sessions end, records stay. Errors: NOT_FOUND.
@@ -81,6 +86,10 @@ type AdminServiceClient interface {
 	ListBadges(ctx context.Context, in *ListBadgesRequest, opts ...grpc.CallOption) (*ListBadgesResponse, error)
 	// RevokeBadge makes a badge worthless everywhere: sessions it opened end at connected stations within seconds.
 	RevokeBadge(ctx context.Context, in *RevokeBadgeRequest, opts ...grpc.CallOption) (*RevokeBadgeResponse, error)
+	// LoseBadge reports a badge lost: it is refused everywhere and sessions end, until it is found. Errors: FAILED_PRECONDITION it is revoked.
+	LoseBadge(ctx context.Context, in *LoseBadgeRequest, opts ...grpc.CallOption) (*LoseBadgeResponse, error)
+	// FindBadge says that a lost badge was found: it is good again. Errors: FAILED_PRECONDITION it is revoked, or not lost.
+	FindBadge(ctx context.Context, in *FindBadgeRequest, opts ...grpc.CallOption) (*FindBadgeResponse, error)
 	// SetPin sets or clears the PIN of a person.
 	SetPin(ctx context.Context, in *SetPinRequest, opts ...grpc.CallOption) (*SetPinResponse, error)
 	// PutAccount makes or changes a shared account. Errors: INVALID_ARGUMENT names the field; ABORTED the revision is old.
@@ -168,6 +177,16 @@ func (c *adminServiceClient) PutPerson(ctx context.Context, in *PutPersonRequest
 	return out, nil
 }
 
+func (c *adminServiceClient) GetPerson(ctx context.Context, in *GetPersonRequest, opts ...grpc.CallOption) (*GetPersonResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetPersonResponse)
+	err := c.cc.Invoke(ctx, AdminService_GetPerson_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminServiceClient) ListPeople(ctx context.Context, in *ListPeopleRequest, opts ...grpc.CallOption) (*ListPeopleResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListPeopleResponse)
@@ -212,6 +231,26 @@ func (c *adminServiceClient) RevokeBadge(ctx context.Context, in *RevokeBadgeReq
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RevokeBadgeResponse)
 	err := c.cc.Invoke(ctx, AdminService_RevokeBadge_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) LoseBadge(ctx context.Context, in *LoseBadgeRequest, opts ...grpc.CallOption) (*LoseBadgeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LoseBadgeResponse)
+	err := c.cc.Invoke(ctx, AdminService_LoseBadge_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) FindBadge(ctx context.Context, in *FindBadgeRequest, opts ...grpc.CallOption) (*FindBadgeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FindBadgeResponse)
+	err := c.cc.Invoke(ctx, AdminService_FindBadge_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -557,6 +596,8 @@ func (c *adminServiceClient) GetHealth(ctx context.Context, in *GetHealthRequest
 type AdminServiceServer interface {
 	// PutPerson makes or changes a person. Errors: INVALID_ARGUMENT names the field; ABORTED the revision is old.
 	PutPerson(context.Context, *PutPersonRequest) (*PutPersonResponse, error)
+	// GetPerson returns one person with their badges. Errors: NOT_FOUND.
+	GetPerson(context.Context, *GetPersonRequest) (*GetPersonResponse, error)
 	// ListPeople returns people, sorted by ID.
 	ListPeople(context.Context, *ListPeopleRequest) (*ListPeopleResponse, error)
 	// DeletePerson removes a person, badges and PIN; sessions end, records stay. Errors: NOT_FOUND.
@@ -567,6 +608,10 @@ type AdminServiceServer interface {
 	ListBadges(context.Context, *ListBadgesRequest) (*ListBadgesResponse, error)
 	// RevokeBadge makes a badge worthless everywhere: sessions it opened end at connected stations within seconds.
 	RevokeBadge(context.Context, *RevokeBadgeRequest) (*RevokeBadgeResponse, error)
+	// LoseBadge reports a badge lost: it is refused everywhere and sessions end, until it is found. Errors: FAILED_PRECONDITION it is revoked.
+	LoseBadge(context.Context, *LoseBadgeRequest) (*LoseBadgeResponse, error)
+	// FindBadge says that a lost badge was found: it is good again. Errors: FAILED_PRECONDITION it is revoked, or not lost.
+	FindBadge(context.Context, *FindBadgeRequest) (*FindBadgeResponse, error)
 	// SetPin sets or clears the PIN of a person.
 	SetPin(context.Context, *SetPinRequest) (*SetPinResponse, error)
 	// PutAccount makes or changes a shared account. Errors: INVALID_ARGUMENT names the field; ABORTED the revision is old.
@@ -647,6 +692,9 @@ type UnimplementedAdminServiceServer struct{}
 func (UnimplementedAdminServiceServer) PutPerson(context.Context, *PutPersonRequest) (*PutPersonResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PutPerson not implemented")
 }
+func (UnimplementedAdminServiceServer) GetPerson(context.Context, *GetPersonRequest) (*GetPersonResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetPerson not implemented")
+}
 func (UnimplementedAdminServiceServer) ListPeople(context.Context, *ListPeopleRequest) (*ListPeopleResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListPeople not implemented")
 }
@@ -661,6 +709,12 @@ func (UnimplementedAdminServiceServer) ListBadges(context.Context, *ListBadgesRe
 }
 func (UnimplementedAdminServiceServer) RevokeBadge(context.Context, *RevokeBadgeRequest) (*RevokeBadgeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RevokeBadge not implemented")
+}
+func (UnimplementedAdminServiceServer) LoseBadge(context.Context, *LoseBadgeRequest) (*LoseBadgeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method LoseBadge not implemented")
+}
+func (UnimplementedAdminServiceServer) FindBadge(context.Context, *FindBadgeRequest) (*FindBadgeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method FindBadge not implemented")
 }
 func (UnimplementedAdminServiceServer) SetPin(context.Context, *SetPinRequest) (*SetPinResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetPin not implemented")
@@ -800,6 +854,24 @@ func _AdminService_PutPerson_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdminService_GetPerson_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetPersonRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).GetPerson(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_GetPerson_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).GetPerson(ctx, req.(*GetPersonRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AdminService_ListPeople_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListPeopleRequest)
 	if err := dec(in); err != nil {
@@ -886,6 +958,42 @@ func _AdminService_RevokeBadge_Handler(srv interface{}, ctx context.Context, dec
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AdminServiceServer).RevokeBadge(ctx, req.(*RevokeBadgeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_LoseBadge_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LoseBadgeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).LoseBadge(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_LoseBadge_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).LoseBadge(ctx, req.(*LoseBadgeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_FindBadge_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FindBadgeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).FindBadge(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_FindBadge_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).FindBadge(ctx, req.(*FindBadgeRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1496,6 +1604,10 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _AdminService_PutPerson_Handler,
 		},
 		{
+			MethodName: "GetPerson",
+			Handler:    _AdminService_GetPerson_Handler,
+		},
+		{
 			MethodName: "ListPeople",
 			Handler:    _AdminService_ListPeople_Handler,
 		},
@@ -1514,6 +1626,14 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RevokeBadge",
 			Handler:    _AdminService_RevokeBadge_Handler,
+		},
+		{
+			MethodName: "LoseBadge",
+			Handler:    _AdminService_LoseBadge_Handler,
+		},
+		{
+			MethodName: "FindBadge",
+			Handler:    _AdminService_FindBadge_Handler,
 		},
 		{
 			MethodName: "SetPin",
