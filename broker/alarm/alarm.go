@@ -30,6 +30,8 @@ const (
 	PolicyError   Kind = "policy-error"   // a policy could not be evaluated; the tap was denied
 	LeaseConflict Kind = "lease-conflict" // an account was used offline while somebody else held it
 	Session       Kind = "session"        // records of a session that do not fit one another
+	LogFork       Kind = "log-fork"       // the Merkle log is not the one that was published
+	LogLate       Kind = "log-late"       // records wait for a checkpoint of the Merkle log
 )
 
 func (k Kind) hint() string {
@@ -54,6 +56,10 @@ func (k Kind) hint() string {
 		return "somebody worked offline under an account that was held elsewhere: ask both people"
 	case Session:
 		return "see the station's records around that time"
+	case LogFork:
+		return "stop every broker on the store; it was put back from an older copy, or changed: put back one that is not older than DATA/checkpoint"
+	case LogLate:
+		return "the broker's log says why; tapbroker log verify finds damage"
 	}
 	return ""
 }

@@ -14,6 +14,7 @@ const (
 	RecordPayloadType  = "application/vnd.tapline.record.v1+json"
 	StationPayloadType = "application/vnd.tapline.station.v1+json"
 	ReceiptPayloadType = "application/vnd.tapline.receipt.v1+json"
+	LogPayloadType     = "application/vnd.tapline.log.v1+json"
 )
 
 // Limits, in bytes of the whole envelope.
@@ -64,7 +65,7 @@ func ParseEnvelope(b []byte) (Envelope, error) {
 }
 
 func isSmall(payloadType string) bool {
-	return payloadType == RecordPayloadType || payloadType == StationPayloadType || payloadType == ReceiptPayloadType
+	return payloadType == RecordPayloadType || payloadType == StationPayloadType || payloadType == ReceiptPayloadType || payloadType == LogPayloadType
 }
 
 // scan walks the fixed parts. There is one spelling, so whatever it accepts, write gives back.

@@ -122,6 +122,27 @@ func ReadReceipt(e Envelope) (Receipt, error) {
 	return r, e.readStatement(ReceiptPayloadType, &r)
 }
 
+// LogStatement is what the broker says of its Merkle log: by which name and key its checkpoints are known. It is signed with the evidence key.
+type LogStatement struct {
+	V      int       `json:"v"`
+	Origin string    `json:"origin"` // of the checkpoints
+	Key    PublicKey `json:"key"`
+	From   time.Time `json:"from"` // since when the key signs; the broker's clock, UTC
+}
+
+// Validate says what is wrong with the statement. The error wraps a FaultKind.
+func (s *LogStatement) Validate() error {
+	switch {
+	case s.V != Version:
+		return fmt.Errorf("%w %d", FaultUnknownVersion, s.V)
+	case s.Origin == "" || len(s.Origin) > maxString || s.Key.IsZero():
+		return bad("log %q without origin or key", s.Origin)
+	case s.From.IsZero() || !isUTC(s.From):
+		return bad("from must be a time in UTC")
+	}
+	return nil
+}
+
 func utc(t time.Time) time.Time { return t.Round(0).UTC() }
 
 // isUTC wants the zone that prints as Z, so that a time has one spelling.

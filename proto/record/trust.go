@@ -99,3 +99,10 @@ func (t *Trust) Receipt(e Envelope) (Receipt, error) {
 	err := t.open(e, ReceiptPayloadType, &r, func() time.Time { return r.BrokerTime })
 	return r, err
 }
+
+// Log opens a log statement.
+func (t *Trust) Log(e Envelope) (LogStatement, error) {
+	var s LogStatement
+	err := t.open(e, LogPayloadType, &s, func() time.Time { return s.From })
+	return s, err
+}

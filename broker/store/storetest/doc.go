@@ -31,6 +31,7 @@ func Run(t *testing.T, e Engine) {
 	t.Run("sessions", func(t *testing.T) { e.sessions(t) })
 	t.Run("alarms", func(t *testing.T) { e.alarms(t) })
 	t.Run("lead", func(t *testing.T) { e.lead(t) })
+	t.Run("log", func(t *testing.T) { e.log(t) })
 }
 
 // begin is when the stories of the suite begin.

@@ -1,0 +1,225 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"tapline/proto/checkpoint"
+)
+
+// Shared reports whether other brokers may work on the store at the same time.
+func (s *Store) Shared() bool { return s.engine.name() != "sqlite" }
+
+// LogHead is a head of the Merkle log that a leader has committed itself to.
+type LogHead struct {
+	Size       uint64
+	Root       checkpoint.Hash
+	Epoch      uint64 // of the leader that wrote it
+	At         time.Time
+	Checkpoint []byte // signed, without cosignatures; nil until it was published
+}
+
+const headColumns = `size, root, epoch, at, checkpoint`
+
+func scanHead(r scanner) (LogHead, error) {
+	var h LogHead
+	var size, epoch, when int64
+	var root []byte
+	if err := r.Scan(&size, &root, &epoch, &when, &h.Checkpoint); err != nil {
+		return h, err
+	}
+	if len(root) != len(h.Root) {
+		return h, fmt.Errorf("root of size %d has %d bytes", size, len(root))
+	}
+	h.Size, h.Root, h.Epoch, h.At = uint64(size), checkpoint.Hash(root), uint64(epoch), at(when)
+	return h, nil
+}
+
+func (tx *Tx) head(what, where string, args ...any) (LogHead, error) {
+	found, err := all(tx, scanHead, `SELECT `+headColumns+` FROM log_heads WHERE `+where+` ORDER BY size DESC LIMIT 1`, args...)
+	if err == nil && len(found) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return LogHead{}, fmt.Errorf("%s of the log: %w", what, err)
+	}
+	return found[0], nil
+}
+
+// LogHead reads the newest head that was committed, published or not.
+func (tx *Tx) LogHead() (LogHead, error) { return tx.head("head", `size >= 0`) }
+
+// LogHeadOf reads the head of a size.
+func (tx *Tx) LogHeadOf(size uint64) (LogHead, error) {
+	return tx.head("head", `size = ?`, int64(size))
+}
+
+// Published reads the newest head that was published; with cosignatures of at least so many witnesses.
+func (tx *Tx) Published(witnesses int) (LogHead, error) {
+	if witnesses == 0 {
+		return tx.head("checkpoint", `checkpoint IS NOT NULL`)
+	}
+	return tx.head("cosigned checkpoint", `checkpoint IS NOT NULL AND size IN
+		(SELECT size FROM log_cosignatures GROUP BY size HAVING COUNT(*) >= ?)`, witnesses)
+}
+
+// AddLogHead commits to a head. ErrExists unless it is greater than every head before and of no earlier epoch.
+func (tx *Tx) AddLogHead(h LogHead) error {
+	last, err := tx.LogHead()
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	if err == nil && (last.Size >= h.Size || last.Epoch > h.Epoch) {
+		return fmt.Errorf("commit to the log of size %d in epoch %d, after size %d in epoch %d: %w", h.Size, h.Epoch, last.Size, last.Epoch, ErrExists)
+	}
+	_, err = tx.exec(`INSERT INTO log_heads (size, root, epoch, at) VALUES (?, ?, ?, ?)`, int64(h.Size), h.Root[:], int64(h.Epoch), micro(h.At))
+	if err != nil {
+		return fmt.Errorf("commit to the log of size %d: %w", h.Size, err)
+	}
+	return nil
+}
+
+// Publish keeps the signed checkpoint of a head, and forgets heads before it that never were published.
+func (tx *Tx) Publish(size uint64, signed []byte) error {
+	n, err := tx.exec(`UPDATE log_heads SET checkpoint = ? WHERE size = ?`, signed, int64(size))
+	if err == nil && n == 0 {
+		err = ErrNotFound
+	}
+	if err == nil {
+		_, err = tx.exec(`DELETE FROM log_heads WHERE size < ? AND checkpoint IS NULL`, int64(size))
+	}
+	if err != nil {
+		return fmt.Errorf("publish the log of size %d: %w", size, err)
+	}
+	return nil
+}
+
+// ThinLogHeads forgets most heads from before a time, with their cosignatures: of each hour the last one stays.
+func (tx *Tx) ThinLogHeads(before time.Time) error {
+	const old = `SELECT size FROM log_heads WHERE at < ? AND size NOT IN (SELECT MAX(size) FROM log_heads WHERE at < ? GROUP BY at / 3600000000)`
+	if _, err := tx.exec(`DELETE FROM log_cosignatures WHERE size IN (`+old+`)`, micro(before), micro(before)); err != nil {
+		return fmt.Errorf("thin cosignatures: %w", err)
+	}
+	if _, err := tx.exec(`DELETE FROM log_heads WHERE size IN (`+old+`)`, micro(before), micro(before)); err != nil {
+		return fmt.Errorf("thin heads of the log: %w", err)
+	}
+	return nil
+}
+
+// LogTile reads the hashes of a tile, as many as it has.
+func (tx *Tx) LogTile(level int, number uint64) ([]byte, error) {
+	var hashes []byte
+	if err := tx.one(`SELECT hashes FROM log_tiles WHERE level = ? AND number = ?`, []any{level, int64(number)}, &hashes); err != nil {
+		return nil, fmt.Errorf("tile %d of level %d: %w", number, level, err)
+	}
+	return hashes, nil
+}
+
+// PutLogTile writes a tile over what it was.
+func (tx *Tx) PutLogTile(level int, number uint64, hashes []byte) error {
+	_, err := tx.exec(`INSERT INTO log_tiles (level, number, hashes) VALUES (?, ?, ?)
+		ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes`, level, int64(number), hashes)
+	if err != nil {
+		return fmt.Errorf("write tile %d of level %d: %w", number, level, err)
+	}
+	return nil
+}
+
+// ClearLogTiles takes all tiles away, to make them anew.
+func (tx *Tx) ClearLogTiles() error {
+	if _, err := tx.exec(`DELETE FROM log_tiles`); err != nil {
+		return fmt.Errorf("clear tiles: %w", err)
+	}
+	return nil
+}
+
+// Leaves reads the data of leaves from an index on, limit at most: the envelopes of records, in the order of their cursors.
+func (tx *Tx) Leaves(from uint64, limit int) ([][]byte, error) {
+	next := from + 1
+	found, err := all(tx, func(r scanner) ([]byte, error) {
+		var cursor int64
+		var envelope []byte
+		err := r.Scan(&cursor, &envelope)
+		if err == nil && uint64(cursor) != next {
+			err = fmt.Errorf("record %d is missing", next)
+		}
+		next++
+		return envelope, err
+	}, `SELECT cursor, envelope FROM records WHERE cursor > ? ORDER BY cursor LIMIT ?`, int64(from), limit)
+	if err != nil {
+		return nil, fmt.Errorf("read leaves: %w", err)
+	}
+	return found, nil
+}
+
+// Cosigned is a witness's cosignature of a checkpoint.
+type Cosigned struct {
+	Size    uint64
+	Witness string // verifier key
+	Line    string // of the note, with its newline
+	At      time.Time
+}
+
+// AddCosignature keeps a cosignature; of one witness the first for a size counts.
+func (tx *Tx) AddCosignature(c Cosigned) error {
+	_, err := tx.exec(`INSERT INTO log_cosignatures (size, witness, line, at) VALUES (?, ?, ?, ?) ON CONFLICT (size, witness) DO NOTHING`,
+		int64(c.Size), c.Witness, c.Line, micro(c.At))
+	if err != nil {
+		return fmt.Errorf("keep cosignature for size %d: %w", c.Size, err)
+	}
+	return nil
+}
+
+const cosignedColumns = `size, witness, line, at`
+
+func scanCosigned(r scanner) (Cosigned, error) {
+	var c Cosigned
+	var size, when int64
+	err := r.Scan(&size, &c.Witness, &c.Line, &when)
+	c.Size, c.At = uint64(size), at(when)
+	return c, err
+}
+
+// Cosignatures reads those of a size, in the order of the witnesses' keys.
+func (tx *Tx) Cosignatures(size uint64) ([]Cosigned, error) {
+	found, err := all(tx, scanCosigned, `SELECT `+cosignedColumns+` FROM log_cosignatures WHERE size = ? ORDER BY witness`, int64(size))
+	if err != nil {
+		return nil, fmt.Errorf("read cosignatures for size %d: %w", size, err)
+	}
+	return found, nil
+}
+
+// LastCosignature reads the newest one of a witness.
+func (tx *Tx) LastCosignature(witness string) (Cosigned, error) {
+	found, err := all(tx, scanCosigned, `SELECT `+cosignedColumns+` FROM log_cosignatures WHERE witness = ? ORDER BY size DESC LIMIT 1`, witness)
+	if err == nil && len(found) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Cosigned{}, fmt.Errorf("last cosignature of a witness: %w", err)
+	}
+	return found[0], nil
+}
+
+// Signed is a published head's checkpoint with the cosignatures that are there.
+func (tx *Tx) Signed(h LogHead) ([]byte, error) {
+	lines, err := tx.Cosignatures(h.Size)
+	if err != nil {
+		return nil, err
+	}
+	signed := append([]byte(nil), h.Checkpoint...)
+	for _, l := range lines {
+		signed = append(signed, l.Line...)
+	}
+	return signed, nil
+}
+
+// LogHeads reads every head that was committed, from the smallest.
+func (tx *Tx) LogHeads() ([]LogHead, error) {
+	found, err := all(tx, scanHead, `SELECT `+headColumns+` FROM log_heads ORDER BY size`)
+	if err != nil {
+		return nil, fmt.Errorf("read heads of the log: %w", err)
+	}
+	return found, nil
+}

@@ -1,0 +1,4 @@
+package tlog
+
+// Witness is somebody outside who cosigns checkpoints.
+type Witness struct{}
