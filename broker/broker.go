@@ -30,6 +30,7 @@ import (
 	"tapline/broker/station"
 	"tapline/broker/store"
 	"tapline/broker/switchboard"
+	"tapline/broker/tlog"
 	"tapline/broker/vault"
 )
 
@@ -58,6 +59,7 @@ type Broker struct {
 	board     *switchboard.Board
 	gate      *gate.Gate
 	news      *news.Feed
+	tree      *tlog.Log
 	own       *ownCertificate
 	server    *grpc.Server
 	metrics   *prometheus.Registry
@@ -106,6 +108,9 @@ func (b *Broker) wire(ctx context.Context, place vault.Place) error {
 	if err := b.store.Migrate(ctx); err != nil {
 		return err
 	}
+	if err := b.openLog(ctx, v); err != nil {
+		return err
+	}
 	now := b.now()
 	v, err := vault.Unlock(ctx, b.store, place, now)
 	if err != nil {
@@ -147,7 +152,7 @@ func (b *Broker) wire(ctx context.Context, place vault.Place) error {
 		Office: desk, Directory: people, Roster: roster.Writer{Office: desk, Changed: b.news.Changed}, Rules: rules, Registrar: registrar, PINs: pins, Board: b.board,
 		Changed: b.news.Changed, Build: b.build, Started: now, Conditions: b.conditions,
 	}
-	b.audit = &audit.Service{Store: b.store, Evidence: evidence, Authority: b.authority, Feed: feed, Now: b.now, Connected: b.board.Connected, Stopping: b.stopping}
+	b.audit = &audit.Service{Store: b.store, Evidence: evidence, Authority: b.authority, Log: b.tree, Feed: feed, Now: b.now, Connected: b.board.Connected, Stopping: b.stopping}
 	b.own = &ownCertificate{authority: b.authority, hosts: b.cfg.Hosts, now: b.now}
 	if err := b.leaveAdmin(ctx); err != nil {
 		return err
@@ -186,7 +191,7 @@ func (b *Broker) conditions() []string {
 	if c := b.authority.Condition(); c != "" {
 		all = append(all, c)
 	}
-	return all
+	return append(all, b.tree.Conditions()...)
 }
 
 // Close closes the store of a broker that was not run.

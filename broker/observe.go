@@ -34,9 +34,9 @@ func (b *Broker) measure() error {
 		Buckets: prometheus.ExponentialBuckets(0.0002, 2.5, 12),
 	}, []string{"method", "outcome"})
 	var faults []error
-	for _, c := range []prometheus.Collector{
+	for _, c := range append(b.logMetrics(),
 		records, lines, b.calls, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-	} {
+	) {
 		faults = append(faults, b.metrics.Register(c))
 	}
 	return errors.Join(faults...)

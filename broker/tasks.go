@@ -50,13 +50,14 @@ func (b *Broker) keepHouse(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		for what, do := range map[string]func(context.Context) error{
-			"own chain could not be sealed":            b.acts.SealIfDue,
-			"issuing CA could not be renewed":          b.authority.Rotate,
-			"old certificates could not be purged":     b.authority.PurgeCertificates,
-			"old answers could not be purged":          b.purgeTaps,
-			"expired leases could not be ended":        b.endExpired,
-			"aged bundles could not be made anew":      b.stations.Announce,
-			"administrator's identity was not renewed": b.leaveAdmin,
+			"own chain could not be sealed":             b.acts.SealIfDue,
+			"issuing CA could not be renewed":           b.authority.Rotate,
+			"old certificates could not be purged":      b.authority.PurgeCertificates,
+			"old answers could not be purged":           b.purgeTaps,
+			"expired leases could not be ended":         b.endExpired,
+			"aged bundles could not be made anew":       b.stations.Announce,
+			"administrator's identity was not renewed":  b.leaveAdmin,
+			"old heads of the log could not be thinned": b.thinHeads,
 		} {
 			if err := do(ctx); err != nil && ctx.Err() == nil {
 				b.log.Error(what, zap.Error(err))

@@ -19,6 +19,7 @@ import (
 
 	"tapline/broker/identity"
 	"tapline/broker/store"
+	"tapline/broker/tlog"
 	"tapline/proto/record"
 	"tapline/proto/wire"
 )
@@ -29,6 +30,7 @@ type Service struct {
 	Store     *store.Store
 	Evidence  *identity.Evidence
 	Authority *identity.Authority
+	Log       *tlog.Log
 	Feed      *Feed
 	Now       func() time.Time
 	// Connected reports whether a station's line stands.
@@ -93,12 +95,12 @@ func (s *Service) QueryRecords(req *taplinev1.QueryRecordsRequest, stream grpc.S
 	}
 	after := req.GetAfter()
 	for left > 0 {
-		some, err := s.page(stream.Context(), f, after, min(left, pageSize))
+		some, size, err := s.page(stream.Context(), f, after, min(left, pageSize))
 		if err != nil || len(some) == 0 {
 			return err
 		}
 		for _, r := range some {
-			if err := stream.Send(&taplinev1.QueryRecordsResponse{Record: message(r)}); err != nil {
+			if err := stream.Send(&taplinev1.QueryRecordsResponse{Record: message(r, size)}); err != nil {
 				return err
 			}
 		}
@@ -107,12 +109,16 @@ func (s *Service) QueryRecords(req *taplinev1.QueryRecordsRequest, stream grpc.S
 	return nil
 }
 
-func (s *Service) page(ctx context.Context, f store.Filter, after uint64, limit int) (found []store.Record, err error) {
+// page reads some records, and how many of all records are in the log.
+func (s *Service) page(ctx context.Context, f store.Filter, after uint64, limit int) (found []store.Record, size uint64, err error) {
 	err = s.Store.View(ctx, func(tx *store.Tx) (err error) {
+		if size, err = logged(tx); err != nil {
+			return err
+		}
 		found, err = tx.Records(f, after, limit)
 		return err
 	})
-	return found, err
+	return found, size, err
 }
 
 // WatchRecords streams records as they come.
@@ -124,12 +130,12 @@ func (s *Service) WatchRecords(req *taplinev1.WatchRecordsRequest, stream grpc.S
 	after := req.GetAfter()
 	for {
 		news := s.Feed.Wait() // before the look, so that nothing falls between
-		some, err := s.page(stream.Context(), f, after, pageSize)
+		some, size, err := s.page(stream.Context(), f, after, pageSize)
 		if err != nil {
 			return err
 		}
 		for _, r := range some {
-			if err := stream.Send(&taplinev1.WatchRecordsResponse{Record: message(r)}); err != nil {
+			if err := stream.Send(&taplinev1.WatchRecordsResponse{Record: message(r, size)}); err != nil {
 				return err
 			}
 			after = r.Cursor
@@ -147,9 +153,10 @@ func (s *Service) WatchRecords(req *taplinev1.WatchRecordsRequest, stream grpc.S
 	}
 }
 
-func message(r store.Record) *taplinev1.StoredRecord {
+func message(r store.Record, size uint64) *taplinev1.StoredRecord {
 	return &taplinev1.StoredRecord{
 		Envelope: r.Envelope, ReceivedAt: timestamppb.New(r.ReceivedAt), Cursor: r.Cursor, Verified: r.Verified && r.Fault == "", Fault: r.Fault,
+		LeafPlusOne: leaf(r, size),
 	}
 }
 
@@ -212,27 +219,4 @@ func sessionMessage(s store.Session, name string) *taplinev1.Session {
 		m.ClosedAt = timestamppb.New(s.ClosedAt)
 	}
 	return m
-}
-
-// unbuilt answers for the Merkle log, which comes in a later version.
-func unbuilt() error { return wire.E(wire.Unsupported, "this broker keeps no Merkle log yet") }
-
-// GetCheckpoint is not built yet.
-func (s *Service) GetCheckpoint(context.Context, *taplinev1.GetCheckpointRequest) (*taplinev1.GetCheckpointResponse, error) {
-	return nil, unbuilt()
-}
-
-// ProveInclusion is not built yet.
-func (s *Service) ProveInclusion(context.Context, *taplinev1.ProveInclusionRequest) (*taplinev1.ProveInclusionResponse, error) {
-	return nil, unbuilt()
-}
-
-// ProveConsistency is not built yet.
-func (s *Service) ProveConsistency(context.Context, *taplinev1.ProveConsistencyRequest) (*taplinev1.ProveConsistencyResponse, error) {
-	return nil, unbuilt()
-}
-
-// GetTile is not built yet.
-func (s *Service) GetTile(context.Context, *taplinev1.GetTileRequest) (*taplinev1.GetTileResponse, error) {
-	return nil, unbuilt()
 }

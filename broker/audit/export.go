@@ -20,13 +20,24 @@ import (
 // GetTrust gives the broker's public evidence key.
 func (s *Service) GetTrust(context.Context, *taplinev1.GetTrustRequest) (*taplinev1.GetTrustResponse, error) {
 	b, err := s.trust()
-	return &taplinev1.GetTrustResponse{Trust: b}, err
+	if err != nil {
+		return nil, err
+	}
+	statement, err := s.logStatement()
+	return &taplinev1.GetTrustResponse{Trust: b, LogStatement: statement, LogKey: s.Log.Key.Verifier().String()}, err
+}
+
+// logStatement is what the evidence key says of the log.
+func (s *Service) logStatement() ([]byte, error) {
+	st := s.Log.Key.Statement()
+	e, err := s.Evidence.Sign(record.LogPayloadType, &st)
+	return e.Bytes(), err
 }
 
 func (s *Service) trust() ([]byte, error) {
 	root := record.Hash(s.Authority.Pin())
 	t := record.Trust{
-		V: record.Version, RootSPKI: &root,
+		V: record.Version, RootSPKI: &root, Origin: s.Log.Key.Origin,
 		Keys: []record.EvidenceKey{{Key: s.Evidence.Public(), From: s.Evidence.From().UTC()}},
 	}
 	return t.Encode()

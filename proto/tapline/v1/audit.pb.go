@@ -857,7 +857,9 @@ type ExportRequest struct {
 	// Stations; a trailing "/" takes all below. Empty for all.
 	Stations []string `protobuf:"bytes,1,rep,name=stations,proto3" json:"stations,omitempty"`
 	// Chains that have records from this time on; unset for all. Chains are exported whole: a part would not verify.
-	From          *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	From *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	// Size of a checkpoint that the auditor holds already: the export then proves that its log continues that one. 0 for none.
+	SinceSize     uint64 `protobuf:"varint,3,opt,name=since_size,json=sinceSize,proto3" json:"since_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -904,6 +906,13 @@ func (x *ExportRequest) GetFrom() *timestamppb.Timestamp {
 		return x.From
 	}
 	return nil
+}
+
+func (x *ExportRequest) GetSinceSize() uint64 {
+	if x != nil {
+		return x.SinceSize
+	}
+	return 0
 }
 
 // ExportResponse is a piece of a file.
@@ -1002,7 +1011,11 @@ func (*GetTrustRequest) Descriptor() ([]byte, []int) {
 type GetTrustResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// JSON of the trust file, as SPEC.md of proto/record describes it.
-	Trust         []byte `protobuf:"bytes,1,opt,name=trust,proto3" json:"trust,omitempty"`
+	Trust []byte `protobuf:"bytes,1,opt,name=trust,proto3" json:"trust,omitempty"`
+	// What the evidence key says of the Merkle log: a log statement (DSSE envelope), as SPEC.md of proto/checkpoint describes it.
+	LogStatement []byte `protobuf:"bytes,2,opt,name=log_statement,json=logStatement,proto3" json:"log_statement,omitempty"`
+	// Verifier key of the log (C2SP signed-note), for witnesses and for auditors who pin it.
+	LogKey        string `protobuf:"bytes,3,opt,name=log_key,json=logKey,proto3" json:"log_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1044,9 +1057,25 @@ func (x *GetTrustResponse) GetTrust() []byte {
 	return nil
 }
 
+func (x *GetTrustResponse) GetLogStatement() []byte {
+	if x != nil {
+		return x.LogStatement
+	}
+	return nil
+}
+
+func (x *GetTrustResponse) GetLogKey() string {
+	if x != nil {
+		return x.LogKey
+	}
+	return ""
+}
+
 // GetCheckpointRequest asks for the newest checkpoint.
 type GetCheckpointRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The newest one that at least so many witnesses cosigned; 0 for the newest of all.
+	Cosignatures  uint32 `protobuf:"varint,1,opt,name=cosignatures,proto3" json:"cosignatures,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1079,6 +1108,13 @@ func (x *GetCheckpointRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use GetCheckpointRequest.ProtoReflect.Descriptor instead.
 func (*GetCheckpointRequest) Descriptor() ([]byte, []int) {
 	return file_tapline_v1_audit_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *GetCheckpointRequest) GetCosignatures() uint32 {
+	if x != nil {
+		return x.Cosignatures
+	}
+	return 0
 }
 
 // GetCheckpointResponse is a signed note.
@@ -1187,7 +1223,7 @@ type ProveInclusionResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Hashes, leaf to root (RFC 6962).
 	Path [][]byte `protobuf:"bytes,1,rep,name=path,proto3" json:"path,omitempty"`
-	// The checkpoint of that size.
+	// The checkpoint of that size; empty if none was signed for it, or it was forgotten since.
 	Checkpoint    []byte `protobuf:"bytes,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1297,7 +1333,7 @@ type ProveConsistencyResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Hashes (RFC 6962).
 	Path [][]byte `protobuf:"bytes,1,rep,name=path,proto3" json:"path,omitempty"`
-	// The checkpoint of the greater size.
+	// The checkpoint of the greater size; empty if none was signed for it, or it was forgotten since.
 	Checkpoint    []byte `protobuf:"bytes,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1350,7 +1386,7 @@ func (x *ProveConsistencyResponse) GetCheckpoint() []byte {
 // GetTileRequest names a tile.
 type GetTileRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Path of the tile, such as "tile/0/x001/234".
+	// Path of the tile, such as "tile/0/x001/234", "tile/1/000.p/5" or, for records, "tile/entries/067".
 	Path          string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1396,7 +1432,7 @@ func (x *GetTileRequest) GetPath() string {
 // GetTileResponse is the tile.
 type GetTileResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its bytes.
+	// Its bytes: hashes of 32 bytes, or records with their lengths (two bytes, big-endian) before them.
 	Data          []byte `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1501,17 +1537,22 @@ const file_tapline_v1_audit_proto_rawDesc = "" +
 	"\x06filter\x18\x01 \x01(\v2\x18.tapline.v1.RecordFilterR\x06filter\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\rR\x05limit\"E\n" +
 	"\x14ListSessionsResponse\x12-\n" +
-	"\asession\x18\x01 \x01(\v2\x13.tapline.v1.SessionR\asession\"[\n" +
+	"\asession\x18\x01 \x01(\v2\x13.tapline.v1.SessionR\asession\"z\n" +
 	"\rExportRequest\x12\x1a\n" +
 	"\bstations\x18\x01 \x03(\tR\bstations\x12.\n" +
-	"\x04from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\"8\n" +
+	"\x04from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12\x1d\n" +
+	"\n" +
+	"since_size\x18\x03 \x01(\x04R\tsinceSize\"8\n" +
 	"\x0eExportResponse\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\"\x11\n" +
-	"\x0fGetTrustRequest\"(\n" +
+	"\x0fGetTrustRequest\"f\n" +
 	"\x10GetTrustResponse\x12\x14\n" +
-	"\x05trust\x18\x01 \x01(\fR\x05trust\"\x16\n" +
-	"\x14GetCheckpointRequest\"7\n" +
+	"\x05trust\x18\x01 \x01(\fR\x05trust\x12#\n" +
+	"\rlog_statement\x18\x02 \x01(\fR\flogStatement\x12\x17\n" +
+	"\alog_key\x18\x03 \x01(\tR\x06logKey\":\n" +
+	"\x14GetCheckpointRequest\x12\"\n" +
+	"\fcosignatures\x18\x01 \x01(\rR\fcosignatures\"7\n" +
 	"\x15GetCheckpointResponse\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x01 \x01(\fR\n" +

@@ -1,0 +1,76 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tapline/broker/store"
+	"tapline/broker/tlog"
+	"tapline/broker/vault"
+	"tapline/installer/osservice"
+)
+
+// headsKept is how long every head of the log is kept; of older ones the last of each hour stays.
+const headsKept = 7 * 24 * time.Hour
+
+// openLog opens the Merkle log. A store that is behind the checkpoint in the data folder, or has another history, stops the start: what it would
+// sign contradicts what was signed.
+func (b *Broker) openLog(ctx context.Context, v *vault.Vault) error {
+	if err := tlog.Check(ctx, b.store, b.cfg.Data); err != nil {
+		hint := "put back a copy of the store that is not older; if there is none, see \"A store that was lost\" in broker/README.md"
+		if !errors.Is(err, tlog.ErrBehind) && !errors.Is(err, tlog.ErrFork) {
+			hint = "tapbroker log verify says what is damaged, tapbroker log rebuild makes it anew from the records"
+		}
+		return osservice.Fault(osservice.Config, err, hint)
+	}
+	key, err := tlog.LoadKey(ctx, b.store, v, b.cfg.Site, b.now())
+	if err != nil {
+		return err
+	}
+	holder := "the only broker"
+	if b.store.Shared() {
+		run, err := uuid.NewRandom()
+		if err != nil {
+			return fmt.Errorf("name this run: %w", err)
+		}
+		holder = run.String()
+	}
+	b.tree, err = tlog.New(tlog.Config{
+		Store: b.store, Key: key, Data: b.cfg.Data, Holder: holder, Now: b.now, Log: b.log,
+	})
+	return err
+}
+
+// thinHeads forgets heads of the log that nobody will ask for.
+func (b *Broker) thinHeads(ctx context.Context) error {
+	return b.store.Update(ctx, func(tx *store.Tx) error { return tx.ThinLogHeads(b.now().Add(-headsKept)) })
+}
+
+// logMetrics are the metrics of the log.
+func (b *Broker) logMetrics() []prometheus.Collector {
+	gauge := func(name, help string, value func(tlog.State) float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return value(b.tree.State()) })
+	}
+	return []prometheus.Collector{
+		gauge("tapline_log_size", "Records in the newest checkpoint of the log.", func(s tlog.State) float64 { return float64(s.Size) }),
+		gauge("tapline_log_lag_records", "Stored records that are in no checkpoint yet.", func(s tlog.State) float64 { return float64(s.Lag) }),
+		gauge("tapline_log_checkpoint_age_seconds", "Time since the newest checkpoint; it ages while nothing is recorded.", func(s tlog.State) float64 {
+			if s.Published.IsZero() {
+				return 0
+			}
+			return b.now().Sub(s.Published).Seconds()
+		}),
+		gauge("tapline_log_epoch", "Epoch of the broker that wrote the newest checkpoint.", func(s tlog.State) float64 { return float64(s.Epoch) }),
+		gauge("tapline_log_forked", "1 when the log is not the one that was published: nothing is signed any more.", func(s tlog.State) float64 {
+			if s.Fault != nil {
+				return 1
+			}
+			return 0
+		}),
+	}
+}

@@ -1,0 +1,180 @@
+package broker
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"tapline/broker/tlog"
+	"tapline/broker/vault"
+	"tapline/installer/osservice"
+	"tapline/proto/checkpoint"
+	"tapline/proto/record"
+	taplinev1 "tapline/proto/tapline/v1"
+	"tapline/proto/wire"
+)
+
+// logKey is the log's key as an auditor learns it, with the evidence key's word for it.
+func (p *plant) logKey() checkpoint.Key {
+	p.t.Helper()
+	r, err := p.audit.GetTrust(p.t.Context(), &taplinev1.GetTrustRequest{})
+	p.must(err)
+	k, err := checkpoint.ParseKey(r.GetLogKey())
+	p.must(err)
+	trust, err := record.ParseTrust(r.GetTrust())
+	p.must(err)
+	e, err := record.ParseEnvelope(r.GetLogStatement())
+	p.must(err)
+	st, err := trust.Log(e)
+	p.must(err)
+	if st.Origin != k.Name() || string(st.Key.Ed25519()) != string(k.Ed25519()) || trust.Origin != k.Name() {
+		p.t.Errorf("the statement is for %s %s, the key is %s, the trust for %s", st.Origin, st.Key, k, trust.Origin)
+	}
+	return k
+}
+
+// logs waits for a checkpoint that covers so many records.
+func (p *plant) logs(size uint64) checkpoint.Signed {
+	p.t.Helper()
+	var s checkpoint.Signed
+	k := p.logKey()
+	p.until("a checkpoint of the log", func() bool {
+		r, err := p.audit.GetCheckpoint(p.t.Context(), &taplinev1.GetCheckpointRequest{})
+		if wire.KindOf(err) == wire.NotFound {
+			return false
+		}
+		p.must(err)
+		s, err = checkpoint.Open(r.GetCheckpoint(), k)
+		p.must(err)
+		return s.Size >= size
+	})
+	return s
+}
+
+// stored is every record that the broker has.
+func (p *plant) stored() []*taplinev1.StoredRecord {
+	p.t.Helper()
+	stream, err := p.audit.QueryRecords(p.t.Context(), &taplinev1.QueryRecordsRequest{})
+	p.must(err)
+	var all []*taplinev1.StoredRecord
+	for {
+		r, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		p.must(err)
+		all = append(all, r.GetRecord())
+	}
+}
+
+func path(p *plant, raw [][]byte) []checkpoint.Hash {
+	p.t.Helper()
+	all := make([]checkpoint.Hash, len(raw))
+	for i, h := range raw {
+		all[i] = checkpoint.Hash(h)
+	}
+	return all
+}
+
+func TestEveryRecordIsProvenToBeInTheLog(t *testing.T) {
+	p := newPlant(t)
+	p.staff() // acts of an administrator are in the log too
+	s := p.enrol(press)
+	_, err := s.send(1, s.write(20))
+	p.must(err)
+	all := p.stored()
+	head := p.logs(uint64(len(all)))
+	for _, r := range p.stored() {
+		if r.GetLeafPlusOne() != r.GetCursor() {
+			t.Errorf("record %d is at %d of the log", r.GetCursor(), r.GetLeafPlusOne())
+		}
+		proof, err := p.audit.ProveInclusion(t.Context(), &taplinev1.ProveInclusionRequest{Leaf: r.GetLeafPlusOne() - 1, Size: head.Size})
+		p.must(err)
+		p.must(checkpoint.CheckInclusion(head.Size, head.Root, r.GetLeafPlusOne()-1, checkpoint.LeafHash(r.GetEnvelope()), path(p, proof.GetPath())))
+	}
+	_, err = s.send(21, s.write(5))
+	p.must(err)
+	next := p.logs(head.Size + 5)
+	proof, err := p.audit.ProveConsistency(t.Context(), &taplinev1.ProveConsistencyRequest{FromSize: head.Size, ToSize: next.Size})
+	p.must(err)
+	p.must(checkpoint.CheckConsistency(head.Size, head.Root, next.Size, next.Root, path(p, proof.GetPath())))
+
+	tile, err := p.audit.GetTile(t.Context(), &taplinev1.GetTileRequest{Path: checkpoint.Tile{Width: int(next.Size)}.Path()})
+	p.must(err)
+	leaf := checkpoint.LeafHash(all[3].GetEnvelope())
+	if got := tile.GetData()[3*32 : 4*32]; string(got) != string(leaf[:]) {
+		t.Errorf("leaf 3 is %x, want %x", got, leaf)
+	}
+	bundle, err := p.audit.GetTile(t.Context(), &taplinev1.GetTileRequest{Path: "tile/entries/000.p/1"})
+	p.must(err)
+	if got := bundle.GetData()[2:]; string(got) != string(all[0].GetEnvelope()) {
+		t.Errorf("the first entry is %q", got)
+	}
+}
+
+func TestQuestionsToTheLogThatHaveNoAnswerNameTheField(t *testing.T) {
+	p := newPlant(t)
+	p.staff()
+	size := p.logs(4).Size
+	for name, row := range map[string]struct {
+		ask  func() error
+		kind wire.Kind
+		says string
+	}{
+		"a leaf that is not there": {func() error {
+			_, err := p.audit.ProveInclusion(t.Context(), &taplinev1.ProveInclusionRequest{Leaf: size})
+			return err
+		}, wire.Invalid, "leaf: "},
+		"a size that is not there": {func() error {
+			_, err := p.audit.ProveInclusion(t.Context(), &taplinev1.ProveInclusionRequest{Size: 1 << 63})
+			return err
+		}, wire.Invalid, "size: "},
+		"from more to less": {func() error {
+			_, err := p.audit.ProveConsistency(t.Context(), &taplinev1.ProveConsistencyRequest{FromSize: 3, ToSize: 2})
+			return err
+		}, wire.Invalid, "from_size: "},
+		"to more than there is": {func() error {
+			_, err := p.audit.ProveConsistency(t.Context(), &taplinev1.ProveConsistencyRequest{FromSize: 3, ToSize: size + 1})
+			return err
+		}, wire.Invalid, "to_size: "},
+		"a path that is none": {func() error {
+			_, err := p.audit.GetTile(t.Context(), &taplinev1.GetTileRequest{Path: "tile/../../etc"})
+			return err
+		}, wire.Invalid, "path: "},
+		"a tile that is not there": {func() error {
+			_, err := p.audit.GetTile(t.Context(), &taplinev1.GetTileRequest{Path: "tile/0/x001/000"})
+			return err
+		}, wire.NotFound, "path: "},
+		"witnesses that nobody has": {func() error {
+			_, err := p.audit.GetCheckpoint(t.Context(), &taplinev1.GetCheckpointRequest{Cosignatures: 1 << 31})
+			return err
+		}, wire.Invalid, "cosignatures: "},
+	} {
+		t.Run(name, func(t *testing.T) { refused(t, row.ask(), row.kind, row.says) })
+	}
+}
+
+func TestABrokerDoesNotStartOnAStoreThatWasPutBack(t *testing.T) {
+	p := newPlant(t)
+	p.staff()
+	p.logs(4)
+	p.stop()
+	old := filepath.Join(t.TempDir(), "old")
+	p.must(os.CopyFS(old, os.DirFS(p.cfg.Data)))
+	p.start()
+	p.hire("p-2", "Ben", ben())
+	p.logs(6)
+	p.stop()
+	signed, err := os.ReadFile(filepath.Join(p.cfg.Data, tlog.FileName))
+	p.must(err)
+	p.cfg.Data = old
+	p.must(os.Chmod(filepath.Join(old, vault.KeyFile), 0o600)) // CopyFS leaves rights behind
+	p.must(os.WriteFile(filepath.Join(old, tlog.FileName), signed, 0o600)) // the file is newer than the store
+	_, err = New(t.Context(), p.cfg, Options{})
+	if !errors.Is(err, tlog.ErrBehind) || osservice.CodeOf(err) != osservice.Config || !strings.Contains(err.Error(), "were published") {
+		t.Errorf("got %v, want ErrBehind", err)
+	}
+}
