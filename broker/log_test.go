@@ -171,7 +171,7 @@ func TestABrokerDoesNotStartOnAStoreThatWasPutBack(t *testing.T) {
 	signed, err := os.ReadFile(filepath.Join(p.cfg.Data, tlog.FileName))
 	p.must(err)
 	p.cfg.Data = old
-	p.must(os.Chmod(filepath.Join(old, vault.KeyFile), 0o600)) // CopyFS leaves rights behind
+	p.must(os.Chmod(filepath.Join(old, vault.KeyFile), 0o600))             // CopyFS leaves rights behind
 	p.must(os.WriteFile(filepath.Join(old, tlog.FileName), signed, 0o600)) // the file is newer than the store
 	_, err = New(t.Context(), p.cfg, Options{})
 	if !errors.Is(err, tlog.ErrBehind) || osservice.CodeOf(err) != osservice.Config || !strings.Contains(err.Error(), "were published") {
