@@ -108,12 +108,15 @@ func (b *Broker) wire(ctx context.Context, place vault.Place) error {
 	if err := b.store.Migrate(ctx); err != nil {
 		return err
 	}
-	if err := b.openLog(ctx, v); err != nil {
+	if err := b.checkLog(ctx); err != nil {
 		return err
 	}
 	now := b.now()
 	v, err := vault.Unlock(ctx, b.store, place, now)
 	if err != nil {
+		return err
+	}
+	if err := b.openLog(ctx, v); err != nil {
 		return err
 	}
 	evidence, err := identity.LoadEvidence(ctx, b.store, v, now)

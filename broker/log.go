@@ -18,16 +18,22 @@ import (
 // headsKept is how long every head of the log is kept; of older ones the last of each hour stays.
 const headsKept = 7 * 24 * time.Hour
 
-// openLog opens the Merkle log. A store that is behind the checkpoint in the data folder, or has another history, stops the start: what it would
-// sign contradicts what was signed.
-func (b *Broker) openLog(ctx context.Context, v *vault.Vault) error {
-	if err := tlog.Check(ctx, b.store, b.cfg.Data); err != nil {
-		hint := "put back a copy of the store that is not older; if there is none, see \"A store that was lost\" in broker/README.md"
-		if !errors.Is(err, tlog.ErrBehind) && !errors.Is(err, tlog.ErrFork) {
-			hint = "tapbroker log verify says what is damaged, tapbroker log rebuild makes it anew from the records"
-		}
-		return osservice.Fault(osservice.Config, err, hint)
+// checkLog stops the start, before anything is written, on a store that is behind the checkpoint in the data folder or has another history: what it
+// would sign contradicts what was signed.
+func (b *Broker) checkLog(ctx context.Context) error {
+	err := tlog.Check(ctx, b.store, b.cfg.Data)
+	if err == nil {
+		return nil
 	}
+	hint := "put back a copy of the store that is not older; if there is none, tapbroker log restart --help says what can be done"
+	if !errors.Is(err, tlog.ErrBehind) && !errors.Is(err, tlog.ErrFork) {
+		hint = "tapbroker log verify says what is damaged, tapbroker log rebuild makes it anew from the records"
+	}
+	return osservice.Fault(osservice.Config, err, hint)
+}
+
+// openLog opens the Merkle log.
+func (b *Broker) openLog(ctx context.Context, v *vault.Vault) error {
 	key, err := tlog.LoadKey(ctx, b.store, v, b.cfg.Site, b.now())
 	if err != nil {
 		return err
