@@ -32,6 +32,9 @@ const (
 	Session       Kind = "session"        // records of a session that do not fit one another
 	LogFork       Kind = "log-fork"       // the Merkle log is not the one that was published
 	LogLate       Kind = "log-late"       // records wait for a checkpoint of the Merkle log
+	SyncFailed    Kind = "sync-failed"    // people are not as the outside directory has them
+	SyncHeld      Kind = "sync-held"      // by the outside directory too many people would lose their access at once
+	SyncEntry     Kind = "sync-entry"     // entries of the outside directory that cannot be taken as they are
 )
 
 func (k Kind) hint() string {
@@ -60,6 +63,12 @@ func (k Kind) hint() string {
 		return "stop every broker on the store; it was put back from an older copy, or changed: put back one that is not older than DATA/checkpoint"
 	case LogLate:
 		return "the broker's log says why; tapbroker log verify finds damage"
+	case SyncFailed:
+		return "tapctl sync status; tapbroker check asks the directory and says what is wrong"
+	case SyncHeld:
+		return "tapctl sync run --dry-run says who; if that is meant, tapctl sync accept"
+	case SyncEntry:
+		return "tapctl sync status lists them; correct them in the directory"
 	}
 	return ""
 }

@@ -159,3 +159,20 @@ func GeneralizedTime(text string) (time.Time, error) {
 	}
 	return t.UTC(), nil
 }
+
+// Common is the lowest entry that both DNs lie below or are; empty if there is none.
+func Common(one, other string) string {
+	a, err := ldap.ParseDN(one)
+	if err != nil {
+		return ""
+	}
+	b, err := ldap.ParseDN(other)
+	if err != nil {
+		return ""
+	}
+	n := 0
+	for n < len(a.RDNs) && n < len(b.RDNs) && a.RDNs[len(a.RDNs)-1-n].EqualFold(b.RDNs[len(b.RDNs)-1-n]) {
+		n++
+	}
+	return (&ldap.DN{RDNs: a.RDNs[len(a.RDNs)-n:]}).String()
+}

@@ -68,7 +68,10 @@ func (w Writer) Apply(ctx context.Context, l Listing, r Rules) (Outcome, error) 
 					return err
 				}
 			}
-			return w.write(tx, p, l, r, office.Caller(ctx))
+			if err := w.write(tx, p, l, r, office.Caller(ctx)); err != nil || r.Also == nil {
+				return err
+			}
+			return r.Also(tx)
 		})
 		if errors.Is(err, errStale) {
 			continue

@@ -30,6 +30,7 @@ import (
 	taplinev1 "tapline/proto/tapline/v1"
 
 	"tapline/broker/directory"
+	"tapline/broker/store"
 	"tapline/proto/record"
 )
 
@@ -97,6 +98,9 @@ type Rules struct {
 	Force bool
 	// Brake is when too many would go. Its zero value stands for DefaultBrake.
 	Brake Brake
+	// Also, if it is set, is done in the update that writes the changes, after them; its error undoes them. It is not called when there are none, and
+	// may be called again after an attempt that came to nothing.
+	Also func(*store.Tx) error
 	// Method names the act in records, such as "ImportDirectory"; Actor is who does it, empty for the caller of the context.
 	Method, Actor string
 }

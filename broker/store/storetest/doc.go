@@ -32,6 +32,7 @@ func Run(t *testing.T, e Engine) {
 	t.Run("alarms", func(t *testing.T) { e.alarms(t) })
 	t.Run("lead", func(t *testing.T) { e.lead(t) })
 	t.Run("log", func(t *testing.T) { e.log(t) })
+	t.Run("syncs", func(t *testing.T) { e.syncs(t) })
 }
 
 // begin is when the stories of the suite begin.
