@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
-	"time"
 
 	taplinev1 "tapline/proto/tapline/v1"
 
+	"tapline/broker/facts"
 	"tapline/broker/office"
 	"tapline/broker/policy"
 	"tapline/broker/rulebook"
@@ -28,7 +29,7 @@ func (s *Service) PutPolicy(ctx context.Context, req *taplinev1.PutPolicyRequest
 		var faults policy.Faults
 		if errors.As(err, &faults) && req.GetDryRun() {
 			return &taplinev1.PutPolicyResponse{Policy: &taplinev1.PolicySet{
-				Version: policy.Version(req.GetText()), Text: req.GetText(), Faults: faults,
+				Version: policy.Version(req.GetText()), Text: req.GetText(), Faults: faults.Strings(),
 			}}, nil
 		}
 		return nil, wire.E(wire.Invalid, "text: %w", err)
@@ -74,6 +75,9 @@ func (s *Service) ExplainTap(ctx context.Context, req *taplinev1.ExplainTapReque
 		}
 		at = req.GetAt().AsTime()
 	}
+	if _, known := taplinev1.Assurance_name[int32(req.GetAssurance())]; !known {
+		return nil, wire.E(wire.Invalid, "assurance: %d is not known", req.GetAssurance())
+	}
 	resp := &taplinev1.ExplainTapResponse{}
 	err := s.View(ctx, func(tx *store.Tx) error {
 		p, err := tx.Person(record.PersonID(req.GetPerson()))
@@ -88,46 +92,46 @@ func (s *Service) ExplainTap(ctx context.Context, req *taplinev1.ExplainTapReque
 		if err != nil {
 			return err
 		}
-		elsewhere, err := session.Elsewhere(tx, record.PersonID(p.GetId()), st.ID(), at)
+		known, err := facts.Collect(tx, s.Rules, facts.Tap{
+			Action: policy.OpenSession, Person: p, Station: st.Entry, Account: record.AccountID(st.Entry.GetAccount()), Assurance: req.GetAssurance(),
+			PIN: req.GetPin(), Approved: req.GetApproved(), At: at,
+		})
 		if err != nil {
 			return err
 		}
-		d := set.Decide(policy.Request{Action: policy.OpenSession, Person: p, Station: st.Entry, Tap: policy.Tap{
-			Assurance: req.GetAssurance(), Elsewhere: elsewhere, At: at,
-		}})
-		resp.Decision = &taplinev1.Decision{Allowed: d.Allowed, Refusal: d.Refusal, PolicyVersion: d.Version, Rules: d.Rules}
-		resp.Notes = notes(p, st, d, elsewhere, at)
+		e := set.Explain(known.Request)
+		resp.Decision, resp.Notes, resp.Remedies = message(e.Decision), e.Notes, e.Remedies
+		if e.Allowed {
+			resp.Terms = known.Terms(at)
+		}
+		if st.State != taplinev1.StationState_STATION_STATE_ENROLLED {
+			resp.Notes = append(resp.Notes, fmt.Sprintf("%s is not enrolled now.", st.ID()))
+		}
 		return nil
 	})
 	return resp, err
 }
 
-// notes says in sentences what a decision rests on.
-func notes(p *taplinev1.PersonEntry, st store.Station, d policy.Decision, elsewhere bool, at time.Time) []string {
-	var all []string
-	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
-	switch {
-	case d.Allowed:
-		say("Permitted by %s.", strings.Join(d.Rules, ", "))
-	case len(d.Errors) > 0:
-		say("The policy could not be evaluated, so the tap is refused: %s.", strings.Join(d.Errors, "; "))
-	case len(d.Rules) == 0:
-		say("No rule permits it.")
-	default:
-		say("Forbidden by %s.", strings.Join(d.Rules, ", "))
+// ListPolicies lists what was ever in force, newest first, without texts.
+func (s *Service) ListPolicies(ctx context.Context, req *taplinev1.ListPoliciesRequest) (*taplinev1.ListPoliciesResponse, error) {
+	p, err := office.PageOf(req)
+	if err != nil {
+		return nil, err
 	}
-	say("%s has the roles [%s] and the valid certifications [%s].", p.GetId(), strings.Join(p.GetRoles(), ", "),
-		strings.Join(policy.ValidCertifications(p, at), ", "))
-	if need := st.Entry.GetRequiresCertifications(); len(need) > 0 {
-		say("%s asks for the certifications [%s].", st.ID(), strings.Join(need, ", "))
-	}
-	if elsewhere {
-		say("%s has a session at another station.", p.GetId())
-	}
-	if st.State != taplinev1.StationState_STATION_STATE_ENROLLED {
-		say("%s is not enrolled now.", st.ID())
-	}
-	return all
+	resp := &taplinev1.ListPoliciesResponse{}
+	err = s.View(ctx, func(tx *store.Tx) error {
+		found, err := tx.Policies(p)
+		if err != nil {
+			return err
+		}
+		found, resp.NextPageToken = office.Cut(p, found, func(e store.PutPolicySet) string { return strconv.FormatUint(e.Number, 10) })
+		for _, e := range found {
+			e.Policy.Text = ""
+			resp.Policies = append(resp.Policies, e.Policy)
+		}
+		return nil
+	})
+	return resp, err
 }
 
 // ExplainCode gives the refused tap of a help code.

@@ -210,7 +210,7 @@ func TestWhatAGrantSays(t *testing.T) {
 			p.station(&taplinev1.Station{Id: string(press), RequiresAssurance: taplinev1.Assurance_ASSURANCE_PUBLIC_KEY_PROOF})
 		}, func(g *grant.Grant) { g.MinAssurance = 4 }},
 		{"a PIN is needed, and there is one", func(p *plant) {
-			p.rules(`@refusal("pin-needed") forbid (principal, action == Action::"openSession", resource) unless { context.pin };`)
+			p.rules(`@id("pins") @refusal("pin-needed") forbid (principal, action == Action::"openSession", resource) unless { context.pin };`)
 			p.update(func(tx *store.Tx) error { return errors.Join(tx.PutPIN("p-1", "$argon2id$...", at), tx.Changed()) })
 		}, func(g *grant.Grant) { g.NeedsPIN, g.PIN = true, "$argon2id$..." }},
 		{"a lead is essential", func(p *plant) {
@@ -220,7 +220,7 @@ func TestWhatAGrantSays(t *testing.T) {
 			p.rules(`@id("online") forbid (principal, action == Action::"openSession", resource) when { context.offline };`)
 		}, func(g *grant.Grant) { g.Refusal, g.Rules = "policy", []string{"online"} }},
 		{"a policy that errs grants nothing", func(p *plant) {
-			p.rules(`@id("broken") forbid (principal, action, resource) when { context.minuteOfDay + 9223372036854775807 > 0 };`)
+			p.rules(`@id("broken") forbid (principal, action, resource) when { context.assurance + 9223372036854775807 > 0 };`)
 		}, func(g *grant.Grant) { g.Refusal, g.Rules = "policy-error", nil }},
 	} {
 		t.Run(row.says, func(t *testing.T) {

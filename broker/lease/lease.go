@@ -11,6 +11,8 @@ package lease
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	taplinev1 "tapline/proto/tapline/v1"
@@ -44,6 +46,16 @@ type Want struct {
 	Account record.AccountID // empty where the station has none
 	// Until is when the session must end at the latest; zero for no such time.
 	Until time.Time
+	// Over are leases that end with the taking of this one, by their IDs, and the cause of each. They do not count as taken.
+	Over map[string]string
+}
+
+// ScopeOf is what is counted: the account, or the station where it has none.
+func ScopeOf(account record.AccountID, station record.StationID) string {
+	if account == "" {
+		return "station " + string(station)
+	}
+	return "account " + string(account)
 }
 
 // terms is what an account allows.
@@ -54,11 +66,10 @@ type terms struct {
 }
 
 func termsOf(tx *store.Tx, w Want) (terms, error) {
-	t := terms{scope: "station " + string(w.Station), capacity: 1, time: DefaultTime}
+	t := terms{scope: ScopeOf(w.Account, w.Station), capacity: 1, time: DefaultTime}
 	if w.Account == "" {
 		return t, nil
 	}
-	t.scope = "account " + string(w.Account)
 	a, err := tx.Account(w.Account)
 	if errors.Is(err, store.ErrNotFound) { // deleted while a station still names it: exclusive is the safe reading
 		return t, nil
@@ -99,7 +110,7 @@ func take(tx *store.Tx, w Want, now time.Time, force bool) (store.Lease, error) 
 	}
 	taken := 0
 	for _, l := range held {
-		if l.Station != w.Station && now.Before(l.ExpiresAt) {
+		if _, over := w.Over[l.ID]; l.Station != w.Station && now.Before(l.ExpiresAt) && !over {
 			taken++
 		}
 	}
@@ -108,6 +119,11 @@ func take(tx *store.Tx, w Want, now time.Time, force bool) (store.Lease, error) 
 	}
 	if err := endOthers(tx, w.Station, held, now); err != nil {
 		return store.Lease{}, err
+	}
+	for _, id := range slices.Sorted(maps.Keys(w.Over)) {
+		if err := tx.EndLease(id, w.Over[id], now); err != nil {
+			return store.Lease{}, err
+		}
 	}
 	return add(tx, w, t, now)
 }

@@ -1,8 +1,10 @@
 package policy
 
 import (
+	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	taplinev1 "tapline/proto/tapline/v1"
 
@@ -20,6 +22,9 @@ var causes = map[string]taplinev1.RefusalCause{
 	"approval-needed": taplinev1.RefusalCause_REFUSAL_CAUSE_APPROVAL_NEEDED,
 	"pin-needed":      taplinev1.RefusalCause_REFUSAL_CAUSE_PIN_NEEDED,
 }
+
+// Causes are the words that @refusal takes, sorted.
+func Causes() []string { return slices.Sorted(maps.Keys(causes)) }
 
 // weight orders causes: of several that apply, the person is told the one that they can do least about. So "a PIN is needed" is said only
 // when a PIN would help.
@@ -41,12 +46,59 @@ type Decision struct {
 	Version string
 	Rules   []string // that decided, sorted
 	Errors  []string // of evaluation: not empty means refused, and somebody must look
+	// Moves says that the person's sessions at other stations end with this one's begin.
+	Moves bool
 }
 
 // Decide answers a request.
-func (s *Set) Decide(r Request) Decision {
-	verdict, diagnostic := cedar.Authorize(s.at(r.Station), r.entities(), r.cedarRequest())
+func (s *Set) Decide(r Request) Decision { return s.decide(r, r.clock(), r.Tap.At) }
+
+// Admit answers a tap. Whoever is refused only because they are elsewhere is let in where moveSession is permitted: then the other sessions have to end.
+// Explaining, replaying and deciding a tap all go through it.
+func (s *Set) Admit(r Request) Decision {
+	r.Action = OpenSession
+	d := s.Decide(r)
+	if d.Refusal != taplinev1.RefusalCause_REFUSAL_CAUSE_ELSEWHERE {
+		return d
+	}
+	move := r
+	move.Action = MoveSession
+	m := s.Decide(move)
+	if len(m.Errors) > 0 {
+		return m
+	}
+	if !m.Allowed {
+		return d
+	}
+	r.Tap.Elsewhere = nil
+	d = s.Decide(r)
+	if d.Allowed {
+		d.Moves = true
+		d.Rules = merge(d.Rules, m.Rules)
+	}
+	return d
+}
+
+// Displace answers whether a person may end the session of the account's holder. Its rules are those that the record names beside those of the tap.
+func (s *Set) Displace(r Request, holder *taplinev1.PersonEntry) Decision {
+	r.Action, r.Tap.Holder = DisplaceSession, holder
+	return s.Decide(r)
+}
+
+func merge(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// decide answers a request as if the clock were c, and the certifications those of a time.
+func (s *Set) decide(r Request, c clock, certified time.Time) Decision {
 	d := Decision{Version: s.version}
+	if s.broken != "" {
+		d.Refusal, d.Errors = taplinev1.RefusalCause_REFUSAL_CAUSE_POLICY_ERROR, []string{s.broken}
+		return d
+	}
+	verdict, diagnostic := cedar.Authorize(s.at(r.Station, r.Action), r.entities(certified), r.cedarRequest(c))
 	for _, e := range diagnostic.Errors {
 		d.Errors = append(d.Errors, s.rules[e.PolicyID].name+": "+e.Message)
 	}

@@ -4,10 +4,10 @@ package policy
 // whole program whose stack gets too deep: a set of 1 MiB of brackets would take the broker down.
 const MaxPolicy = 32 << 10
 
-// longest is the length of the longest policy in a text, comments and all. Only Cedar knows what a policy is; for its end it is enough to know that it is
+// longest is the length of the longest policy in a text, comments and all, and where it begins. Only Cedar knows what a policy is; for its end it is enough to know that it is
 // a semicolon outside of strings and comments.
-func longest(text string) int {
-	most, from := 0, 0
+func longest(text string) (most, begins int) {
+	from := 0
 	var in byte // '"' in a string, '/' in a comment, 0 outside
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
@@ -21,8 +21,14 @@ func longest(text string) int {
 		case c == '/' && i+1 < len(text) && text[i+1] == '/':
 			in = c
 		case c == ';':
-			most, from = max(most, i+1-from), i+1
+			if i+1-from > most {
+				most, begins = i+1-from, from
+			}
+			from = i + 1
 		}
 	}
-	return max(most, len(text)-from)
+	if len(text)-from > most {
+		return len(text) - from, from
+	}
+	return most, begins
 }

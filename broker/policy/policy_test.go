@@ -103,11 +103,14 @@ func TestARuleThatErrsDeniesWhateverOthersSay(t *testing.T) {
 func TestSetsThatDoNotLoad(t *testing.T) {
 	for _, row := range []struct{ says, text, want string }{
 		{"nothing at all", ``, "no policy"},
-		{"not Cedar", `permit everything`, ":1:18"},
-		{"an attribute that nobody has", `permit (principal, action, resource) when { principal.disabledd };`, "disabledd"},
-		{"an action that there is not", `permit (principal, action == Action::"fly", resource);`, "fly"},
-		{"a comparison of two kinds", `permit (principal, action, resource) when { principal.seniority == "old" };`, ""},
-		{"a scope that cannot be", `permit (principal in Zone::"hot", action, resource);`, ""},
+		{"not Cedar", `permit everything`, "1:18: not Cedar"},
+		{"an attribute that nobody has", `@id("p") permit (principal, action, resource) when { principal.disabledd };`, "disabledd"},
+		{"an action that there is not", `@id("p") permit (principal, action == Action::"fly", resource);`, "fly"},
+		{"no @id", `permit (principal, action, resource);`, "1:1: policy0: it has no @id"},
+		{"a clock that is reckoned with", `@id("p") permit (principal, action, resource) when { context.minuteOfDay + 5 < 10 };`, "1:54: p: compare"},
+		{"the context as a whole", `@id("p") permit (principal, action, resource) when { context == context };`, "by its attributes"},
+		{"a comparison of two kinds", `@id("p") permit (principal, action, resource) when { principal.seniority == "old" };`, ""},
+		{"a scope that cannot be", `@id("p") permit (principal in Zone::"hot", action, resource);`, ""},
 		{"a refusal that no panel knows", `@refusal("because") forbid (principal, action, resource);`, "because"},
 		{"two rules of one name", `@id("a") permit (principal, action, resource); @id("a") permit (principal, action, resource);`, "two policies"},
 		{"a name that no record takes", `@id("a b") permit (principal, action, resource);`, "@id"},
@@ -137,7 +140,7 @@ func linear(s *Set, r Request) cedar.Decision {
 			}
 		}
 	}
-	d, _ := cedar.Authorize(union{whole}, r.entities(), r.cedarRequest())
+	d, _ := cedar.Authorize(union{slices: [3]slice{whole}}, r.entities(r.Tap.At), r.cedarRequest(r.clock()))
 	return d
 }
 
@@ -149,9 +152,9 @@ func TestSlicingChangesNoDecision(t *testing.T) {
 	}
 	for range 300 {
 		var text strings.Builder
-		for range 1 + rnd.IntN(6) {
+		for i := range 1 + rnd.IntN(6) {
 			effect := []string{"permit", "forbid", "permit"}[rnd.IntN(3)]
-			fmt.Fprintf(&text, "%s (principal, action, %s) when { context.assurance >= %d };\n", effect, scopes[rnd.IntN(len(scopes))], rnd.IntN(3))
+			fmt.Fprintf(&text, "@id(\"r%d\") %s (principal, action, %s) when { context.assurance >= %d };\n", i, effect, scopes[rnd.IntN(len(scopes))], rnd.IntN(3))
 		}
 		set := load(t, text.String())
 		r := Request{Action: OpenSession, Person: anna(), Station: hmi(), Tap: Tap{At: monday(), Assurance: taplinev1.Assurance(rnd.IntN(3))}}
@@ -177,7 +180,7 @@ func TestTimeIsWorkedOutForCedar(t *testing.T) {
 // FuzzLoad holds that no text makes Load panic, and that what loads decides without a panic.
 func FuzzLoad(f *testing.F) {
 	f.Add(Default())
-	f.Add(`permit (principal, action, resource) when { context.assurance < 2 };`)
+	f.Add(`@id("p") permit (principal, action, resource) when { context.assurance < 2 };`)
 	f.Fuzz(func(t *testing.T, text string) {
 		if set, err := Load(text); err == nil {
 			set.Decide(Request{Action: OpenSession, Person: anna(), Station: hmi(), Tap: Tap{At: monday()}})

@@ -1,11 +1,11 @@
 package policy
 
 import (
-	"strings"
 	"time"
 
 	taplinev1 "tapline/proto/tapline/v1"
 
+	"tapline/proto/grant"
 	"tapline/proto/record"
 
 	"github.com/cedar-policy/cedar-go"
@@ -19,116 +19,94 @@ const (
 	OpenSession   Action = "openSession"
 	ExtendSession Action = "extendSession"
 	WorkOffline   Action = "workOffline"
+	// MoveSession asks whether a person's sessions at other stations may be ended, so that this one can begin.
+	MoveSession Action = "moveSession"
+	// DisplaceSession asks whether the session of Tap.Holder, who has the shared account, may be ended.
+	DisplaceSession Action = "displaceSession"
 )
+
+// named reports whether only a permit that names the action counts: a rule that permits everything was not meant to end somebody's session.
+func (a Action) named() bool { return a == MoveSession || a == DisplaceSession }
 
 // Request is one question.
 type Request struct {
 	Action  Action
 	Person  *taplinev1.PersonEntry
 	Station *taplinev1.Station
+	Zone    *taplinev1.Zone // nil for none
 	Tap     Tap
 }
 
 // Tap is what is known of the tap beside who and where.
 type Tap struct {
 	Assurance taplinev1.Assurance
-	PIN       bool // a good one was given
-	Approved  bool // by a second person
-	Offline   bool // the question is what the station may decide alone
-	Elsewhere bool // the person has a session at another station
-	At        time.Time
+	PIN       bool      // a good one was given with it
+	PINFresh  bool      // a good one was given at this station in this shift
+	LastHere  time.Time // when the person was last at this station; zero for never
+	Approved  bool      // by a second person
+	OffShift  bool      // the person has shifts and is in none of them
+	Offline   bool      // the question is what the station may decide alone
+	Elsewhere []string  // other stations where the person has a session
+	Occupant  *taplinev1.PersonEntry
+	Holder    *taplinev1.PersonEntry // of the account, for DisplaceSession
+	// AccountHeld is how many sessions at other stations hold the account.
+	AccountHeld int
+	At          time.Time
 }
 
-// cedarRequest is the question in Cedar's words.
-func (r Request) cedarRequest() cedar.Request {
-	at := r.Tap.At.UTC()
-	minute := at.Hour()*60 + at.Minute()
+// PINDue reports whether the zone's rules ask for a PIN.
+func (r Request) PINDue() bool {
+	return PINRuleOf(r.Zone).Due(grant.Use{Assurance: uint8(r.Tap.Assurance), Fresh: r.Tap.PINFresh, LastHere: r.Tap.LastHere}, r.Tap.At)
+}
+
+const (
+	minutesOfDay  = 24 * 60
+	minutesOfWeek = 7 * minutesOfDay
+)
+
+// MinuteOfWeek is the minutes since Monday 00:00 UTC.
+func MinuteOfWeek(at time.Time) int {
+	at = at.UTC()
 	day := (int(at.Weekday()) + 6) % 7 // Monday is 0
+	return day*minutesOfDay + at.Hour()*60 + at.Minute()
+}
+
+// clock is what policies see beside entities that changes while nobody changes anything. A bundle asks about every clock that can be.
+type clock struct {
+	minute int // of the week
+	pinDue bool
+}
+
+func (r Request) clock() clock { return clock{MinuteOfWeek(r.Tap.At), r.PINDue()} }
+
+// cedarRequest is the question in Cedar's words.
+func (r Request) cedarRequest(c clock) cedar.Request {
+	facts := cedar.RecordMap{
+		"assurance":     cedar.Long(r.Tap.Assurance),
+		"pin":           cedar.Boolean(r.Tap.PIN),
+		"pinFresh":      cedar.Boolean(r.Tap.PINFresh),
+		"pinDue":        cedar.Boolean(c.pinDue),
+		"approved":      cedar.Boolean(r.Tap.Approved),
+		"inShift":       cedar.Boolean(!r.Tap.OffShift),
+		"offline":       cedar.Boolean(r.Tap.Offline),
+		"elsewhere":     cedar.Boolean(len(r.Tap.Elsewhere) > 0),
+		"otherStations": words(r.Tap.Elsewhere),
+		"accountHeld":   cedar.Long(r.Tap.AccountHeld),
+		"minuteOfWeek":  cedar.Long(c.minute),
+		"minuteOfDay":   cedar.Long(c.minute % minutesOfDay),
+	}
+	if r.Tap.Occupant != nil {
+		facts["occupant"] = uid("Person", r.Tap.Occupant.GetId())
+	}
+	if r.Tap.Holder != nil {
+		facts["holder"] = uid("Person", r.Tap.Holder.GetId())
+	}
 	return cedar.Request{
 		Principal: uid("Person", r.Person.GetId()),
 		Action:    uid("Action", string(r.Action)),
 		Resource:  uid("Station", r.Station.GetId()),
-		Context: cedar.NewRecord(cedar.RecordMap{
-			"assurance":    cedar.Long(r.Tap.Assurance),
-			"pin":          cedar.Boolean(r.Tap.PIN),
-			"approved":     cedar.Boolean(r.Tap.Approved),
-			"offline":      cedar.Boolean(r.Tap.Offline),
-			"elsewhere":    cedar.Boolean(r.Tap.Elsewhere),
-			"minuteOfWeek": cedar.Long(day*24*60 + minute),
-			"minuteOfDay":  cedar.Long(minute),
-		}),
+		Context:   cedar.NewRecord(facts),
 	}
-}
-
-// entities is who and where in Cedar's words.
-func (r Request) entities() cedar.EntityMap {
-	m := cedar.EntityMap{}
-	person := uid("Person", r.Person.GetId())
-	m[person] = cedar.Entity{
-		UID:     person,
-		Parents: add(m, "Role", r.Person.GetRoles()),
-		Attributes: cedar.NewRecord(cedar.RecordMap{
-			"suspended":      cedar.Boolean(r.Person.GetSuspended()),
-			"seniority":      cedar.Long(r.Person.GetSeniority()),
-			"shifts":         words(r.Person.GetShifts()),
-			"certifications": words(ValidCertifications(r.Person, r.Tap.At)),
-		}),
-	}
-	station := uid("Station", r.Station.GetId())
-	parents := []cedar.EntityUID{places(m, r.Station.GetId())}
-	if zone := r.Station.GetZone(); zone != "" {
-		parents = append(parents, uid("Zone", zone))
-		m[parents[1]] = cedar.Entity{UID: parents[1]}
-	}
-	m[station] = cedar.Entity{
-		UID:     station,
-		Parents: cedar.NewEntityUIDSet(parents...),
-		Attributes: cedar.NewRecord(cedar.RecordMap{
-			"mode":                   cedar.String(ModeName(r.Station.GetMode())),
-			"account":                cedar.String(r.Station.GetAccount()),
-			"requiresCertifications": words(r.Station.GetRequiresCertifications()),
-			"requiresAssurance":      cedar.Long(r.Station.GetRequiresAssurance()),
-		}),
-	}
-	return m
-}
-
-// places adds the levels above a station and gives the lowest.
-func places(m cedar.EntityMap, station string) cedar.EntityUID {
-	levels := strings.Split(station, "/")
-	var lowest cedar.EntityUID
-	for i := range levels[:len(levels)-1] {
-		place := uid("Place", strings.Join(levels[:i+1], "/"))
-		e := cedar.Entity{UID: place}
-		if i > 0 {
-			e.Parents = cedar.NewEntityUIDSet(lowest)
-		}
-		m[place], lowest = e, place
-	}
-	return lowest
-}
-
-// add adds entities without attributes and gives them as a set.
-func add(m cedar.EntityMap, kind cedar.EntityType, ids []string) cedar.EntityUIDSet {
-	all := make([]cedar.EntityUID, 0, len(ids))
-	for _, id := range ids {
-		u := uid(kind, id)
-		m[u] = cedar.Entity{UID: u}
-		all = append(all, u)
-	}
-	return cedar.NewEntityUIDSet(all...)
-}
-
-func uid(kind cedar.EntityType, id string) cedar.EntityUID {
-	return cedar.NewEntityUID(kind, cedar.String(id))
-}
-
-func words(all []string) cedar.Set {
-	values := make([]cedar.Value, 0, len(all))
-	for _, w := range all {
-		values = append(values, cedar.String(w))
-	}
-	return cedar.NewSet(values...)
 }
 
 // ValidCertifications names the certifications of a person that have not lapsed at a time.

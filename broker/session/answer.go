@@ -13,6 +13,7 @@ import (
 
 	"tapline/broker/alarm"
 	"tapline/broker/directory"
+	"tapline/broker/facts"
 	"tapline/broker/lease"
 	"tapline/broker/policy"
 	"tapline/broker/store"
@@ -36,72 +37,86 @@ func (d *Desk) answer(tx *store.Tx, t tap, s store.Station, now time.Time) (*tap
 	if cause != 0 {
 		return d.refuse(tx, t, resp, &taplinev1.Decision{Refusal: cause}, now)
 	}
-	decision, factors, err := d.decide(tx, t, s, holder.Person, now)
+	c, err := d.consider(tx, t, s, holder.Person, account, now)
 	if err != nil {
 		return nil, err
 	}
-	if !decision.GetAllowed() {
-		return d.refuse(tx, t, resp, decision, now)
+	if !c.decision.GetAllowed() {
+		return d.refuse(tx, t, resp, c.decision, now)
 	}
-	l, err := lease.Take(tx, lease.Want{
-		Session: t.session, Station: t.station, Person: record.PersonID(holder.Person.GetId()), Account: account, Until: latestEnd(s),
-	}, now)
+	resp.Terms = c.known.Terms(now)
+	l, err := d.take(tx, t, account, c, resp.GetTerms(), now)
 	if errors.Is(err, lease.ErrHeld) {
-		decision.Allowed, decision.Refusal = false, taplinev1.RefusalCause_REFUSAL_CAUSE_LEASE_HELD
-		return d.refuse(tx, t, resp, decision, now)
+		c.decision.Allowed, c.decision.Refusal = false, taplinev1.RefusalCause_REFUSAL_CAUSE_LEASE_HELD
+		resp.Terms = nil
+		return d.refuse(tx, t, resp, c.decision, now)
 	}
 	if err != nil {
 		return nil, err
 	}
-	resp.Decision, resp.Lease, resp.Terms, resp.Factors = decision, lease.Message(l), s.Entry.GetTerms(), factors
-	if resp.Terms == nil {
-		resp.Terms = &taplinev1.SessionTerms{}
-	}
+	resp.Decision, resp.Lease, resp.Factors = c.decision, lease.Message(l), c.factors
 	return resp, directory.Used(tx, holder.Badge, now)
 }
 
-// latestEnd is when a session at a station must end at the latest; zero for no such time.
-func latestEnd(s store.Station) time.Time {
-	if e := s.Entry.GetTerms().GetEndsAt(); e != nil {
+// latest is when a session under these terms must end at the latest; zero for no such time.
+func latest(t *taplinev1.SessionTerms) time.Time {
+	if e := t.GetEndsAt(); e != nil {
 		return e.AsTime()
 	}
 	return time.Time{}
 }
 
-// decide asks the policy.
-func (d *Desk) decide(tx *store.Tx, t tap, s store.Station, p *taplinev1.PersonEntry, now time.Time) (*taplinev1.Decision, []taplinev1.Factor, error) {
-	factors := []taplinev1.Factor{taplinev1.Factor_FACTOR_BADGE}
+// considered is what the policy says of a tap, and what it knew.
+type considered struct {
+	set      *policy.Set
+	known    facts.Known
+	verdict  policy.Decision
+	decision *taplinev1.Decision
+	factors  []taplinev1.Factor
+}
+
+// consider asks the policy, and keeps what it knew, so that the same question can be put again to a draft.
+func (d *Desk) consider(tx *store.Tx, t tap, s store.Station, p *taplinev1.PersonEntry, account record.AccountID, now time.Time) (considered, error) {
+	c := considered{factors: []taplinev1.Factor{taplinev1.Factor_FACTOR_BADGE}}
 	if locked := t.pin.lockedFor(now); locked > 0 {
-		return &taplinev1.Decision{
-			Refusal: taplinev1.RefusalCause_REFUSAL_CAUSE_PIN_LOCKED, RetryAfter: durationpb.New(locked),
-		}, nil, nil
+		c.decision = &taplinev1.Decision{Refusal: taplinev1.RefusalCause_REFUSAL_CAUSE_PIN_LOCKED, RetryAfter: durationpb.New(locked)}
+		return c, nil
 	}
 	if t.pin.given && !t.pin.good {
-		return &taplinev1.Decision{Refusal: taplinev1.RefusalCause_REFUSAL_CAUSE_PIN_WRONG}, nil, nil
+		c.decision = &taplinev1.Decision{Refusal: taplinev1.RefusalCause_REFUSAL_CAUSE_PIN_WRONG}
+		return c, nil
 	}
 	if t.pin.good {
-		factors = append(factors, taplinev1.Factor_FACTOR_PIN)
+		c.factors = append(c.factors, taplinev1.Factor_FACTOR_PIN)
 	}
 	approved, err := d.approved(tx, t, p, now)
 	if err != nil {
-		return nil, nil, err
+		return c, err
 	}
 	if approved {
-		factors = append(factors, taplinev1.Factor_FACTOR_SECOND_PERSON)
+		c.factors = append(c.factors, taplinev1.Factor_FACTOR_SECOND_PERSON)
 	}
-	elsewhere, err := Elsewhere(tx, record.PersonID(p.GetId()), t.station, now)
+	c.known, err = facts.Collect(tx, d.Rules, facts.Tap{
+		Action: policy.OpenSession, Person: p, Station: s.Entry, Account: account, Assurance: t.badge.Assurance, PIN: t.pin.good, Approved: approved, At: now,
+	})
 	if err != nil {
-		return nil, nil, err
+		return c, err
 	}
-	set, err := d.Rules.InForce(tx)
+	if c.set, err = d.Rules.InForce(tx); err != nil {
+		return c, err
+	}
+	c.verdict = c.set.Admit(c.known.Request)
+	if c.decision, err = Message(tx, c.verdict, t.station, now); err != nil {
+		return c, err
+	}
+	known, err := c.known.Facts()
 	if err != nil {
-		return nil, nil, err
+		return c, err
 	}
-	verdict := set.Decide(policy.Request{Action: policy.OpenSession, Person: p, Station: s.Entry, Tap: policy.Tap{
-		Assurance: t.badge.Assurance, PIN: t.pin.good, Approved: approved, Elsewhere: elsewhere, At: now,
-	}})
-	decision, err := Message(tx, verdict, t.station, now)
-	return decision, factors, err
+	return c, tx.AddTap(store.Tap{
+		Session: t.session, Station: t.station, Person: record.PersonID(p.GetId()), At: now, PIN: t.pin.good, Assurance: t.badge.Assurance,
+		Approved: approved, Facts: known,
+	})
 }
 
 // Message is a verdict as a station sees it. A policy that erred raises an alarm.
@@ -120,17 +135,6 @@ func (d *Desk) approved(tx *store.Tx, t tap, p *taplinev1.PersonEntry, now time.
 	}
 	h, cause, err := d.Directory.Holder(tx, t.approver.Lookup, now)
 	return err == nil && cause == 0 && h.Person.GetId() != p.GetId(), err
-}
-
-// Elsewhere reports whether a person holds a lease at another station.
-func Elsewhere(tx *store.Tx, person record.PersonID, station record.StationID, now time.Time) (bool, error) {
-	leases, err := tx.LeasesOfPerson(person)
-	for _, l := range leases {
-		if l.Station != station && now.Before(l.ExpiresAt) {
-			return true, err
-		}
-	}
-	return false, err
 }
 
 // refuse keeps a refused tap under a help code. The session that it would have taken over goes on.
@@ -162,46 +166,6 @@ func helpCode() string {
 		b[i] = helpAlphabet[int(b[i])%len(helpAlphabet)] // 32 letters: no bias
 	}
 	return string(b)
-}
-
-func (d *Desk) extend(tx *store.Tx, l store.Lease) (*taplinev1.ExtendSessionResponse, error) {
-	now := d.Now()
-	s, err := tx.Station(l.Station)
-	if err != nil {
-		return nil, err
-	}
-	refused := func(cause taplinev1.RefusalCause) (*taplinev1.ExtendSessionResponse, error) {
-		return &taplinev1.ExtendSessionResponse{Decision: &taplinev1.Decision{Refusal: cause}}, nil
-	}
-	if s.State != taplinev1.StationState_STATION_STATE_ENROLLED {
-		return refused(taplinev1.RefusalCause_REFUSAL_CAUSE_STATION)
-	}
-	p, err := tx.Person(l.Person)
-	if errors.Is(err, store.ErrNotFound) {
-		return refused(taplinev1.RefusalCause_REFUSAL_CAUSE_PERSON_INACTIVE)
-	}
-	if err != nil {
-		return nil, err
-	}
-	set, err := d.Rules.InForce(tx)
-	if err != nil {
-		return nil, err
-	}
-	verdict := set.Decide(policy.Request{Action: policy.ExtendSession, Person: p, Station: s.Entry, Tap: policy.Tap{At: now}})
-	decision, err := Message(tx, verdict, l.Station, now)
-	if err != nil {
-		return nil, err
-	}
-	resp := &taplinev1.ExtendSessionResponse{Decision: decision}
-	if !decision.GetAllowed() {
-		return resp, tx.EndLease(l.ID, CauseWord(taplinev1.EndCause_END_CAUSE_REVOKED), now)
-	}
-	longer, err := lease.Extend(tx, l, latestEnd(s), now)
-	if errors.Is(err, lease.ErrEnded) {
-		return refused(taplinev1.RefusalCause_REFUSAL_CAUSE_LEASE_HELD)
-	}
-	resp.Lease = lease.Message(longer)
-	return resp, err
 }
 
 // CauseWord is an end's cause as records spell it; empty for none.

@@ -164,7 +164,7 @@ func TestWhoIsRefusedAndWhy(t *testing.T) {
 }
 
 const (
-	needsPIN = `@id("pin") @refusal("pin-needed") forbid (principal, action == Action::"openSession", resource) unless { context.pin };`
+	needsPIN = `@id("always-pin") @refusal("pin-needed") forbid (principal, action == Action::"openSession", resource) unless { context.pin };`
 	needsTwo = `@id("two") @refusal("approval-needed") forbid (principal, action == Action::"openSession", resource) unless { context.approved };`
 )
 
@@ -183,7 +183,7 @@ func TestASecondPersonApproves(t *testing.T) {
 func TestAPolicyThatErrsRefusesAndIsAnAlarm(t *testing.T) {
 	p := newPlant(t)
 	// It validates, and runs over at evaluation: the number is added to itself beyond what a Long holds.
-	p.rules(`@id("broken") forbid (principal, action, resource) when { context.minuteOfDay + 9223372036854775807 > 0 };`)
+	p.rules(`@id("broken") forbid (principal, action, resource) when { context.assurance + 9223372036854775807 > 0 };`)
 	r := p.open(press, tap(annas))
 	if r.GetDecision().GetAllowed() || r.GetLease() != nil {
 		t.Errorf("a rule that errs was skipped: %v", r)
@@ -306,8 +306,10 @@ func TestWhoIsNotExtended(t *testing.T) {
 				return tx.SetStationState(press, taplinev1.StationState_STATION_STATE_QUARANTINED, "clone")
 			})
 		},
-		"somebody whose lease was ended":   func(p *plant) { p.endAll() },
-		"somebody who lost the permission": func(p *plant) { p.rules(`forbid (principal, action == Action::"extendSession", resource);`) },
+		"somebody whose lease was ended": func(p *plant) { p.endAll() },
+		"somebody who lost the permission": func(p *plant) {
+			p.rules(`@id("no-more") forbid (principal, action == Action::"extendSession", resource);`)
+		},
 	} {
 		p := newPlant(t)
 		req := tap(annas)

@@ -90,11 +90,14 @@ func (tx *Tx) Refusal(code string) (Refusal, error) {
 	return r, nil
 }
 
-// PurgeTaps forgets answers and refused taps from before a time.
+// PurgeTaps forgets answers, refused taps and what was known of decided ones from before a time.
 func (tx *Tx) PurgeTaps(before time.Time) error {
 	_, err := tx.exec(`DELETE FROM answers WHERE at < ?`, micro(before))
 	if err == nil {
 		_, err = tx.exec(`DELETE FROM refusals WHERE at < ?`, micro(before))
+	}
+	if err == nil {
+		_, err = tx.exec(`DELETE FROM taps WHERE at < ?`, micro(before))
 	}
 	if err != nil {
 		return fmt.Errorf("purge taps: %w", err)

@@ -76,6 +76,9 @@ func insertDocument(table string) string {
 	case "stations":
 		return `INSERT INTO stations (id, doc, revision, state) VALUES (?, ?, 1, 1)`
 	}
+	if table == "zones" {
+		return `INSERT INTO zones (id, doc, revision) VALUES (?, ?, 1)`
+	}
 	return `INSERT INTO accounts (id, doc, revision) VALUES (?, ?, 1)`
 }
 

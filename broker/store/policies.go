@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	taplinev1 "tapline/proto/tapline/v1"
@@ -51,4 +52,31 @@ func (tx *Tx) AddPolicy(p *taplinev1.PolicySet, now time.Time) error {
 		return fmt.Errorf("add policy %s: %w", p.GetVersion(), err)
 	}
 	return nil
+}
+
+// PutPolicySet is a policy set, and the number under which it was put in force.
+type PutPolicySet struct {
+	Number uint64
+	Policy *taplinev1.PolicySet
+}
+
+// Policies lists what was ever put in force, newest first. After is the number where the page before ended.
+func (tx *Tx) Policies(p Page) ([]PutPolicySet, error) {
+	before := int64(1) << 62
+	if p.After != "" {
+		n, err := strconv.ParseInt(p.After, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("list policies: page %q: %w", p.After, ErrNotFound)
+		}
+		before = n
+	}
+	found, err := all(tx, func(r scanner) (PutPolicySet, error) {
+		var number int64
+		set, err := scanPolicy(also{r, &number})
+		return PutPolicySet{uint64(number), set}, err
+	}, `SELECT version, text, since, author, comment, number FROM policies WHERE number < ? ORDER BY number DESC LIMIT ?`, before, p.Size)
+	if err != nil {
+		return nil, fmt.Errorf("list policies: %w", err)
+	}
+	return found, nil
 }

@@ -71,7 +71,7 @@ A first station in five lines:
 	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long to wait for the broker")
 	c.AddCommand(
 		personCommands(o), badgeCommands(o), shiftCommands(o), importCommand(o),
-		accountCommands(o), stationCommands(o), tokenCommands(o), policyCommands(o),
+		accountCommands(o), stationCommands(o), zoneCommands(o), tokenCommands(o), policyCommands(o),
 		leaseCommands(o), alarmCommands(o), sessionCommands(o), whoCommand(o), exportCommand(o), trustCommand(o), authorityCommands(o), statusCommand(o), versionCommand(),
 	)
 	return c

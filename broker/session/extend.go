@@ -1,0 +1,80 @@
+package session
+
+import (
+	"errors"
+	"time"
+
+	taplinev1 "tapline/proto/tapline/v1"
+
+	"tapline/broker/facts"
+	"tapline/broker/lease"
+	"tapline/broker/policy"
+	"tapline/broker/rulebook"
+	"tapline/broker/store"
+)
+
+// extend keeps a lease, if policy still agrees.
+func (d *Desk) extend(tx *store.Tx, l store.Lease) (*taplinev1.ExtendSessionResponse, error) {
+	now := d.Now()
+	s, err := tx.Station(l.Station)
+	if err != nil {
+		return nil, err
+	}
+	refused := func(cause taplinev1.RefusalCause) (*taplinev1.ExtendSessionResponse, error) {
+		return &taplinev1.ExtendSessionResponse{Decision: &taplinev1.Decision{Refusal: cause}}, nil
+	}
+	if s.State != taplinev1.StationState_STATION_STATE_ENROLLED {
+		return refused(taplinev1.RefusalCause_REFUSAL_CAUSE_STATION)
+	}
+	p, err := tx.Person(l.Person)
+	if errors.Is(err, store.ErrNotFound) {
+		return refused(taplinev1.RefusalCause_REFUSAL_CAUSE_PERSON_INACTIVE)
+	}
+	if err != nil {
+		return nil, err
+	}
+	verdict, known, err := GoesOn(tx, d.Rules, l, p, s.Entry, now)
+	if err != nil {
+		return nil, err
+	}
+	decision, err := Message(tx, verdict, l.Station, now)
+	if err != nil {
+		return nil, err
+	}
+	resp := &taplinev1.ExtendSessionResponse{Decision: decision}
+	if !decision.GetAllowed() {
+		return resp, tx.EndLease(l.ID, CauseWord(taplinev1.EndCause_END_CAUSE_REVOKED), now)
+	}
+	longer, err := lease.Extend(tx, l, latest(known.Terms(l.OpenedAt)), now)
+	if errors.Is(err, lease.ErrEnded) {
+		return refused(taplinev1.RefusalCause_REFUSAL_CAUSE_LEASE_HELD)
+	}
+	resp.Lease = lease.Message(longer)
+	return resp, err
+}
+
+// GoesOn asks the policy whether the session of a lease may go on, with the badge and the factors that it began with.
+func GoesOn(tx *store.Tx, rules *rulebook.Book, l store.Lease, p *taplinev1.PersonEntry, at *taplinev1.Station, now time.Time) (policy.Decision, facts.Known, error) {
+	ask := facts.Tap{Action: policy.ExtendSession, Person: p, Station: at, Account: l.Account, At: now}
+	switch t, err := tx.TapOf(l.Session); {
+	case err == nil:
+		ask.Assurance, ask.PIN, ask.Approved = t.Assurance, t.PIN, t.Approved
+	case !errors.Is(err, store.ErrNotFound):
+		return policy.Decision{}, facts.Known{}, err
+	default: // decided by the station alone
+		s, err := tx.Session(l.Session)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return policy.Decision{}, facts.Known{}, err
+		}
+		ask.Assurance = taplinev1.Assurance(s.Assurance)
+	}
+	known, err := facts.Collect(tx, rules, ask)
+	if err != nil {
+		return policy.Decision{}, known, err
+	}
+	set, err := rules.InForce(tx)
+	if err != nil {
+		return policy.Decision{}, known, err
+	}
+	return set.Decide(known.Request), known, nil
+}
