@@ -3433,6 +3433,647 @@ func (x *GetPolicyResponse) GetPolicy() *PolicySet {
 	return nil
 }
 
+// PutZoneRequest is a zone as it shall be.
+type PutZoneRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The whole entry.
+	Zone          *Zone `protobuf:"bytes,1,opt,name=zone,proto3" json:"zone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutZoneRequest) Reset() {
+	*x = PutZoneRequest{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutZoneRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutZoneRequest) ProtoMessage() {}
+
+func (x *PutZoneRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutZoneRequest.ProtoReflect.Descriptor instead.
+func (*PutZoneRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *PutZoneRequest) GetZone() *Zone {
+	if x != nil {
+		return x.Zone
+	}
+	return nil
+}
+
+// PutZoneResponse is a zone as stored.
+type PutZoneResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The entry with its new revision.
+	Zone          *Zone `protobuf:"bytes,1,opt,name=zone,proto3" json:"zone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutZoneResponse) Reset() {
+	*x = PutZoneResponse{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutZoneResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutZoneResponse) ProtoMessage() {}
+
+func (x *PutZoneResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutZoneResponse.ProtoReflect.Descriptor instead.
+func (*PutZoneResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *PutZoneResponse) GetZone() *Zone {
+	if x != nil {
+		return x.Zone
+	}
+	return nil
+}
+
+// ListZonesRequest asks for a page.
+type ListZonesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most this many; 0 means 100, the most is 1,000.
+	PageSize uint32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the page before ended; empty for the first.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Text that must occur in the ID; empty for all.
+	Query         string `protobuf:"bytes,3,opt,name=query,proto3" json:"query,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListZonesRequest) Reset() {
+	*x = ListZonesRequest{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListZonesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListZonesRequest) ProtoMessage() {}
+
+func (x *ListZonesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListZonesRequest.ProtoReflect.Descriptor instead.
+func (*ListZonesRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *ListZonesRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListZonesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListZonesRequest) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+// ListZonesResponse is a page.
+type ListZonesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The entries.
+	Zones []*Zone `protobuf:"bytes,1,rep,name=zones,proto3" json:"zones,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListZonesResponse) Reset() {
+	*x = ListZonesResponse{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListZonesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListZonesResponse) ProtoMessage() {}
+
+func (x *ListZonesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListZonesResponse.ProtoReflect.Descriptor instead.
+func (*ListZonesResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{61}
+}
+
+func (x *ListZonesResponse) GetZones() []*Zone {
+	if x != nil {
+		return x.Zones
+	}
+	return nil
+}
+
+func (x *ListZonesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// DeleteZoneRequest names a zone.
+type DeleteZoneRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its ID.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteZoneRequest) Reset() {
+	*x = DeleteZoneRequest{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[62]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteZoneRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteZoneRequest) ProtoMessage() {}
+
+func (x *DeleteZoneRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[62]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteZoneRequest.ProtoReflect.Descriptor instead.
+func (*DeleteZoneRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{62}
+}
+
+func (x *DeleteZoneRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// DeleteZoneResponse says that it is gone.
+type DeleteZoneResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteZoneResponse) Reset() {
+	*x = DeleteZoneResponse{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[63]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteZoneResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteZoneResponse) ProtoMessage() {}
+
+func (x *DeleteZoneResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[63]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteZoneResponse.ProtoReflect.Descriptor instead.
+func (*DeleteZoneResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{63}
+}
+
+// ListPoliciesRequest asks for a page.
+type ListPoliciesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most this many; 0 means 100, the most is 1,000.
+	PageSize uint32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the page before ended; empty for the first.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPoliciesRequest) Reset() {
+	*x = ListPoliciesRequest{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[64]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPoliciesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPoliciesRequest) ProtoMessage() {}
+
+func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[64]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPoliciesRequest.ProtoReflect.Descriptor instead.
+func (*ListPoliciesRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{64}
+}
+
+func (x *ListPoliciesRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListPoliciesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListPoliciesResponse is a page.
+type ListPoliciesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The sets, without their texts.
+	Policies []*PolicySet `protobuf:"bytes,1,rep,name=policies,proto3" json:"policies,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPoliciesResponse) Reset() {
+	*x = ListPoliciesResponse{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPoliciesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPoliciesResponse) ProtoMessage() {}
+
+func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPoliciesResponse.ProtoReflect.Descriptor instead.
+func (*ListPoliciesResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{65}
+}
+
+func (x *ListPoliciesResponse) GetPolicies() []*PolicySet {
+	if x != nil {
+		return x.Policies
+	}
+	return nil
+}
+
+func (x *ListPoliciesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// ReplayTapsRequest is a draft and a time.
+type ReplayTapsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Cedar policies.
+	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	// From this time on.
+	Since *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
+	// At most this many taps are decided again; 0 means 2,000, the most is 10,000.
+	PageSize uint32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the page before ended; empty for the first.
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayTapsRequest) Reset() {
+	*x = ReplayTapsRequest{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayTapsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayTapsRequest) ProtoMessage() {}
+
+func (x *ReplayTapsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayTapsRequest.ProtoReflect.Descriptor instead.
+func (*ReplayTapsRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *ReplayTapsRequest) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *ReplayTapsRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *ReplayTapsRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ReplayTapsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ReplayTapsResponse is what differs.
+type ReplayTapsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Taps that were decided again.
+	Replayed uint32 `protobuf:"varint,1,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	// Those whose answer would be another one, oldest first.
+	Differences []*ReplayedTap `protobuf:"bytes,2,rep,name=differences,proto3" json:"differences,omitempty"`
+	// Version of the set in force.
+	PolicyVersion string `protobuf:"bytes,3,opt,name=policy_version,json=policyVersion,proto3" json:"policy_version,omitempty"`
+	// Version of the draft.
+	DraftVersion string `protobuf:"bytes,4,opt,name=draft_version,json=draftVersion,proto3" json:"draft_version,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,5,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayTapsResponse) Reset() {
+	*x = ReplayTapsResponse{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayTapsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayTapsResponse) ProtoMessage() {}
+
+func (x *ReplayTapsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayTapsResponse.ProtoReflect.Descriptor instead.
+func (*ReplayTapsResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *ReplayTapsResponse) GetReplayed() uint32 {
+	if x != nil {
+		return x.Replayed
+	}
+	return 0
+}
+
+func (x *ReplayTapsResponse) GetDifferences() []*ReplayedTap {
+	if x != nil {
+		return x.Differences
+	}
+	return nil
+}
+
+func (x *ReplayTapsResponse) GetPolicyVersion() string {
+	if x != nil {
+		return x.PolicyVersion
+	}
+	return ""
+}
+
+func (x *ReplayTapsResponse) GetDraftVersion() string {
+	if x != nil {
+		return x.DraftVersion
+	}
+	return ""
+}
+
+func (x *ReplayTapsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// ReplayedTap is a tap whose answer would be another one.
+type ReplayedTap struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When.
+	At *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
+	// Where.
+	Station string `protobuf:"bytes,2,opt,name=station,proto3" json:"station,omitempty"`
+	// Who.
+	Person string `protobuf:"bytes,3,opt,name=person,proto3" json:"person,omitempty"`
+	// The answer under the set in force.
+	Now *Decision `protobuf:"bytes,4,opt,name=now,proto3" json:"now,omitempty"`
+	// The answer under the draft.
+	Draft         *Decision `protobuf:"bytes,5,opt,name=draft,proto3" json:"draft,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayedTap) Reset() {
+	*x = ReplayedTap{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayedTap) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayedTap) ProtoMessage() {}
+
+func (x *ReplayedTap) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayedTap.ProtoReflect.Descriptor instead.
+func (*ReplayedTap) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *ReplayedTap) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *ReplayedTap) GetStation() string {
+	if x != nil {
+		return x.Station
+	}
+	return ""
+}
+
+func (x *ReplayedTap) GetPerson() string {
+	if x != nil {
+		return x.Person
+	}
+	return ""
+}
+
+func (x *ReplayedTap) GetNow() *Decision {
+	if x != nil {
+		return x.Now
+	}
+	return nil
+}
+
+func (x *ReplayedTap) GetDraft() *Decision {
+	if x != nil {
+		return x.Draft
+	}
+	return nil
+}
+
 // ExplainTapRequest is the tap.
 type ExplainTapRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3443,14 +4084,18 @@ type ExplainTapRequest struct {
 	// Assurance of the badge.
 	Assurance Assurance `protobuf:"varint,3,opt,name=assurance,proto3,enum=tapline.v1.Assurance" json:"assurance,omitempty"`
 	// As if it were this time; unset for now.
-	At            *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=at,proto3" json:"at,omitempty"`
+	At *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=at,proto3" json:"at,omitempty"`
+	// As if a good PIN were given.
+	Pin bool `protobuf:"varint,5,opt,name=pin,proto3" json:"pin,omitempty"`
+	// As if a second person approved.
+	Approved      bool `protobuf:"varint,6,opt,name=approved,proto3" json:"approved,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ExplainTapRequest) Reset() {
 	*x = ExplainTapRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[58]
+	mi := &file_tapline_v1_admin_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3462,7 +4107,7 @@ func (x *ExplainTapRequest) String() string {
 func (*ExplainTapRequest) ProtoMessage() {}
 
 func (x *ExplainTapRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[58]
+	mi := &file_tapline_v1_admin_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3475,7 +4120,7 @@ func (x *ExplainTapRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainTapRequest.ProtoReflect.Descriptor instead.
 func (*ExplainTapRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{58}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *ExplainTapRequest) GetPerson() string {
@@ -3506,20 +4151,38 @@ func (x *ExplainTapRequest) GetAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *ExplainTapRequest) GetPin() bool {
+	if x != nil {
+		return x.Pin
+	}
+	return false
+}
+
+func (x *ExplainTapRequest) GetApproved() bool {
+	if x != nil {
+		return x.Approved
+	}
+	return false
+}
+
 // ExplainTapResponse is the decision.
 type ExplainTapResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The decision.
 	Decision *Decision `protobuf:"bytes,1,opt,name=decision,proto3" json:"decision,omitempty"`
 	// Why, in sentences.
-	Notes         []string `protobuf:"bytes,2,rep,name=notes,proto3" json:"notes,omitempty"`
+	Notes []string `protobuf:"bytes,2,rep,name=notes,proto3" json:"notes,omitempty"`
+	// What would change the answer, in sentences; empty when nothing that is known would.
+	Remedies []string `protobuf:"bytes,3,rep,name=remedies,proto3" json:"remedies,omitempty"`
+	// Terms of the session; unset when refused.
+	Terms         *SessionTerms `protobuf:"bytes,4,opt,name=terms,proto3" json:"terms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ExplainTapResponse) Reset() {
 	*x = ExplainTapResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[59]
+	mi := &file_tapline_v1_admin_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3531,7 +4194,7 @@ func (x *ExplainTapResponse) String() string {
 func (*ExplainTapResponse) ProtoMessage() {}
 
 func (x *ExplainTapResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[59]
+	mi := &file_tapline_v1_admin_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3544,7 +4207,7 @@ func (x *ExplainTapResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainTapResponse.ProtoReflect.Descriptor instead.
 func (*ExplainTapResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{59}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *ExplainTapResponse) GetDecision() *Decision {
@@ -3561,6 +4224,20 @@ func (x *ExplainTapResponse) GetNotes() []string {
 	return nil
 }
 
+func (x *ExplainTapResponse) GetRemedies() []string {
+	if x != nil {
+		return x.Remedies
+	}
+	return nil
+}
+
+func (x *ExplainTapResponse) GetTerms() *SessionTerms {
+	if x != nil {
+		return x.Terms
+	}
+	return nil
+}
+
 // ExplainCodeRequest is the code.
 type ExplainCodeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3572,7 +4249,7 @@ type ExplainCodeRequest struct {
 
 func (x *ExplainCodeRequest) Reset() {
 	*x = ExplainCodeRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[60]
+	mi := &file_tapline_v1_admin_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3584,7 +4261,7 @@ func (x *ExplainCodeRequest) String() string {
 func (*ExplainCodeRequest) ProtoMessage() {}
 
 func (x *ExplainCodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[60]
+	mi := &file_tapline_v1_admin_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3597,7 +4274,7 @@ func (x *ExplainCodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainCodeRequest.ProtoReflect.Descriptor instead.
 func (*ExplainCodeRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{60}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *ExplainCodeRequest) GetCode() string {
@@ -3618,7 +4295,7 @@ type ExplainCodeResponse struct {
 
 func (x *ExplainCodeResponse) Reset() {
 	*x = ExplainCodeResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[61]
+	mi := &file_tapline_v1_admin_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3630,7 +4307,7 @@ func (x *ExplainCodeResponse) String() string {
 func (*ExplainCodeResponse) ProtoMessage() {}
 
 func (x *ExplainCodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[61]
+	mi := &file_tapline_v1_admin_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3643,7 +4320,7 @@ func (x *ExplainCodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainCodeResponse.ProtoReflect.Descriptor instead.
 func (*ExplainCodeResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{61}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *ExplainCodeResponse) GetTap() *RefusedTap {
@@ -3668,7 +4345,7 @@ type ListLeasesRequest struct {
 
 func (x *ListLeasesRequest) Reset() {
 	*x = ListLeasesRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[62]
+	mi := &file_tapline_v1_admin_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3680,7 +4357,7 @@ func (x *ListLeasesRequest) String() string {
 func (*ListLeasesRequest) ProtoMessage() {}
 
 func (x *ListLeasesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[62]
+	mi := &file_tapline_v1_admin_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3693,7 +4370,7 @@ func (x *ListLeasesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLeasesRequest.ProtoReflect.Descriptor instead.
 func (*ListLeasesRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{62}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *ListLeasesRequest) GetPageSize() uint32 {
@@ -3730,7 +4407,7 @@ type ListLeasesResponse struct {
 
 func (x *ListLeasesResponse) Reset() {
 	*x = ListLeasesResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[63]
+	mi := &file_tapline_v1_admin_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3742,7 +4419,7 @@ func (x *ListLeasesResponse) String() string {
 func (*ListLeasesResponse) ProtoMessage() {}
 
 func (x *ListLeasesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[63]
+	mi := &file_tapline_v1_admin_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3755,7 +4432,7 @@ func (x *ListLeasesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLeasesResponse.ProtoReflect.Descriptor instead.
 func (*ListLeasesResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{63}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *ListLeasesResponse) GetLeases() []*HeldLease {
@@ -3785,7 +4462,7 @@ type EndLeaseRequest struct {
 
 func (x *EndLeaseRequest) Reset() {
 	*x = EndLeaseRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[64]
+	mi := &file_tapline_v1_admin_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3797,7 +4474,7 @@ func (x *EndLeaseRequest) String() string {
 func (*EndLeaseRequest) ProtoMessage() {}
 
 func (x *EndLeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[64]
+	mi := &file_tapline_v1_admin_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3810,7 +4487,7 @@ func (x *EndLeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndLeaseRequest.ProtoReflect.Descriptor instead.
 func (*EndLeaseRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{64}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *EndLeaseRequest) GetId() string {
@@ -3836,7 +4513,7 @@ type EndLeaseResponse struct {
 
 func (x *EndLeaseResponse) Reset() {
 	*x = EndLeaseResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[65]
+	mi := &file_tapline_v1_admin_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3848,7 +4525,7 @@ func (x *EndLeaseResponse) String() string {
 func (*EndLeaseResponse) ProtoMessage() {}
 
 func (x *EndLeaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[65]
+	mi := &file_tapline_v1_admin_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3861,7 +4538,7 @@ func (x *EndLeaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndLeaseResponse.ProtoReflect.Descriptor instead.
 func (*EndLeaseResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{65}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{76}
 }
 
 // PutVisitRequest is a visit as it shall be.
@@ -3875,7 +4552,7 @@ type PutVisitRequest struct {
 
 func (x *PutVisitRequest) Reset() {
 	*x = PutVisitRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[66]
+	mi := &file_tapline_v1_admin_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3887,7 +4564,7 @@ func (x *PutVisitRequest) String() string {
 func (*PutVisitRequest) ProtoMessage() {}
 
 func (x *PutVisitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[66]
+	mi := &file_tapline_v1_admin_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3900,7 +4577,7 @@ func (x *PutVisitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutVisitRequest.ProtoReflect.Descriptor instead.
 func (*PutVisitRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{66}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *PutVisitRequest) GetVisit() *Visit {
@@ -3921,7 +4598,7 @@ type PutVisitResponse struct {
 
 func (x *PutVisitResponse) Reset() {
 	*x = PutVisitResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[67]
+	mi := &file_tapline_v1_admin_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3933,7 +4610,7 @@ func (x *PutVisitResponse) String() string {
 func (*PutVisitResponse) ProtoMessage() {}
 
 func (x *PutVisitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[67]
+	mi := &file_tapline_v1_admin_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3946,7 +4623,7 @@ func (x *PutVisitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutVisitResponse.ProtoReflect.Descriptor instead.
 func (*PutVisitResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{67}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *PutVisitResponse) GetVisit() *Visit {
@@ -3971,7 +4648,7 @@ type ListVisitsRequest struct {
 
 func (x *ListVisitsRequest) Reset() {
 	*x = ListVisitsRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[68]
+	mi := &file_tapline_v1_admin_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3983,7 +4660,7 @@ func (x *ListVisitsRequest) String() string {
 func (*ListVisitsRequest) ProtoMessage() {}
 
 func (x *ListVisitsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[68]
+	mi := &file_tapline_v1_admin_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3996,7 +4673,7 @@ func (x *ListVisitsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVisitsRequest.ProtoReflect.Descriptor instead.
 func (*ListVisitsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{68}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *ListVisitsRequest) GetPageSize() uint32 {
@@ -4033,7 +4710,7 @@ type ListVisitsResponse struct {
 
 func (x *ListVisitsResponse) Reset() {
 	*x = ListVisitsResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[69]
+	mi := &file_tapline_v1_admin_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4045,7 +4722,7 @@ func (x *ListVisitsResponse) String() string {
 func (*ListVisitsResponse) ProtoMessage() {}
 
 func (x *ListVisitsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[69]
+	mi := &file_tapline_v1_admin_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4058,7 +4735,7 @@ func (x *ListVisitsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVisitsResponse.ProtoReflect.Descriptor instead.
 func (*ListVisitsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{69}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *ListVisitsResponse) GetVisits() []*Visit {
@@ -4086,7 +4763,7 @@ type DeleteVisitRequest struct {
 
 func (x *DeleteVisitRequest) Reset() {
 	*x = DeleteVisitRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[70]
+	mi := &file_tapline_v1_admin_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4098,7 +4775,7 @@ func (x *DeleteVisitRequest) String() string {
 func (*DeleteVisitRequest) ProtoMessage() {}
 
 func (x *DeleteVisitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[70]
+	mi := &file_tapline_v1_admin_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4111,7 +4788,7 @@ func (x *DeleteVisitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteVisitRequest.ProtoReflect.Descriptor instead.
 func (*DeleteVisitRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{70}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *DeleteVisitRequest) GetId() string {
@@ -4130,7 +4807,7 @@ type DeleteVisitResponse struct {
 
 func (x *DeleteVisitResponse) Reset() {
 	*x = DeleteVisitResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[71]
+	mi := &file_tapline_v1_admin_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4142,7 +4819,7 @@ func (x *DeleteVisitResponse) String() string {
 func (*DeleteVisitResponse) ProtoMessage() {}
 
 func (x *DeleteVisitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[71]
+	mi := &file_tapline_v1_admin_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4155,7 +4832,7 @@ func (x *DeleteVisitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteVisitResponse.ProtoReflect.Descriptor instead.
 func (*DeleteVisitResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{71}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{82}
 }
 
 // DecideVisitRequest is the verdict.
@@ -4173,7 +4850,7 @@ type DecideVisitRequest struct {
 
 func (x *DecideVisitRequest) Reset() {
 	*x = DecideVisitRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[72]
+	mi := &file_tapline_v1_admin_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4185,7 +4862,7 @@ func (x *DecideVisitRequest) String() string {
 func (*DecideVisitRequest) ProtoMessage() {}
 
 func (x *DecideVisitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[72]
+	mi := &file_tapline_v1_admin_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4198,7 +4875,7 @@ func (x *DecideVisitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideVisitRequest.ProtoReflect.Descriptor instead.
 func (*DecideVisitRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{72}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *DecideVisitRequest) GetId() string {
@@ -4233,7 +4910,7 @@ type DecideVisitResponse struct {
 
 func (x *DecideVisitResponse) Reset() {
 	*x = DecideVisitResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[73]
+	mi := &file_tapline_v1_admin_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4245,7 +4922,7 @@ func (x *DecideVisitResponse) String() string {
 func (*DecideVisitResponse) ProtoMessage() {}
 
 func (x *DecideVisitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[73]
+	mi := &file_tapline_v1_admin_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4258,7 +4935,7 @@ func (x *DecideVisitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideVisitResponse.ProtoReflect.Descriptor instead.
 func (*DecideVisitResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{73}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *DecideVisitResponse) GetVisit() *Visit {
@@ -4289,7 +4966,7 @@ type ImportDirectoryRequest struct {
 
 func (x *ImportDirectoryRequest) Reset() {
 	*x = ImportDirectoryRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[74]
+	mi := &file_tapline_v1_admin_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4301,7 +4978,7 @@ func (x *ImportDirectoryRequest) String() string {
 func (*ImportDirectoryRequest) ProtoMessage() {}
 
 func (x *ImportDirectoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[74]
+	mi := &file_tapline_v1_admin_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4314,7 +4991,7 @@ func (x *ImportDirectoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDirectoryRequest.ProtoReflect.Descriptor instead.
 func (*ImportDirectoryRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{74}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *ImportDirectoryRequest) GetCsv() []byte {
@@ -4382,7 +5059,7 @@ type ImportDirectoryResponse struct {
 
 func (x *ImportDirectoryResponse) Reset() {
 	*x = ImportDirectoryResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[75]
+	mi := &file_tapline_v1_admin_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4394,7 +5071,7 @@ func (x *ImportDirectoryResponse) String() string {
 func (*ImportDirectoryResponse) ProtoMessage() {}
 
 func (x *ImportDirectoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[75]
+	mi := &file_tapline_v1_admin_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4407,7 +5084,7 @@ func (x *ImportDirectoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDirectoryResponse.ProtoReflect.Descriptor instead.
 func (*ImportDirectoryResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{75}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *ImportDirectoryResponse) GetAdded() uint32 {
@@ -4474,7 +5151,7 @@ type ImportChange struct {
 
 func (x *ImportChange) Reset() {
 	*x = ImportChange{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[76]
+	mi := &file_tapline_v1_admin_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4486,7 +5163,7 @@ func (x *ImportChange) String() string {
 func (*ImportChange) ProtoMessage() {}
 
 func (x *ImportChange) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[76]
+	mi := &file_tapline_v1_admin_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4499,7 +5176,7 @@ func (x *ImportChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportChange.ProtoReflect.Descriptor instead.
 func (*ImportChange) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{76}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *ImportChange) GetPerson() string {
@@ -4534,7 +5211,7 @@ type PutShiftRequest struct {
 
 func (x *PutShiftRequest) Reset() {
 	*x = PutShiftRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[77]
+	mi := &file_tapline_v1_admin_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4546,7 +5223,7 @@ func (x *PutShiftRequest) String() string {
 func (*PutShiftRequest) ProtoMessage() {}
 
 func (x *PutShiftRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[77]
+	mi := &file_tapline_v1_admin_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4559,7 +5236,7 @@ func (x *PutShiftRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutShiftRequest.ProtoReflect.Descriptor instead.
 func (*PutShiftRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{77}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *PutShiftRequest) GetShift() *Shift {
@@ -4580,7 +5257,7 @@ type PutShiftResponse struct {
 
 func (x *PutShiftResponse) Reset() {
 	*x = PutShiftResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[78]
+	mi := &file_tapline_v1_admin_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4592,7 +5269,7 @@ func (x *PutShiftResponse) String() string {
 func (*PutShiftResponse) ProtoMessage() {}
 
 func (x *PutShiftResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[78]
+	mi := &file_tapline_v1_admin_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4605,7 +5282,7 @@ func (x *PutShiftResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutShiftResponse.ProtoReflect.Descriptor instead.
 func (*PutShiftResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{78}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *PutShiftResponse) GetShift() *Shift {
@@ -4630,7 +5307,7 @@ type ListShiftsRequest struct {
 
 func (x *ListShiftsRequest) Reset() {
 	*x = ListShiftsRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[79]
+	mi := &file_tapline_v1_admin_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4642,7 +5319,7 @@ func (x *ListShiftsRequest) String() string {
 func (*ListShiftsRequest) ProtoMessage() {}
 
 func (x *ListShiftsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[79]
+	mi := &file_tapline_v1_admin_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4655,7 +5332,7 @@ func (x *ListShiftsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListShiftsRequest.ProtoReflect.Descriptor instead.
 func (*ListShiftsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{79}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *ListShiftsRequest) GetPageSize() uint32 {
@@ -4692,7 +5369,7 @@ type ListShiftsResponse struct {
 
 func (x *ListShiftsResponse) Reset() {
 	*x = ListShiftsResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[80]
+	mi := &file_tapline_v1_admin_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4704,7 +5381,7 @@ func (x *ListShiftsResponse) String() string {
 func (*ListShiftsResponse) ProtoMessage() {}
 
 func (x *ListShiftsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[80]
+	mi := &file_tapline_v1_admin_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4717,7 +5394,7 @@ func (x *ListShiftsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListShiftsResponse.ProtoReflect.Descriptor instead.
 func (*ListShiftsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{80}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *ListShiftsResponse) GetShifts() []*Shift {
@@ -4745,7 +5422,7 @@ type DeleteShiftRequest struct {
 
 func (x *DeleteShiftRequest) Reset() {
 	*x = DeleteShiftRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[81]
+	mi := &file_tapline_v1_admin_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4757,7 +5434,7 @@ func (x *DeleteShiftRequest) String() string {
 func (*DeleteShiftRequest) ProtoMessage() {}
 
 func (x *DeleteShiftRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[81]
+	mi := &file_tapline_v1_admin_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4770,7 +5447,7 @@ func (x *DeleteShiftRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteShiftRequest.ProtoReflect.Descriptor instead.
 func (*DeleteShiftRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{81}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *DeleteShiftRequest) GetId() string {
@@ -4789,7 +5466,7 @@ type DeleteShiftResponse struct {
 
 func (x *DeleteShiftResponse) Reset() {
 	*x = DeleteShiftResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[82]
+	mi := &file_tapline_v1_admin_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4801,7 +5478,7 @@ func (x *DeleteShiftResponse) String() string {
 func (*DeleteShiftResponse) ProtoMessage() {}
 
 func (x *DeleteShiftResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[82]
+	mi := &file_tapline_v1_admin_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4814,7 +5491,7 @@ func (x *DeleteShiftResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteShiftResponse.ProtoReflect.Descriptor instead.
 func (*DeleteShiftResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{82}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{93}
 }
 
 // ListAlarmsRequest asks for a page.
@@ -4832,7 +5509,7 @@ type ListAlarmsRequest struct {
 
 func (x *ListAlarmsRequest) Reset() {
 	*x = ListAlarmsRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[83]
+	mi := &file_tapline_v1_admin_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4844,7 +5521,7 @@ func (x *ListAlarmsRequest) String() string {
 func (*ListAlarmsRequest) ProtoMessage() {}
 
 func (x *ListAlarmsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[83]
+	mi := &file_tapline_v1_admin_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4857,7 +5534,7 @@ func (x *ListAlarmsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAlarmsRequest.ProtoReflect.Descriptor instead.
 func (*ListAlarmsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{83}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *ListAlarmsRequest) GetPageSize() uint32 {
@@ -4894,7 +5571,7 @@ type ListAlarmsResponse struct {
 
 func (x *ListAlarmsResponse) Reset() {
 	*x = ListAlarmsResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[84]
+	mi := &file_tapline_v1_admin_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4906,7 +5583,7 @@ func (x *ListAlarmsResponse) String() string {
 func (*ListAlarmsResponse) ProtoMessage() {}
 
 func (x *ListAlarmsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[84]
+	mi := &file_tapline_v1_admin_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4919,7 +5596,7 @@ func (x *ListAlarmsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAlarmsResponse.ProtoReflect.Descriptor instead.
 func (*ListAlarmsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{84}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *ListAlarmsResponse) GetAlarms() []*Alarm {
@@ -4949,7 +5626,7 @@ type CloseAlarmRequest struct {
 
 func (x *CloseAlarmRequest) Reset() {
 	*x = CloseAlarmRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[85]
+	mi := &file_tapline_v1_admin_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4961,7 +5638,7 @@ func (x *CloseAlarmRequest) String() string {
 func (*CloseAlarmRequest) ProtoMessage() {}
 
 func (x *CloseAlarmRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[85]
+	mi := &file_tapline_v1_admin_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4974,7 +5651,7 @@ func (x *CloseAlarmRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseAlarmRequest.ProtoReflect.Descriptor instead.
 func (*CloseAlarmRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{85}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *CloseAlarmRequest) GetId() string {
@@ -5002,7 +5679,7 @@ type CloseAlarmResponse struct {
 
 func (x *CloseAlarmResponse) Reset() {
 	*x = CloseAlarmResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[86]
+	mi := &file_tapline_v1_admin_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5014,7 +5691,7 @@ func (x *CloseAlarmResponse) String() string {
 func (*CloseAlarmResponse) ProtoMessage() {}
 
 func (x *CloseAlarmResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[86]
+	mi := &file_tapline_v1_admin_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5027,7 +5704,7 @@ func (x *CloseAlarmResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseAlarmResponse.ProtoReflect.Descriptor instead.
 func (*CloseAlarmResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{86}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *CloseAlarmResponse) GetAlarm() *Alarm {
@@ -5046,7 +5723,7 @@ type GetHealthRequest struct {
 
 func (x *GetHealthRequest) Reset() {
 	*x = GetHealthRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[87]
+	mi := &file_tapline_v1_admin_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5058,7 +5735,7 @@ func (x *GetHealthRequest) String() string {
 func (*GetHealthRequest) ProtoMessage() {}
 
 func (x *GetHealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[87]
+	mi := &file_tapline_v1_admin_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5071,7 +5748,7 @@ func (x *GetHealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHealthRequest.ProtoReflect.Descriptor instead.
 func (*GetHealthRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{87}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{98}
 }
 
 // GetHealthResponse is how it is.
@@ -5097,7 +5774,7 @@ type GetHealthResponse struct {
 
 func (x *GetHealthResponse) Reset() {
 	*x = GetHealthResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[88]
+	mi := &file_tapline_v1_admin_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5109,7 +5786,7 @@ func (x *GetHealthResponse) String() string {
 func (*GetHealthResponse) ProtoMessage() {}
 
 func (x *GetHealthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[88]
+	mi := &file_tapline_v1_admin_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5122,7 +5799,7 @@ func (x *GetHealthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHealthResponse.ProtoReflect.Descriptor instead.
 func (*GetHealthResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{88}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *GetHealthResponse) GetBuild() string {
@@ -5207,7 +5884,7 @@ type PersonEntry struct {
 
 func (x *PersonEntry) Reset() {
 	*x = PersonEntry{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[89]
+	mi := &file_tapline_v1_admin_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5219,7 +5896,7 @@ func (x *PersonEntry) String() string {
 func (*PersonEntry) ProtoMessage() {}
 
 func (x *PersonEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[89]
+	mi := &file_tapline_v1_admin_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5232,7 +5909,7 @@ func (x *PersonEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonEntry.ProtoReflect.Descriptor instead.
 func (*PersonEntry) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{89}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *PersonEntry) GetId() string {
@@ -5342,7 +6019,7 @@ type Shift struct {
 
 func (x *Shift) Reset() {
 	*x = Shift{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[90]
+	mi := &file_tapline_v1_admin_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5354,7 +6031,7 @@ func (x *Shift) String() string {
 func (*Shift) ProtoMessage() {}
 
 func (x *Shift) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[90]
+	mi := &file_tapline_v1_admin_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5367,7 +6044,7 @@ func (x *Shift) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Shift.ProtoReflect.Descriptor instead.
 func (*Shift) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{90}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *Shift) GetId() string {
@@ -5434,7 +6111,7 @@ type ShiftWindow struct {
 
 func (x *ShiftWindow) Reset() {
 	*x = ShiftWindow{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[91]
+	mi := &file_tapline_v1_admin_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5446,7 +6123,7 @@ func (x *ShiftWindow) String() string {
 func (*ShiftWindow) ProtoMessage() {}
 
 func (x *ShiftWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[91]
+	mi := &file_tapline_v1_admin_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5459,7 +6136,7 @@ func (x *ShiftWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShiftWindow.ProtoReflect.Descriptor instead.
 func (*ShiftWindow) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{91}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *ShiftWindow) GetDays() []uint32 {
@@ -5496,7 +6173,7 @@ type Certification struct {
 
 func (x *Certification) Reset() {
 	*x = Certification{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[92]
+	mi := &file_tapline_v1_admin_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5508,7 +6185,7 @@ func (x *Certification) String() string {
 func (*Certification) ProtoMessage() {}
 
 func (x *Certification) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[92]
+	mi := &file_tapline_v1_admin_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5521,7 +6198,7 @@ func (x *Certification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certification.ProtoReflect.Descriptor instead.
 func (*Certification) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{92}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *Certification) GetName() string {
@@ -5575,7 +6252,7 @@ type Badge struct {
 
 func (x *Badge) Reset() {
 	*x = Badge{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[93]
+	mi := &file_tapline_v1_admin_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5587,7 +6264,7 @@ func (x *Badge) String() string {
 func (*Badge) ProtoMessage() {}
 
 func (x *Badge) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[93]
+	mi := &file_tapline_v1_admin_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5600,7 +6277,7 @@ func (x *Badge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Badge.ProtoReflect.Descriptor instead.
 func (*Badge) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{93}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *Badge) GetId() string {
@@ -5722,7 +6399,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[94]
+	mi := &file_tapline_v1_admin_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5734,7 +6411,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[94]
+	mi := &file_tapline_v1_admin_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5747,7 +6424,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{94}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *Account) GetId() string {
@@ -5839,7 +6516,7 @@ type Station struct {
 
 func (x *Station) Reset() {
 	*x = Station{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[95]
+	mi := &file_tapline_v1_admin_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5851,7 +6528,7 @@ func (x *Station) String() string {
 func (*Station) ProtoMessage() {}
 
 func (x *Station) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[95]
+	mi := &file_tapline_v1_admin_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5864,7 +6541,7 @@ func (x *Station) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Station.ProtoReflect.Descriptor instead.
 func (*Station) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{95}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *Station) GetId() string {
@@ -6000,6 +6677,270 @@ func (x *Station) GetJoinSequence() uint64 {
 	return 0
 }
 
+// Zone is stations that are under the same demands. What a station asks for itself comes on top; what it says of its sessions' terms goes before.
+type Zone struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its ID, as stations name it: 1 to 64 characters.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// What it is, at most 500 characters.
+	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	// The most that a station in it enforces; unspecified for no limit.
+	Mode Mode `protobuf:"varint,3,opt,name=mode,proto3,enum=tapline.v1.Mode" json:"mode,omitempty"`
+	// True for a safety zone: its stations only attribute, whatever else is said.
+	Safety bool `protobuf:"varint,4,opt,name=safety,proto3" json:"safety,omitempty"`
+	// Weakest badge that is taken.
+	RequiresAssurance Assurance `protobuf:"varint,5,opt,name=requires_assurance,json=requiresAssurance,proto3,enum=tapline.v1.Assurance" json:"requires_assurance,omitempty"`
+	// Certifications that a person needs.
+	RequiresCertifications []string `protobuf:"bytes,6,rep,name=requires_certifications,json=requiresCertifications,proto3" json:"requires_certifications,omitempty"`
+	// When a PIN is asked for.
+	Pin *PinRules `protobuf:"bytes,7,opt,name=pin,proto3" json:"pin,omitempty"`
+	// What stations may decide when the broker is away; unset for 72 h and 14 days.
+	Offline *OfflineTiers `protobuf:"bytes,8,opt,name=offline,proto3" json:"offline,omitempty"`
+	// A session ends after this time without input, unless its station says another.
+	Idle *durationpb.Duration `protobuf:"bytes,9,opt,name=idle,proto3" json:"idle,omitempty"`
+	// The longest session; unset for no limit.
+	Longest *durationpb.Duration `protobuf:"bytes,10,opt,name=longest,proto3" json:"longest,omitempty"`
+	// Rises with each change; 0 to make or to overwrite.
+	Revision      uint64 `protobuf:"varint,11,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Zone) Reset() {
+	*x = Zone{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[107]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Zone) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Zone) ProtoMessage() {}
+
+func (x *Zone) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[107]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Zone.ProtoReflect.Descriptor instead.
+func (*Zone) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{107}
+}
+
+func (x *Zone) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Zone) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *Zone) GetMode() Mode {
+	if x != nil {
+		return x.Mode
+	}
+	return Mode_MODE_UNSPECIFIED
+}
+
+func (x *Zone) GetSafety() bool {
+	if x != nil {
+		return x.Safety
+	}
+	return false
+}
+
+func (x *Zone) GetRequiresAssurance() Assurance {
+	if x != nil {
+		return x.RequiresAssurance
+	}
+	return Assurance_ASSURANCE_UNSPECIFIED
+}
+
+func (x *Zone) GetRequiresCertifications() []string {
+	if x != nil {
+		return x.RequiresCertifications
+	}
+	return nil
+}
+
+func (x *Zone) GetPin() *PinRules {
+	if x != nil {
+		return x.Pin
+	}
+	return nil
+}
+
+func (x *Zone) GetOffline() *OfflineTiers {
+	if x != nil {
+		return x.Offline
+	}
+	return nil
+}
+
+func (x *Zone) GetIdle() *durationpb.Duration {
+	if x != nil {
+		return x.Idle
+	}
+	return nil
+}
+
+func (x *Zone) GetLongest() *durationpb.Duration {
+	if x != nil {
+		return x.Longest
+	}
+	return nil
+}
+
+func (x *Zone) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+// PinRules say when a PIN is asked for. Any of them is enough.
+type PinRules struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// With every tap.
+	Always bool `protobuf:"varint,1,opt,name=always,proto3" json:"always,omitempty"`
+	// At the first use of a station in a shift.
+	FirstOfShift bool `protobuf:"varint,2,opt,name=first_of_shift,json=firstOfShift,proto3" json:"first_of_shift,omitempty"`
+	// With each tap of a badge that is weaker than this.
+	WeakBelow Assurance `protobuf:"varint,3,opt,name=weak_below,json=weakBelow,proto3,enum=tapline.v1.Assurance" json:"weak_below,omitempty"`
+	// When the person was away from the station for longer than this; unset for never.
+	AfterIdle     *durationpb.Duration `protobuf:"bytes,4,opt,name=after_idle,json=afterIdle,proto3" json:"after_idle,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PinRules) Reset() {
+	*x = PinRules{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[108]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PinRules) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PinRules) ProtoMessage() {}
+
+func (x *PinRules) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[108]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PinRules.ProtoReflect.Descriptor instead.
+func (*PinRules) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{108}
+}
+
+func (x *PinRules) GetAlways() bool {
+	if x != nil {
+		return x.Always
+	}
+	return false
+}
+
+func (x *PinRules) GetFirstOfShift() bool {
+	if x != nil {
+		return x.FirstOfShift
+	}
+	return false
+}
+
+func (x *PinRules) GetWeakBelow() Assurance {
+	if x != nil {
+		return x.WeakBelow
+	}
+	return Assurance_ASSURANCE_UNSPECIFIED
+}
+
+func (x *PinRules) GetAfterIdle() *durationpb.Duration {
+	if x != nil {
+		return x.AfterIdle
+	}
+	return nil
+}
+
+// OfflineTiers say how old a grant bundle may be. Past both only an emergency opens a station.
+type OfflineTiers struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Everybody whom the bundle names; zero for nobody.
+	Everybody *durationpb.Duration `protobuf:"bytes,1,opt,name=everybody,proto3" json:"everybody,omitempty"`
+	// Essential roles, with a PIN; not less than everybody, at most 90 days.
+	Essential     *durationpb.Duration `protobuf:"bytes,2,opt,name=essential,proto3" json:"essential,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OfflineTiers) Reset() {
+	*x = OfflineTiers{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[109]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OfflineTiers) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OfflineTiers) ProtoMessage() {}
+
+func (x *OfflineTiers) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[109]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OfflineTiers.ProtoReflect.Descriptor instead.
+func (*OfflineTiers) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{109}
+}
+
+func (x *OfflineTiers) GetEverybody() *durationpb.Duration {
+	if x != nil {
+		return x.Everybody
+	}
+	return nil
+}
+
+func (x *OfflineTiers) GetEssential() *durationpb.Duration {
+	if x != nil {
+		return x.Essential
+	}
+	return nil
+}
+
 // Token is an enrolment token without its secret.
 type Token struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -6021,7 +6962,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[96]
+	mi := &file_tapline_v1_admin_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6033,7 +6974,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[96]
+	mi := &file_tapline_v1_admin_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6046,7 +6987,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{96}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{110}
 }
 
 func (x *Token) GetId() string {
@@ -6112,7 +7053,7 @@ type PolicySet struct {
 
 func (x *PolicySet) Reset() {
 	*x = PolicySet{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[97]
+	mi := &file_tapline_v1_admin_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6124,7 +7065,7 @@ func (x *PolicySet) String() string {
 func (*PolicySet) ProtoMessage() {}
 
 func (x *PolicySet) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[97]
+	mi := &file_tapline_v1_admin_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6137,7 +7078,7 @@ func (x *PolicySet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicySet.ProtoReflect.Descriptor instead.
 func (*PolicySet) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{97}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{111}
 }
 
 func (x *PolicySet) GetVersion() string {
@@ -6207,7 +7148,7 @@ type RefusedTap struct {
 
 func (x *RefusedTap) Reset() {
 	*x = RefusedTap{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[98]
+	mi := &file_tapline_v1_admin_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6219,7 +7160,7 @@ func (x *RefusedTap) String() string {
 func (*RefusedTap) ProtoMessage() {}
 
 func (x *RefusedTap) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[98]
+	mi := &file_tapline_v1_admin_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6232,7 +7173,7 @@ func (x *RefusedTap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefusedTap.ProtoReflect.Descriptor instead.
 func (*RefusedTap) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{98}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{112}
 }
 
 func (x *RefusedTap) GetCode() string {
@@ -6310,7 +7251,7 @@ type HeldLease struct {
 
 func (x *HeldLease) Reset() {
 	*x = HeldLease{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[99]
+	mi := &file_tapline_v1_admin_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6322,7 +7263,7 @@ func (x *HeldLease) String() string {
 func (*HeldLease) ProtoMessage() {}
 
 func (x *HeldLease) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[99]
+	mi := &file_tapline_v1_admin_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6335,7 +7276,7 @@ func (x *HeldLease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldLease.ProtoReflect.Descriptor instead.
 func (*HeldLease) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{99}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{113}
 }
 
 func (x *HeldLease) GetLease() *Lease {
@@ -6406,7 +7347,7 @@ type Visit struct {
 
 func (x *Visit) Reset() {
 	*x = Visit{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[100]
+	mi := &file_tapline_v1_admin_proto_msgTypes[114]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6418,7 +7359,7 @@ func (x *Visit) String() string {
 func (*Visit) ProtoMessage() {}
 
 func (x *Visit) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[100]
+	mi := &file_tapline_v1_admin_proto_msgTypes[114]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6431,7 +7372,7 @@ func (x *Visit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Visit.ProtoReflect.Descriptor instead.
 func (*Visit) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{100}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{114}
 }
 
 func (x *Visit) GetId() string {
@@ -6533,7 +7474,7 @@ type ImportFault struct {
 
 func (x *ImportFault) Reset() {
 	*x = ImportFault{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[101]
+	mi := &file_tapline_v1_admin_proto_msgTypes[115]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6545,7 +7486,7 @@ func (x *ImportFault) String() string {
 func (*ImportFault) ProtoMessage() {}
 
 func (x *ImportFault) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[101]
+	mi := &file_tapline_v1_admin_proto_msgTypes[115]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6558,7 +7499,7 @@ func (x *ImportFault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportFault.ProtoReflect.Descriptor instead.
 func (*ImportFault) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{101}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{115}
 }
 
 func (x *ImportFault) GetLine() uint32 {
@@ -6609,7 +7550,7 @@ type Alarm struct {
 
 func (x *Alarm) Reset() {
 	*x = Alarm{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[102]
+	mi := &file_tapline_v1_admin_proto_msgTypes[116]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6621,7 +7562,7 @@ func (x *Alarm) String() string {
 func (*Alarm) ProtoMessage() {}
 
 func (x *Alarm) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[102]
+	mi := &file_tapline_v1_admin_proto_msgTypes[116]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6634,7 +7575,7 @@ func (x *Alarm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alarm.ProtoReflect.Descriptor instead.
 func (*Alarm) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{102}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{116}
 }
 
 func (x *Alarm) GetId() string {
@@ -6885,15 +7826,59 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\x10GetPolicyRequest\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\"B\n" +
 	"\x11GetPolicyResponse\x12-\n" +
-	"\x06policy\x18\x01 \x01(\v2\x15.tapline.v1.PolicySetR\x06policy\"\xa6\x01\n" +
+	"\x06policy\x18\x01 \x01(\v2\x15.tapline.v1.PolicySetR\x06policy\"6\n" +
+	"\x0ePutZoneRequest\x12$\n" +
+	"\x04zone\x18\x01 \x01(\v2\x10.tapline.v1.ZoneR\x04zone\"7\n" +
+	"\x0fPutZoneResponse\x12$\n" +
+	"\x04zone\x18\x01 \x01(\v2\x10.tapline.v1.ZoneR\x04zone\"d\n" +
+	"\x10ListZonesRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x14\n" +
+	"\x05query\x18\x03 \x01(\tR\x05query\"c\n" +
+	"\x11ListZonesResponse\x12&\n" +
+	"\x05zones\x18\x01 \x03(\v2\x10.tapline.v1.ZoneR\x05zones\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"#\n" +
+	"\x11DeleteZoneRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\x14\n" +
+	"\x12DeleteZoneResponse\"Q\n" +
+	"\x13ListPoliciesRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\"q\n" +
+	"\x14ListPoliciesResponse\x121\n" +
+	"\bpolicies\x18\x01 \x03(\v2\x15.tapline.v1.PolicySetR\bpolicies\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x95\x01\n" +
+	"\x11ReplayTapsRequest\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\x120\n" +
+	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x1b\n" +
+	"\tpage_size\x18\x03 \x01(\rR\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tR\tpageToken\"\xdf\x01\n" +
+	"\x12ReplayTapsResponse\x12\x1a\n" +
+	"\breplayed\x18\x01 \x01(\rR\breplayed\x129\n" +
+	"\vdifferences\x18\x02 \x03(\v2\x17.tapline.v1.ReplayedTapR\vdifferences\x12%\n" +
+	"\x0epolicy_version\x18\x03 \x01(\tR\rpolicyVersion\x12#\n" +
+	"\rdraft_version\x18\x04 \x01(\tR\fdraftVersion\x12&\n" +
+	"\x0fnext_page_token\x18\x05 \x01(\tR\rnextPageToken\"\xbf\x01\n" +
+	"\vReplayedTap\x12*\n" +
+	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x18\n" +
+	"\astation\x18\x02 \x01(\tR\astation\x12\x16\n" +
+	"\x06person\x18\x03 \x01(\tR\x06person\x12&\n" +
+	"\x03now\x18\x04 \x01(\v2\x14.tapline.v1.DecisionR\x03now\x12*\n" +
+	"\x05draft\x18\x05 \x01(\v2\x14.tapline.v1.DecisionR\x05draft\"\xd4\x01\n" +
 	"\x11ExplainTapRequest\x12\x16\n" +
 	"\x06person\x18\x01 \x01(\tR\x06person\x12\x18\n" +
 	"\astation\x18\x02 \x01(\tR\astation\x123\n" +
 	"\tassurance\x18\x03 \x01(\x0e2\x15.tapline.v1.AssuranceR\tassurance\x12*\n" +
-	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\\\n" +
+	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x10\n" +
+	"\x03pin\x18\x05 \x01(\bR\x03pin\x12\x1a\n" +
+	"\bapproved\x18\x06 \x01(\bR\bapproved\"\xa8\x01\n" +
 	"\x12ExplainTapResponse\x120\n" +
 	"\bdecision\x18\x01 \x01(\v2\x14.tapline.v1.DecisionR\bdecision\x12\x14\n" +
-	"\x05notes\x18\x02 \x03(\tR\x05notes\"(\n" +
+	"\x05notes\x18\x02 \x03(\tR\x05notes\x12\x1a\n" +
+	"\bremedies\x18\x03 \x03(\tR\bremedies\x12.\n" +
+	"\x05terms\x18\x04 \x01(\v2\x18.tapline.v1.SessionTermsR\x05terms\"(\n" +
 	"\x12ExplainCodeRequest\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\"?\n" +
 	"\x13ExplainCodeResponse\x12(\n" +
@@ -7073,7 +8058,30 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"HintsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xda\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd1\x03\n" +
+	"\x04Zone\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12 \n" +
+	"\vdescription\x18\x02 \x01(\tR\vdescription\x12$\n" +
+	"\x04mode\x18\x03 \x01(\x0e2\x10.tapline.v1.ModeR\x04mode\x12\x16\n" +
+	"\x06safety\x18\x04 \x01(\bR\x06safety\x12D\n" +
+	"\x12requires_assurance\x18\x05 \x01(\x0e2\x15.tapline.v1.AssuranceR\x11requiresAssurance\x127\n" +
+	"\x17requires_certifications\x18\x06 \x03(\tR\x16requiresCertifications\x12&\n" +
+	"\x03pin\x18\a \x01(\v2\x14.tapline.v1.PinRulesR\x03pin\x122\n" +
+	"\aoffline\x18\b \x01(\v2\x18.tapline.v1.OfflineTiersR\aoffline\x12-\n" +
+	"\x04idle\x18\t \x01(\v2\x19.google.protobuf.DurationR\x04idle\x123\n" +
+	"\alongest\x18\n" +
+	" \x01(\v2\x19.google.protobuf.DurationR\alongest\x12\x1a\n" +
+	"\brevision\x18\v \x01(\x04R\brevision\"\xb8\x01\n" +
+	"\bPinRules\x12\x16\n" +
+	"\x06always\x18\x01 \x01(\bR\x06always\x12$\n" +
+	"\x0efirst_of_shift\x18\x02 \x01(\bR\ffirstOfShift\x124\n" +
+	"\n" +
+	"weak_below\x18\x03 \x01(\x0e2\x15.tapline.v1.AssuranceR\tweakBelow\x128\n" +
+	"\n" +
+	"after_idle\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\tafterIdle\"\x80\x01\n" +
+	"\fOfflineTiers\x127\n" +
+	"\teverybody\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\teverybody\x127\n" +
+	"\tessential\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\tessential\"\xda\x01\n" +
 	"\x05Token\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\astation\x18\x02 \x01(\tR\astation\x129\n" +
@@ -7161,7 +8169,7 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\rImportLeavers\x12\x1e\n" +
 	"\x1aIMPORT_LEAVERS_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13IMPORT_LEAVERS_KEEP\x10\x01\x12\x1a\n" +
-	"\x16IMPORT_LEAVERS_SUSPEND\x10\x022\x81\x1a\n" +
+	"\x16IMPORT_LEAVERS_SUSPEND\x10\x022\xfc\x1c\n" +
 	"\fAdminService\x12H\n" +
 	"\tPutPerson\x12\x1c.tapline.v1.PutPersonRequest\x1a\x1d.tapline.v1.PutPersonResponse\x12H\n" +
 	"\tGetPerson\x12\x1c.tapline.v1.GetPersonRequest\x1a\x1d.tapline.v1.GetPersonResponse\x12K\n" +
@@ -7194,7 +8202,14 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"ListTokens\x12\x1d.tapline.v1.ListTokensRequest\x1a\x1e.tapline.v1.ListTokensResponse\x12N\n" +
 	"\vRevokeToken\x12\x1e.tapline.v1.RevokeTokenRequest\x1a\x1f.tapline.v1.RevokeTokenResponse\x12H\n" +
-	"\tPutPolicy\x12\x1c.tapline.v1.PutPolicyRequest\x1a\x1d.tapline.v1.PutPolicyResponse\x12H\n" +
+	"\tPutPolicy\x12\x1c.tapline.v1.PutPolicyRequest\x1a\x1d.tapline.v1.PutPolicyResponse\x12B\n" +
+	"\aPutZone\x12\x1a.tapline.v1.PutZoneRequest\x1a\x1b.tapline.v1.PutZoneResponse\x12H\n" +
+	"\tListZones\x12\x1c.tapline.v1.ListZonesRequest\x1a\x1d.tapline.v1.ListZonesResponse\x12K\n" +
+	"\n" +
+	"DeleteZone\x12\x1d.tapline.v1.DeleteZoneRequest\x1a\x1e.tapline.v1.DeleteZoneResponse\x12Q\n" +
+	"\fListPolicies\x12\x1f.tapline.v1.ListPoliciesRequest\x1a .tapline.v1.ListPoliciesResponse\x12K\n" +
+	"\n" +
+	"ReplayTaps\x12\x1d.tapline.v1.ReplayTapsRequest\x1a\x1e.tapline.v1.ReplayTapsResponse\x12H\n" +
 	"\tGetPolicy\x12\x1c.tapline.v1.GetPolicyRequest\x1a\x1d.tapline.v1.GetPolicyResponse\x12K\n" +
 	"\n" +
 	"ExplainTap\x12\x1d.tapline.v1.ExplainTapRequest\x1a\x1e.tapline.v1.ExplainTapResponse\x12N\n" +
@@ -7231,7 +8246,7 @@ func file_tapline_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_tapline_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_tapline_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 104)
+var file_tapline_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 118)
 var file_tapline_v1_admin_proto_goTypes = []any{
 	(StationState)(0),               // 0: tapline.v1.StationState
 	(VisitState)(0),                 // 1: tapline.v1.VisitState
@@ -7295,247 +8310,291 @@ var file_tapline_v1_admin_proto_goTypes = []any{
 	(*PutPolicyResponse)(nil),       // 59: tapline.v1.PutPolicyResponse
 	(*GetPolicyRequest)(nil),        // 60: tapline.v1.GetPolicyRequest
 	(*GetPolicyResponse)(nil),       // 61: tapline.v1.GetPolicyResponse
-	(*ExplainTapRequest)(nil),       // 62: tapline.v1.ExplainTapRequest
-	(*ExplainTapResponse)(nil),      // 63: tapline.v1.ExplainTapResponse
-	(*ExplainCodeRequest)(nil),      // 64: tapline.v1.ExplainCodeRequest
-	(*ExplainCodeResponse)(nil),     // 65: tapline.v1.ExplainCodeResponse
-	(*ListLeasesRequest)(nil),       // 66: tapline.v1.ListLeasesRequest
-	(*ListLeasesResponse)(nil),      // 67: tapline.v1.ListLeasesResponse
-	(*EndLeaseRequest)(nil),         // 68: tapline.v1.EndLeaseRequest
-	(*EndLeaseResponse)(nil),        // 69: tapline.v1.EndLeaseResponse
-	(*PutVisitRequest)(nil),         // 70: tapline.v1.PutVisitRequest
-	(*PutVisitResponse)(nil),        // 71: tapline.v1.PutVisitResponse
-	(*ListVisitsRequest)(nil),       // 72: tapline.v1.ListVisitsRequest
-	(*ListVisitsResponse)(nil),      // 73: tapline.v1.ListVisitsResponse
-	(*DeleteVisitRequest)(nil),      // 74: tapline.v1.DeleteVisitRequest
-	(*DeleteVisitResponse)(nil),     // 75: tapline.v1.DeleteVisitResponse
-	(*DecideVisitRequest)(nil),      // 76: tapline.v1.DecideVisitRequest
-	(*DecideVisitResponse)(nil),     // 77: tapline.v1.DecideVisitResponse
-	(*ImportDirectoryRequest)(nil),  // 78: tapline.v1.ImportDirectoryRequest
-	(*ImportDirectoryResponse)(nil), // 79: tapline.v1.ImportDirectoryResponse
-	(*ImportChange)(nil),            // 80: tapline.v1.ImportChange
-	(*PutShiftRequest)(nil),         // 81: tapline.v1.PutShiftRequest
-	(*PutShiftResponse)(nil),        // 82: tapline.v1.PutShiftResponse
-	(*ListShiftsRequest)(nil),       // 83: tapline.v1.ListShiftsRequest
-	(*ListShiftsResponse)(nil),      // 84: tapline.v1.ListShiftsResponse
-	(*DeleteShiftRequest)(nil),      // 85: tapline.v1.DeleteShiftRequest
-	(*DeleteShiftResponse)(nil),     // 86: tapline.v1.DeleteShiftResponse
-	(*ListAlarmsRequest)(nil),       // 87: tapline.v1.ListAlarmsRequest
-	(*ListAlarmsResponse)(nil),      // 88: tapline.v1.ListAlarmsResponse
-	(*CloseAlarmRequest)(nil),       // 89: tapline.v1.CloseAlarmRequest
-	(*CloseAlarmResponse)(nil),      // 90: tapline.v1.CloseAlarmResponse
-	(*GetHealthRequest)(nil),        // 91: tapline.v1.GetHealthRequest
-	(*GetHealthResponse)(nil),       // 92: tapline.v1.GetHealthResponse
-	(*PersonEntry)(nil),             // 93: tapline.v1.PersonEntry
-	(*Shift)(nil),                   // 94: tapline.v1.Shift
-	(*ShiftWindow)(nil),             // 95: tapline.v1.ShiftWindow
-	(*Certification)(nil),           // 96: tapline.v1.Certification
-	(*Badge)(nil),                   // 97: tapline.v1.Badge
-	(*Account)(nil),                 // 98: tapline.v1.Account
-	(*Station)(nil),                 // 99: tapline.v1.Station
-	(*Token)(nil),                   // 100: tapline.v1.Token
-	(*PolicySet)(nil),               // 101: tapline.v1.PolicySet
-	(*RefusedTap)(nil),              // 102: tapline.v1.RefusedTap
-	(*HeldLease)(nil),               // 103: tapline.v1.HeldLease
-	(*Visit)(nil),                   // 104: tapline.v1.Visit
-	(*ImportFault)(nil),             // 105: tapline.v1.ImportFault
-	(*Alarm)(nil),                   // 106: tapline.v1.Alarm
-	nil,                             // 107: tapline.v1.Station.HintsEntry
-	(*timestamppb.Timestamp)(nil),   // 108: google.protobuf.Timestamp
-	(*BadgeProof)(nil),              // 109: tapline.v1.BadgeProof
-	(*durationpb.Duration)(nil),     // 110: google.protobuf.Duration
-	(Assurance)(0),                  // 111: tapline.v1.Assurance
-	(*Decision)(nil),                // 112: tapline.v1.Decision
-	(Mode)(0),                       // 113: tapline.v1.Mode
-	(*SessionTerms)(nil),            // 114: tapline.v1.SessionTerms
-	(RefusalCause)(0),               // 115: tapline.v1.RefusalCause
-	(*Lease)(nil),                   // 116: tapline.v1.Lease
+	(*PutZoneRequest)(nil),          // 62: tapline.v1.PutZoneRequest
+	(*PutZoneResponse)(nil),         // 63: tapline.v1.PutZoneResponse
+	(*ListZonesRequest)(nil),        // 64: tapline.v1.ListZonesRequest
+	(*ListZonesResponse)(nil),       // 65: tapline.v1.ListZonesResponse
+	(*DeleteZoneRequest)(nil),       // 66: tapline.v1.DeleteZoneRequest
+	(*DeleteZoneResponse)(nil),      // 67: tapline.v1.DeleteZoneResponse
+	(*ListPoliciesRequest)(nil),     // 68: tapline.v1.ListPoliciesRequest
+	(*ListPoliciesResponse)(nil),    // 69: tapline.v1.ListPoliciesResponse
+	(*ReplayTapsRequest)(nil),       // 70: tapline.v1.ReplayTapsRequest
+	(*ReplayTapsResponse)(nil),      // 71: tapline.v1.ReplayTapsResponse
+	(*ReplayedTap)(nil),             // 72: tapline.v1.ReplayedTap
+	(*ExplainTapRequest)(nil),       // 73: tapline.v1.ExplainTapRequest
+	(*ExplainTapResponse)(nil),      // 74: tapline.v1.ExplainTapResponse
+	(*ExplainCodeRequest)(nil),      // 75: tapline.v1.ExplainCodeRequest
+	(*ExplainCodeResponse)(nil),     // 76: tapline.v1.ExplainCodeResponse
+	(*ListLeasesRequest)(nil),       // 77: tapline.v1.ListLeasesRequest
+	(*ListLeasesResponse)(nil),      // 78: tapline.v1.ListLeasesResponse
+	(*EndLeaseRequest)(nil),         // 79: tapline.v1.EndLeaseRequest
+	(*EndLeaseResponse)(nil),        // 80: tapline.v1.EndLeaseResponse
+	(*PutVisitRequest)(nil),         // 81: tapline.v1.PutVisitRequest
+	(*PutVisitResponse)(nil),        // 82: tapline.v1.PutVisitResponse
+	(*ListVisitsRequest)(nil),       // 83: tapline.v1.ListVisitsRequest
+	(*ListVisitsResponse)(nil),      // 84: tapline.v1.ListVisitsResponse
+	(*DeleteVisitRequest)(nil),      // 85: tapline.v1.DeleteVisitRequest
+	(*DeleteVisitResponse)(nil),     // 86: tapline.v1.DeleteVisitResponse
+	(*DecideVisitRequest)(nil),      // 87: tapline.v1.DecideVisitRequest
+	(*DecideVisitResponse)(nil),     // 88: tapline.v1.DecideVisitResponse
+	(*ImportDirectoryRequest)(nil),  // 89: tapline.v1.ImportDirectoryRequest
+	(*ImportDirectoryResponse)(nil), // 90: tapline.v1.ImportDirectoryResponse
+	(*ImportChange)(nil),            // 91: tapline.v1.ImportChange
+	(*PutShiftRequest)(nil),         // 92: tapline.v1.PutShiftRequest
+	(*PutShiftResponse)(nil),        // 93: tapline.v1.PutShiftResponse
+	(*ListShiftsRequest)(nil),       // 94: tapline.v1.ListShiftsRequest
+	(*ListShiftsResponse)(nil),      // 95: tapline.v1.ListShiftsResponse
+	(*DeleteShiftRequest)(nil),      // 96: tapline.v1.DeleteShiftRequest
+	(*DeleteShiftResponse)(nil),     // 97: tapline.v1.DeleteShiftResponse
+	(*ListAlarmsRequest)(nil),       // 98: tapline.v1.ListAlarmsRequest
+	(*ListAlarmsResponse)(nil),      // 99: tapline.v1.ListAlarmsResponse
+	(*CloseAlarmRequest)(nil),       // 100: tapline.v1.CloseAlarmRequest
+	(*CloseAlarmResponse)(nil),      // 101: tapline.v1.CloseAlarmResponse
+	(*GetHealthRequest)(nil),        // 102: tapline.v1.GetHealthRequest
+	(*GetHealthResponse)(nil),       // 103: tapline.v1.GetHealthResponse
+	(*PersonEntry)(nil),             // 104: tapline.v1.PersonEntry
+	(*Shift)(nil),                   // 105: tapline.v1.Shift
+	(*ShiftWindow)(nil),             // 106: tapline.v1.ShiftWindow
+	(*Certification)(nil),           // 107: tapline.v1.Certification
+	(*Badge)(nil),                   // 108: tapline.v1.Badge
+	(*Account)(nil),                 // 109: tapline.v1.Account
+	(*Station)(nil),                 // 110: tapline.v1.Station
+	(*Zone)(nil),                    // 111: tapline.v1.Zone
+	(*PinRules)(nil),                // 112: tapline.v1.PinRules
+	(*OfflineTiers)(nil),            // 113: tapline.v1.OfflineTiers
+	(*Token)(nil),                   // 114: tapline.v1.Token
+	(*PolicySet)(nil),               // 115: tapline.v1.PolicySet
+	(*RefusedTap)(nil),              // 116: tapline.v1.RefusedTap
+	(*HeldLease)(nil),               // 117: tapline.v1.HeldLease
+	(*Visit)(nil),                   // 118: tapline.v1.Visit
+	(*ImportFault)(nil),             // 119: tapline.v1.ImportFault
+	(*Alarm)(nil),                   // 120: tapline.v1.Alarm
+	nil,                             // 121: tapline.v1.Station.HintsEntry
+	(*timestamppb.Timestamp)(nil),   // 122: google.protobuf.Timestamp
+	(*BadgeProof)(nil),              // 123: tapline.v1.BadgeProof
+	(*durationpb.Duration)(nil),     // 124: google.protobuf.Duration
+	(*Decision)(nil),                // 125: tapline.v1.Decision
+	(Assurance)(0),                  // 126: tapline.v1.Assurance
+	(*SessionTerms)(nil),            // 127: tapline.v1.SessionTerms
+	(Mode)(0),                       // 128: tapline.v1.Mode
+	(RefusalCause)(0),               // 129: tapline.v1.RefusalCause
+	(*Lease)(nil),                   // 130: tapline.v1.Lease
 }
 var file_tapline_v1_admin_proto_depIdxs = []int32{
-	93,  // 0: tapline.v1.PutPersonRequest.person:type_name -> tapline.v1.PersonEntry
-	93,  // 1: tapline.v1.PutPersonResponse.person:type_name -> tapline.v1.PersonEntry
-	93,  // 2: tapline.v1.GetPersonResponse.person:type_name -> tapline.v1.PersonEntry
-	97,  // 3: tapline.v1.GetPersonResponse.badges:type_name -> tapline.v1.Badge
-	108, // 4: tapline.v1.GetPersonResponse.shift_changes_at:type_name -> google.protobuf.Timestamp
-	93,  // 5: tapline.v1.ListPeopleResponse.people:type_name -> tapline.v1.PersonEntry
-	109, // 6: tapline.v1.AssignBadgeRequest.badge:type_name -> tapline.v1.BadgeProof
-	108, // 7: tapline.v1.AssignBadgeRequest.not_after:type_name -> google.protobuf.Timestamp
-	97,  // 8: tapline.v1.AssignBadgeResponse.badge:type_name -> tapline.v1.Badge
-	97,  // 9: tapline.v1.ListBadgesResponse.badges:type_name -> tapline.v1.Badge
-	97,  // 10: tapline.v1.RevokeBadgeResponse.badge:type_name -> tapline.v1.Badge
-	97,  // 11: tapline.v1.LoseBadgeResponse.badge:type_name -> tapline.v1.Badge
-	97,  // 12: tapline.v1.FindBadgeResponse.badge:type_name -> tapline.v1.Badge
-	98,  // 13: tapline.v1.PutAccountRequest.account:type_name -> tapline.v1.Account
-	98,  // 14: tapline.v1.PutAccountResponse.account:type_name -> tapline.v1.Account
-	98,  // 15: tapline.v1.ListAccountsResponse.accounts:type_name -> tapline.v1.Account
-	99,  // 16: tapline.v1.PutStationRequest.station:type_name -> tapline.v1.Station
-	99,  // 17: tapline.v1.PutStationResponse.station:type_name -> tapline.v1.Station
-	99,  // 18: tapline.v1.ListStationsResponse.stations:type_name -> tapline.v1.Station
-	99,  // 19: tapline.v1.RevokeStationResponse.station:type_name -> tapline.v1.Station
-	99,  // 20: tapline.v1.ReleaseStationResponse.station:type_name -> tapline.v1.Station
-	108, // 21: tapline.v1.ApproveRecoveryResponse.until:type_name -> google.protobuf.Timestamp
-	99,  // 22: tapline.v1.GetStationResponse.station:type_name -> tapline.v1.Station
+	104, // 0: tapline.v1.PutPersonRequest.person:type_name -> tapline.v1.PersonEntry
+	104, // 1: tapline.v1.PutPersonResponse.person:type_name -> tapline.v1.PersonEntry
+	104, // 2: tapline.v1.GetPersonResponse.person:type_name -> tapline.v1.PersonEntry
+	108, // 3: tapline.v1.GetPersonResponse.badges:type_name -> tapline.v1.Badge
+	122, // 4: tapline.v1.GetPersonResponse.shift_changes_at:type_name -> google.protobuf.Timestamp
+	104, // 5: tapline.v1.ListPeopleResponse.people:type_name -> tapline.v1.PersonEntry
+	123, // 6: tapline.v1.AssignBadgeRequest.badge:type_name -> tapline.v1.BadgeProof
+	122, // 7: tapline.v1.AssignBadgeRequest.not_after:type_name -> google.protobuf.Timestamp
+	108, // 8: tapline.v1.AssignBadgeResponse.badge:type_name -> tapline.v1.Badge
+	108, // 9: tapline.v1.ListBadgesResponse.badges:type_name -> tapline.v1.Badge
+	108, // 10: tapline.v1.RevokeBadgeResponse.badge:type_name -> tapline.v1.Badge
+	108, // 11: tapline.v1.LoseBadgeResponse.badge:type_name -> tapline.v1.Badge
+	108, // 12: tapline.v1.FindBadgeResponse.badge:type_name -> tapline.v1.Badge
+	109, // 13: tapline.v1.PutAccountRequest.account:type_name -> tapline.v1.Account
+	109, // 14: tapline.v1.PutAccountResponse.account:type_name -> tapline.v1.Account
+	109, // 15: tapline.v1.ListAccountsResponse.accounts:type_name -> tapline.v1.Account
+	110, // 16: tapline.v1.PutStationRequest.station:type_name -> tapline.v1.Station
+	110, // 17: tapline.v1.PutStationResponse.station:type_name -> tapline.v1.Station
+	110, // 18: tapline.v1.ListStationsResponse.stations:type_name -> tapline.v1.Station
+	110, // 19: tapline.v1.RevokeStationResponse.station:type_name -> tapline.v1.Station
+	110, // 20: tapline.v1.ReleaseStationResponse.station:type_name -> tapline.v1.Station
+	122, // 21: tapline.v1.ApproveRecoveryResponse.until:type_name -> google.protobuf.Timestamp
+	110, // 22: tapline.v1.GetStationResponse.station:type_name -> tapline.v1.Station
 	44,  // 23: tapline.v1.GetStationResponse.identity:type_name -> tapline.v1.StationIdentity
-	108, // 24: tapline.v1.StationIdentity.enrolled_at:type_name -> google.protobuf.Timestamp
+	122, // 24: tapline.v1.StationIdentity.enrolled_at:type_name -> google.protobuf.Timestamp
 	45,  // 25: tapline.v1.StationIdentity.certificates:type_name -> tapline.v1.StationCertificate
 	46,  // 26: tapline.v1.StationIdentity.copies:type_name -> tapline.v1.StationCopy
-	108, // 27: tapline.v1.StationIdentity.quarantined_at:type_name -> google.protobuf.Timestamp
-	108, // 28: tapline.v1.StationIdentity.recovers_until:type_name -> google.protobuf.Timestamp
-	108, // 29: tapline.v1.StationIdentity.approved_until:type_name -> google.protobuf.Timestamp
-	108, // 30: tapline.v1.StationCertificate.not_before:type_name -> google.protobuf.Timestamp
-	108, // 31: tapline.v1.StationCertificate.not_after:type_name -> google.protobuf.Timestamp
-	108, // 32: tapline.v1.StationCopy.first_seen_at:type_name -> google.protobuf.Timestamp
-	108, // 33: tapline.v1.StationCopy.last_seen_at:type_name -> google.protobuf.Timestamp
+	122, // 27: tapline.v1.StationIdentity.quarantined_at:type_name -> google.protobuf.Timestamp
+	122, // 28: tapline.v1.StationIdentity.recovers_until:type_name -> google.protobuf.Timestamp
+	122, // 29: tapline.v1.StationIdentity.approved_until:type_name -> google.protobuf.Timestamp
+	122, // 30: tapline.v1.StationCertificate.not_before:type_name -> google.protobuf.Timestamp
+	122, // 31: tapline.v1.StationCertificate.not_after:type_name -> google.protobuf.Timestamp
+	122, // 32: tapline.v1.StationCopy.first_seen_at:type_name -> google.protobuf.Timestamp
+	122, // 33: tapline.v1.StationCopy.last_seen_at:type_name -> google.protobuf.Timestamp
 	2,   // 34: tapline.v1.RootCertificate.state:type_name -> tapline.v1.RootState
-	108, // 35: tapline.v1.RootCertificate.since:type_name -> google.protobuf.Timestamp
-	108, // 36: tapline.v1.RootCertificate.not_after:type_name -> google.protobuf.Timestamp
-	108, // 37: tapline.v1.RootCertificate.next_from:type_name -> google.protobuf.Timestamp
+	122, // 35: tapline.v1.RootCertificate.since:type_name -> google.protobuf.Timestamp
+	122, // 36: tapline.v1.RootCertificate.not_after:type_name -> google.protobuf.Timestamp
+	122, // 37: tapline.v1.RootCertificate.next_from:type_name -> google.protobuf.Timestamp
 	47,  // 38: tapline.v1.GetAuthorityResponse.roots:type_name -> tapline.v1.RootCertificate
-	108, // 39: tapline.v1.GetAuthorityResponse.issuing_not_after:type_name -> google.protobuf.Timestamp
+	122, // 39: tapline.v1.GetAuthorityResponse.issuing_not_after:type_name -> google.protobuf.Timestamp
 	49,  // 40: tapline.v1.RotateAuthorityResponse.authority:type_name -> tapline.v1.GetAuthorityResponse
-	110, // 41: tapline.v1.CreateTokenRequest.lifetime:type_name -> google.protobuf.Duration
-	100, // 42: tapline.v1.CreateTokenResponse.token:type_name -> tapline.v1.Token
-	100, // 43: tapline.v1.ListTokensResponse.tokens:type_name -> tapline.v1.Token
-	101, // 44: tapline.v1.PutPolicyResponse.policy:type_name -> tapline.v1.PolicySet
-	101, // 45: tapline.v1.GetPolicyResponse.policy:type_name -> tapline.v1.PolicySet
-	111, // 46: tapline.v1.ExplainTapRequest.assurance:type_name -> tapline.v1.Assurance
-	108, // 47: tapline.v1.ExplainTapRequest.at:type_name -> google.protobuf.Timestamp
-	112, // 48: tapline.v1.ExplainTapResponse.decision:type_name -> tapline.v1.Decision
-	102, // 49: tapline.v1.ExplainCodeResponse.tap:type_name -> tapline.v1.RefusedTap
-	103, // 50: tapline.v1.ListLeasesResponse.leases:type_name -> tapline.v1.HeldLease
-	104, // 51: tapline.v1.PutVisitRequest.visit:type_name -> tapline.v1.Visit
-	104, // 52: tapline.v1.PutVisitResponse.visit:type_name -> tapline.v1.Visit
-	104, // 53: tapline.v1.ListVisitsResponse.visits:type_name -> tapline.v1.Visit
-	104, // 54: tapline.v1.DecideVisitResponse.visit:type_name -> tapline.v1.Visit
-	3,   // 55: tapline.v1.ImportDirectoryRequest.leavers:type_name -> tapline.v1.ImportLeavers
-	105, // 56: tapline.v1.ImportDirectoryResponse.faults:type_name -> tapline.v1.ImportFault
-	80,  // 57: tapline.v1.ImportDirectoryResponse.changes:type_name -> tapline.v1.ImportChange
-	94,  // 58: tapline.v1.PutShiftRequest.shift:type_name -> tapline.v1.Shift
-	94,  // 59: tapline.v1.PutShiftResponse.shift:type_name -> tapline.v1.Shift
-	94,  // 60: tapline.v1.ListShiftsResponse.shifts:type_name -> tapline.v1.Shift
-	106, // 61: tapline.v1.ListAlarmsResponse.alarms:type_name -> tapline.v1.Alarm
-	106, // 62: tapline.v1.CloseAlarmResponse.alarm:type_name -> tapline.v1.Alarm
-	108, // 63: tapline.v1.GetHealthResponse.started_at:type_name -> google.protobuf.Timestamp
-	96,  // 64: tapline.v1.PersonEntry.certifications:type_name -> tapline.v1.Certification
-	108, // 65: tapline.v1.PersonEntry.left_at:type_name -> google.protobuf.Timestamp
-	95,  // 66: tapline.v1.Shift.windows:type_name -> tapline.v1.ShiftWindow
-	108, // 67: tapline.v1.Certification.not_after:type_name -> google.protobuf.Timestamp
-	111, // 68: tapline.v1.Badge.assurance:type_name -> tapline.v1.Assurance
-	108, // 69: tapline.v1.Badge.not_after:type_name -> google.protobuf.Timestamp
-	108, // 70: tapline.v1.Badge.assigned_at:type_name -> google.protobuf.Timestamp
-	108, // 71: tapline.v1.Badge.last_used_at:type_name -> google.protobuf.Timestamp
-	108, // 72: tapline.v1.Badge.lost_at:type_name -> google.protobuf.Timestamp
-	110, // 73: tapline.v1.Account.lease_time:type_name -> google.protobuf.Duration
-	113, // 74: tapline.v1.Station.mode:type_name -> tapline.v1.Mode
-	114, // 75: tapline.v1.Station.terms:type_name -> tapline.v1.SessionTerms
-	0,   // 76: tapline.v1.Station.state:type_name -> tapline.v1.StationState
-	108, // 77: tapline.v1.Station.last_seen_at:type_name -> google.protobuf.Timestamp
-	108, // 78: tapline.v1.Station.certificate_expires_at:type_name -> google.protobuf.Timestamp
-	107, // 79: tapline.v1.Station.hints:type_name -> tapline.v1.Station.HintsEntry
-	111, // 80: tapline.v1.Station.requires_assurance:type_name -> tapline.v1.Assurance
-	108, // 81: tapline.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
-	108, // 82: tapline.v1.Token.used_at:type_name -> google.protobuf.Timestamp
-	108, // 83: tapline.v1.PolicySet.since:type_name -> google.protobuf.Timestamp
-	108, // 84: tapline.v1.RefusedTap.at:type_name -> google.protobuf.Timestamp
-	115, // 85: tapline.v1.RefusedTap.refusal:type_name -> tapline.v1.RefusalCause
-	111, // 86: tapline.v1.RefusedTap.assurance:type_name -> tapline.v1.Assurance
-	112, // 87: tapline.v1.RefusedTap.decision:type_name -> tapline.v1.Decision
-	116, // 88: tapline.v1.HeldLease.lease:type_name -> tapline.v1.Lease
-	108, // 89: tapline.v1.HeldLease.opened_at:type_name -> google.protobuf.Timestamp
-	108, // 90: tapline.v1.Visit.starts_at:type_name -> google.protobuf.Timestamp
-	108, // 91: tapline.v1.Visit.ends_at:type_name -> google.protobuf.Timestamp
-	1,   // 92: tapline.v1.Visit.state:type_name -> tapline.v1.VisitState
-	108, // 93: tapline.v1.Alarm.at:type_name -> google.protobuf.Timestamp
-	108, // 94: tapline.v1.Alarm.closed_at:type_name -> google.protobuf.Timestamp
-	4,   // 95: tapline.v1.AdminService.PutPerson:input_type -> tapline.v1.PutPersonRequest
-	6,   // 96: tapline.v1.AdminService.GetPerson:input_type -> tapline.v1.GetPersonRequest
-	8,   // 97: tapline.v1.AdminService.ListPeople:input_type -> tapline.v1.ListPeopleRequest
-	10,  // 98: tapline.v1.AdminService.DeletePerson:input_type -> tapline.v1.DeletePersonRequest
-	12,  // 99: tapline.v1.AdminService.AssignBadge:input_type -> tapline.v1.AssignBadgeRequest
-	14,  // 100: tapline.v1.AdminService.ListBadges:input_type -> tapline.v1.ListBadgesRequest
-	16,  // 101: tapline.v1.AdminService.RevokeBadge:input_type -> tapline.v1.RevokeBadgeRequest
-	18,  // 102: tapline.v1.AdminService.LoseBadge:input_type -> tapline.v1.LoseBadgeRequest
-	20,  // 103: tapline.v1.AdminService.FindBadge:input_type -> tapline.v1.FindBadgeRequest
-	22,  // 104: tapline.v1.AdminService.SetPin:input_type -> tapline.v1.SetPinRequest
-	24,  // 105: tapline.v1.AdminService.PutAccount:input_type -> tapline.v1.PutAccountRequest
-	26,  // 106: tapline.v1.AdminService.ListAccounts:input_type -> tapline.v1.ListAccountsRequest
-	28,  // 107: tapline.v1.AdminService.DeleteAccount:input_type -> tapline.v1.DeleteAccountRequest
-	30,  // 108: tapline.v1.AdminService.PutStation:input_type -> tapline.v1.PutStationRequest
-	32,  // 109: tapline.v1.AdminService.ListStations:input_type -> tapline.v1.ListStationsRequest
-	34,  // 110: tapline.v1.AdminService.DeleteStation:input_type -> tapline.v1.DeleteStationRequest
-	36,  // 111: tapline.v1.AdminService.RevokeStation:input_type -> tapline.v1.RevokeStationRequest
-	38,  // 112: tapline.v1.AdminService.ReleaseStation:input_type -> tapline.v1.ReleaseStationRequest
-	40,  // 113: tapline.v1.AdminService.ApproveRecovery:input_type -> tapline.v1.ApproveRecoveryRequest
-	42,  // 114: tapline.v1.AdminService.GetStation:input_type -> tapline.v1.GetStationRequest
-	48,  // 115: tapline.v1.AdminService.GetAuthority:input_type -> tapline.v1.GetAuthorityRequest
-	50,  // 116: tapline.v1.AdminService.RotateAuthority:input_type -> tapline.v1.RotateAuthorityRequest
-	52,  // 117: tapline.v1.AdminService.CreateToken:input_type -> tapline.v1.CreateTokenRequest
-	54,  // 118: tapline.v1.AdminService.ListTokens:input_type -> tapline.v1.ListTokensRequest
-	56,  // 119: tapline.v1.AdminService.RevokeToken:input_type -> tapline.v1.RevokeTokenRequest
-	58,  // 120: tapline.v1.AdminService.PutPolicy:input_type -> tapline.v1.PutPolicyRequest
-	60,  // 121: tapline.v1.AdminService.GetPolicy:input_type -> tapline.v1.GetPolicyRequest
-	62,  // 122: tapline.v1.AdminService.ExplainTap:input_type -> tapline.v1.ExplainTapRequest
-	64,  // 123: tapline.v1.AdminService.ExplainCode:input_type -> tapline.v1.ExplainCodeRequest
-	66,  // 124: tapline.v1.AdminService.ListLeases:input_type -> tapline.v1.ListLeasesRequest
-	68,  // 125: tapline.v1.AdminService.EndLease:input_type -> tapline.v1.EndLeaseRequest
-	70,  // 126: tapline.v1.AdminService.PutVisit:input_type -> tapline.v1.PutVisitRequest
-	72,  // 127: tapline.v1.AdminService.ListVisits:input_type -> tapline.v1.ListVisitsRequest
-	74,  // 128: tapline.v1.AdminService.DeleteVisit:input_type -> tapline.v1.DeleteVisitRequest
-	76,  // 129: tapline.v1.AdminService.DecideVisit:input_type -> tapline.v1.DecideVisitRequest
-	78,  // 130: tapline.v1.AdminService.ImportDirectory:input_type -> tapline.v1.ImportDirectoryRequest
-	81,  // 131: tapline.v1.AdminService.PutShift:input_type -> tapline.v1.PutShiftRequest
-	83,  // 132: tapline.v1.AdminService.ListShifts:input_type -> tapline.v1.ListShiftsRequest
-	85,  // 133: tapline.v1.AdminService.DeleteShift:input_type -> tapline.v1.DeleteShiftRequest
-	87,  // 134: tapline.v1.AdminService.ListAlarms:input_type -> tapline.v1.ListAlarmsRequest
-	89,  // 135: tapline.v1.AdminService.CloseAlarm:input_type -> tapline.v1.CloseAlarmRequest
-	91,  // 136: tapline.v1.AdminService.GetHealth:input_type -> tapline.v1.GetHealthRequest
-	5,   // 137: tapline.v1.AdminService.PutPerson:output_type -> tapline.v1.PutPersonResponse
-	7,   // 138: tapline.v1.AdminService.GetPerson:output_type -> tapline.v1.GetPersonResponse
-	9,   // 139: tapline.v1.AdminService.ListPeople:output_type -> tapline.v1.ListPeopleResponse
-	11,  // 140: tapline.v1.AdminService.DeletePerson:output_type -> tapline.v1.DeletePersonResponse
-	13,  // 141: tapline.v1.AdminService.AssignBadge:output_type -> tapline.v1.AssignBadgeResponse
-	15,  // 142: tapline.v1.AdminService.ListBadges:output_type -> tapline.v1.ListBadgesResponse
-	17,  // 143: tapline.v1.AdminService.RevokeBadge:output_type -> tapline.v1.RevokeBadgeResponse
-	19,  // 144: tapline.v1.AdminService.LoseBadge:output_type -> tapline.v1.LoseBadgeResponse
-	21,  // 145: tapline.v1.AdminService.FindBadge:output_type -> tapline.v1.FindBadgeResponse
-	23,  // 146: tapline.v1.AdminService.SetPin:output_type -> tapline.v1.SetPinResponse
-	25,  // 147: tapline.v1.AdminService.PutAccount:output_type -> tapline.v1.PutAccountResponse
-	27,  // 148: tapline.v1.AdminService.ListAccounts:output_type -> tapline.v1.ListAccountsResponse
-	29,  // 149: tapline.v1.AdminService.DeleteAccount:output_type -> tapline.v1.DeleteAccountResponse
-	31,  // 150: tapline.v1.AdminService.PutStation:output_type -> tapline.v1.PutStationResponse
-	33,  // 151: tapline.v1.AdminService.ListStations:output_type -> tapline.v1.ListStationsResponse
-	35,  // 152: tapline.v1.AdminService.DeleteStation:output_type -> tapline.v1.DeleteStationResponse
-	37,  // 153: tapline.v1.AdminService.RevokeStation:output_type -> tapline.v1.RevokeStationResponse
-	39,  // 154: tapline.v1.AdminService.ReleaseStation:output_type -> tapline.v1.ReleaseStationResponse
-	41,  // 155: tapline.v1.AdminService.ApproveRecovery:output_type -> tapline.v1.ApproveRecoveryResponse
-	43,  // 156: tapline.v1.AdminService.GetStation:output_type -> tapline.v1.GetStationResponse
-	49,  // 157: tapline.v1.AdminService.GetAuthority:output_type -> tapline.v1.GetAuthorityResponse
-	51,  // 158: tapline.v1.AdminService.RotateAuthority:output_type -> tapline.v1.RotateAuthorityResponse
-	53,  // 159: tapline.v1.AdminService.CreateToken:output_type -> tapline.v1.CreateTokenResponse
-	55,  // 160: tapline.v1.AdminService.ListTokens:output_type -> tapline.v1.ListTokensResponse
-	57,  // 161: tapline.v1.AdminService.RevokeToken:output_type -> tapline.v1.RevokeTokenResponse
-	59,  // 162: tapline.v1.AdminService.PutPolicy:output_type -> tapline.v1.PutPolicyResponse
-	61,  // 163: tapline.v1.AdminService.GetPolicy:output_type -> tapline.v1.GetPolicyResponse
-	63,  // 164: tapline.v1.AdminService.ExplainTap:output_type -> tapline.v1.ExplainTapResponse
-	65,  // 165: tapline.v1.AdminService.ExplainCode:output_type -> tapline.v1.ExplainCodeResponse
-	67,  // 166: tapline.v1.AdminService.ListLeases:output_type -> tapline.v1.ListLeasesResponse
-	69,  // 167: tapline.v1.AdminService.EndLease:output_type -> tapline.v1.EndLeaseResponse
-	71,  // 168: tapline.v1.AdminService.PutVisit:output_type -> tapline.v1.PutVisitResponse
-	73,  // 169: tapline.v1.AdminService.ListVisits:output_type -> tapline.v1.ListVisitsResponse
-	75,  // 170: tapline.v1.AdminService.DeleteVisit:output_type -> tapline.v1.DeleteVisitResponse
-	77,  // 171: tapline.v1.AdminService.DecideVisit:output_type -> tapline.v1.DecideVisitResponse
-	79,  // 172: tapline.v1.AdminService.ImportDirectory:output_type -> tapline.v1.ImportDirectoryResponse
-	82,  // 173: tapline.v1.AdminService.PutShift:output_type -> tapline.v1.PutShiftResponse
-	84,  // 174: tapline.v1.AdminService.ListShifts:output_type -> tapline.v1.ListShiftsResponse
-	86,  // 175: tapline.v1.AdminService.DeleteShift:output_type -> tapline.v1.DeleteShiftResponse
-	88,  // 176: tapline.v1.AdminService.ListAlarms:output_type -> tapline.v1.ListAlarmsResponse
-	90,  // 177: tapline.v1.AdminService.CloseAlarm:output_type -> tapline.v1.CloseAlarmResponse
-	92,  // 178: tapline.v1.AdminService.GetHealth:output_type -> tapline.v1.GetHealthResponse
-	137, // [137:179] is the sub-list for method output_type
-	95,  // [95:137] is the sub-list for method input_type
-	95,  // [95:95] is the sub-list for extension type_name
-	95,  // [95:95] is the sub-list for extension extendee
-	0,   // [0:95] is the sub-list for field type_name
+	124, // 41: tapline.v1.CreateTokenRequest.lifetime:type_name -> google.protobuf.Duration
+	114, // 42: tapline.v1.CreateTokenResponse.token:type_name -> tapline.v1.Token
+	114, // 43: tapline.v1.ListTokensResponse.tokens:type_name -> tapline.v1.Token
+	115, // 44: tapline.v1.PutPolicyResponse.policy:type_name -> tapline.v1.PolicySet
+	115, // 45: tapline.v1.GetPolicyResponse.policy:type_name -> tapline.v1.PolicySet
+	111, // 46: tapline.v1.PutZoneRequest.zone:type_name -> tapline.v1.Zone
+	111, // 47: tapline.v1.PutZoneResponse.zone:type_name -> tapline.v1.Zone
+	111, // 48: tapline.v1.ListZonesResponse.zones:type_name -> tapline.v1.Zone
+	115, // 49: tapline.v1.ListPoliciesResponse.policies:type_name -> tapline.v1.PolicySet
+	122, // 50: tapline.v1.ReplayTapsRequest.since:type_name -> google.protobuf.Timestamp
+	72,  // 51: tapline.v1.ReplayTapsResponse.differences:type_name -> tapline.v1.ReplayedTap
+	122, // 52: tapline.v1.ReplayedTap.at:type_name -> google.protobuf.Timestamp
+	125, // 53: tapline.v1.ReplayedTap.now:type_name -> tapline.v1.Decision
+	125, // 54: tapline.v1.ReplayedTap.draft:type_name -> tapline.v1.Decision
+	126, // 55: tapline.v1.ExplainTapRequest.assurance:type_name -> tapline.v1.Assurance
+	122, // 56: tapline.v1.ExplainTapRequest.at:type_name -> google.protobuf.Timestamp
+	125, // 57: tapline.v1.ExplainTapResponse.decision:type_name -> tapline.v1.Decision
+	127, // 58: tapline.v1.ExplainTapResponse.terms:type_name -> tapline.v1.SessionTerms
+	116, // 59: tapline.v1.ExplainCodeResponse.tap:type_name -> tapline.v1.RefusedTap
+	117, // 60: tapline.v1.ListLeasesResponse.leases:type_name -> tapline.v1.HeldLease
+	118, // 61: tapline.v1.PutVisitRequest.visit:type_name -> tapline.v1.Visit
+	118, // 62: tapline.v1.PutVisitResponse.visit:type_name -> tapline.v1.Visit
+	118, // 63: tapline.v1.ListVisitsResponse.visits:type_name -> tapline.v1.Visit
+	118, // 64: tapline.v1.DecideVisitResponse.visit:type_name -> tapline.v1.Visit
+	3,   // 65: tapline.v1.ImportDirectoryRequest.leavers:type_name -> tapline.v1.ImportLeavers
+	119, // 66: tapline.v1.ImportDirectoryResponse.faults:type_name -> tapline.v1.ImportFault
+	91,  // 67: tapline.v1.ImportDirectoryResponse.changes:type_name -> tapline.v1.ImportChange
+	105, // 68: tapline.v1.PutShiftRequest.shift:type_name -> tapline.v1.Shift
+	105, // 69: tapline.v1.PutShiftResponse.shift:type_name -> tapline.v1.Shift
+	105, // 70: tapline.v1.ListShiftsResponse.shifts:type_name -> tapline.v1.Shift
+	120, // 71: tapline.v1.ListAlarmsResponse.alarms:type_name -> tapline.v1.Alarm
+	120, // 72: tapline.v1.CloseAlarmResponse.alarm:type_name -> tapline.v1.Alarm
+	122, // 73: tapline.v1.GetHealthResponse.started_at:type_name -> google.protobuf.Timestamp
+	107, // 74: tapline.v1.PersonEntry.certifications:type_name -> tapline.v1.Certification
+	122, // 75: tapline.v1.PersonEntry.left_at:type_name -> google.protobuf.Timestamp
+	106, // 76: tapline.v1.Shift.windows:type_name -> tapline.v1.ShiftWindow
+	122, // 77: tapline.v1.Certification.not_after:type_name -> google.protobuf.Timestamp
+	126, // 78: tapline.v1.Badge.assurance:type_name -> tapline.v1.Assurance
+	122, // 79: tapline.v1.Badge.not_after:type_name -> google.protobuf.Timestamp
+	122, // 80: tapline.v1.Badge.assigned_at:type_name -> google.protobuf.Timestamp
+	122, // 81: tapline.v1.Badge.last_used_at:type_name -> google.protobuf.Timestamp
+	122, // 82: tapline.v1.Badge.lost_at:type_name -> google.protobuf.Timestamp
+	124, // 83: tapline.v1.Account.lease_time:type_name -> google.protobuf.Duration
+	128, // 84: tapline.v1.Station.mode:type_name -> tapline.v1.Mode
+	127, // 85: tapline.v1.Station.terms:type_name -> tapline.v1.SessionTerms
+	0,   // 86: tapline.v1.Station.state:type_name -> tapline.v1.StationState
+	122, // 87: tapline.v1.Station.last_seen_at:type_name -> google.protobuf.Timestamp
+	122, // 88: tapline.v1.Station.certificate_expires_at:type_name -> google.protobuf.Timestamp
+	121, // 89: tapline.v1.Station.hints:type_name -> tapline.v1.Station.HintsEntry
+	126, // 90: tapline.v1.Station.requires_assurance:type_name -> tapline.v1.Assurance
+	128, // 91: tapline.v1.Zone.mode:type_name -> tapline.v1.Mode
+	126, // 92: tapline.v1.Zone.requires_assurance:type_name -> tapline.v1.Assurance
+	112, // 93: tapline.v1.Zone.pin:type_name -> tapline.v1.PinRules
+	113, // 94: tapline.v1.Zone.offline:type_name -> tapline.v1.OfflineTiers
+	124, // 95: tapline.v1.Zone.idle:type_name -> google.protobuf.Duration
+	124, // 96: tapline.v1.Zone.longest:type_name -> google.protobuf.Duration
+	126, // 97: tapline.v1.PinRules.weak_below:type_name -> tapline.v1.Assurance
+	124, // 98: tapline.v1.PinRules.after_idle:type_name -> google.protobuf.Duration
+	124, // 99: tapline.v1.OfflineTiers.everybody:type_name -> google.protobuf.Duration
+	124, // 100: tapline.v1.OfflineTiers.essential:type_name -> google.protobuf.Duration
+	122, // 101: tapline.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
+	122, // 102: tapline.v1.Token.used_at:type_name -> google.protobuf.Timestamp
+	122, // 103: tapline.v1.PolicySet.since:type_name -> google.protobuf.Timestamp
+	122, // 104: tapline.v1.RefusedTap.at:type_name -> google.protobuf.Timestamp
+	129, // 105: tapline.v1.RefusedTap.refusal:type_name -> tapline.v1.RefusalCause
+	126, // 106: tapline.v1.RefusedTap.assurance:type_name -> tapline.v1.Assurance
+	125, // 107: tapline.v1.RefusedTap.decision:type_name -> tapline.v1.Decision
+	130, // 108: tapline.v1.HeldLease.lease:type_name -> tapline.v1.Lease
+	122, // 109: tapline.v1.HeldLease.opened_at:type_name -> google.protobuf.Timestamp
+	122, // 110: tapline.v1.Visit.starts_at:type_name -> google.protobuf.Timestamp
+	122, // 111: tapline.v1.Visit.ends_at:type_name -> google.protobuf.Timestamp
+	1,   // 112: tapline.v1.Visit.state:type_name -> tapline.v1.VisitState
+	122, // 113: tapline.v1.Alarm.at:type_name -> google.protobuf.Timestamp
+	122, // 114: tapline.v1.Alarm.closed_at:type_name -> google.protobuf.Timestamp
+	4,   // 115: tapline.v1.AdminService.PutPerson:input_type -> tapline.v1.PutPersonRequest
+	6,   // 116: tapline.v1.AdminService.GetPerson:input_type -> tapline.v1.GetPersonRequest
+	8,   // 117: tapline.v1.AdminService.ListPeople:input_type -> tapline.v1.ListPeopleRequest
+	10,  // 118: tapline.v1.AdminService.DeletePerson:input_type -> tapline.v1.DeletePersonRequest
+	12,  // 119: tapline.v1.AdminService.AssignBadge:input_type -> tapline.v1.AssignBadgeRequest
+	14,  // 120: tapline.v1.AdminService.ListBadges:input_type -> tapline.v1.ListBadgesRequest
+	16,  // 121: tapline.v1.AdminService.RevokeBadge:input_type -> tapline.v1.RevokeBadgeRequest
+	18,  // 122: tapline.v1.AdminService.LoseBadge:input_type -> tapline.v1.LoseBadgeRequest
+	20,  // 123: tapline.v1.AdminService.FindBadge:input_type -> tapline.v1.FindBadgeRequest
+	22,  // 124: tapline.v1.AdminService.SetPin:input_type -> tapline.v1.SetPinRequest
+	24,  // 125: tapline.v1.AdminService.PutAccount:input_type -> tapline.v1.PutAccountRequest
+	26,  // 126: tapline.v1.AdminService.ListAccounts:input_type -> tapline.v1.ListAccountsRequest
+	28,  // 127: tapline.v1.AdminService.DeleteAccount:input_type -> tapline.v1.DeleteAccountRequest
+	30,  // 128: tapline.v1.AdminService.PutStation:input_type -> tapline.v1.PutStationRequest
+	32,  // 129: tapline.v1.AdminService.ListStations:input_type -> tapline.v1.ListStationsRequest
+	34,  // 130: tapline.v1.AdminService.DeleteStation:input_type -> tapline.v1.DeleteStationRequest
+	36,  // 131: tapline.v1.AdminService.RevokeStation:input_type -> tapline.v1.RevokeStationRequest
+	38,  // 132: tapline.v1.AdminService.ReleaseStation:input_type -> tapline.v1.ReleaseStationRequest
+	40,  // 133: tapline.v1.AdminService.ApproveRecovery:input_type -> tapline.v1.ApproveRecoveryRequest
+	42,  // 134: tapline.v1.AdminService.GetStation:input_type -> tapline.v1.GetStationRequest
+	48,  // 135: tapline.v1.AdminService.GetAuthority:input_type -> tapline.v1.GetAuthorityRequest
+	50,  // 136: tapline.v1.AdminService.RotateAuthority:input_type -> tapline.v1.RotateAuthorityRequest
+	52,  // 137: tapline.v1.AdminService.CreateToken:input_type -> tapline.v1.CreateTokenRequest
+	54,  // 138: tapline.v1.AdminService.ListTokens:input_type -> tapline.v1.ListTokensRequest
+	56,  // 139: tapline.v1.AdminService.RevokeToken:input_type -> tapline.v1.RevokeTokenRequest
+	58,  // 140: tapline.v1.AdminService.PutPolicy:input_type -> tapline.v1.PutPolicyRequest
+	62,  // 141: tapline.v1.AdminService.PutZone:input_type -> tapline.v1.PutZoneRequest
+	64,  // 142: tapline.v1.AdminService.ListZones:input_type -> tapline.v1.ListZonesRequest
+	66,  // 143: tapline.v1.AdminService.DeleteZone:input_type -> tapline.v1.DeleteZoneRequest
+	68,  // 144: tapline.v1.AdminService.ListPolicies:input_type -> tapline.v1.ListPoliciesRequest
+	70,  // 145: tapline.v1.AdminService.ReplayTaps:input_type -> tapline.v1.ReplayTapsRequest
+	60,  // 146: tapline.v1.AdminService.GetPolicy:input_type -> tapline.v1.GetPolicyRequest
+	73,  // 147: tapline.v1.AdminService.ExplainTap:input_type -> tapline.v1.ExplainTapRequest
+	75,  // 148: tapline.v1.AdminService.ExplainCode:input_type -> tapline.v1.ExplainCodeRequest
+	77,  // 149: tapline.v1.AdminService.ListLeases:input_type -> tapline.v1.ListLeasesRequest
+	79,  // 150: tapline.v1.AdminService.EndLease:input_type -> tapline.v1.EndLeaseRequest
+	81,  // 151: tapline.v1.AdminService.PutVisit:input_type -> tapline.v1.PutVisitRequest
+	83,  // 152: tapline.v1.AdminService.ListVisits:input_type -> tapline.v1.ListVisitsRequest
+	85,  // 153: tapline.v1.AdminService.DeleteVisit:input_type -> tapline.v1.DeleteVisitRequest
+	87,  // 154: tapline.v1.AdminService.DecideVisit:input_type -> tapline.v1.DecideVisitRequest
+	89,  // 155: tapline.v1.AdminService.ImportDirectory:input_type -> tapline.v1.ImportDirectoryRequest
+	92,  // 156: tapline.v1.AdminService.PutShift:input_type -> tapline.v1.PutShiftRequest
+	94,  // 157: tapline.v1.AdminService.ListShifts:input_type -> tapline.v1.ListShiftsRequest
+	96,  // 158: tapline.v1.AdminService.DeleteShift:input_type -> tapline.v1.DeleteShiftRequest
+	98,  // 159: tapline.v1.AdminService.ListAlarms:input_type -> tapline.v1.ListAlarmsRequest
+	100, // 160: tapline.v1.AdminService.CloseAlarm:input_type -> tapline.v1.CloseAlarmRequest
+	102, // 161: tapline.v1.AdminService.GetHealth:input_type -> tapline.v1.GetHealthRequest
+	5,   // 162: tapline.v1.AdminService.PutPerson:output_type -> tapline.v1.PutPersonResponse
+	7,   // 163: tapline.v1.AdminService.GetPerson:output_type -> tapline.v1.GetPersonResponse
+	9,   // 164: tapline.v1.AdminService.ListPeople:output_type -> tapline.v1.ListPeopleResponse
+	11,  // 165: tapline.v1.AdminService.DeletePerson:output_type -> tapline.v1.DeletePersonResponse
+	13,  // 166: tapline.v1.AdminService.AssignBadge:output_type -> tapline.v1.AssignBadgeResponse
+	15,  // 167: tapline.v1.AdminService.ListBadges:output_type -> tapline.v1.ListBadgesResponse
+	17,  // 168: tapline.v1.AdminService.RevokeBadge:output_type -> tapline.v1.RevokeBadgeResponse
+	19,  // 169: tapline.v1.AdminService.LoseBadge:output_type -> tapline.v1.LoseBadgeResponse
+	21,  // 170: tapline.v1.AdminService.FindBadge:output_type -> tapline.v1.FindBadgeResponse
+	23,  // 171: tapline.v1.AdminService.SetPin:output_type -> tapline.v1.SetPinResponse
+	25,  // 172: tapline.v1.AdminService.PutAccount:output_type -> tapline.v1.PutAccountResponse
+	27,  // 173: tapline.v1.AdminService.ListAccounts:output_type -> tapline.v1.ListAccountsResponse
+	29,  // 174: tapline.v1.AdminService.DeleteAccount:output_type -> tapline.v1.DeleteAccountResponse
+	31,  // 175: tapline.v1.AdminService.PutStation:output_type -> tapline.v1.PutStationResponse
+	33,  // 176: tapline.v1.AdminService.ListStations:output_type -> tapline.v1.ListStationsResponse
+	35,  // 177: tapline.v1.AdminService.DeleteStation:output_type -> tapline.v1.DeleteStationResponse
+	37,  // 178: tapline.v1.AdminService.RevokeStation:output_type -> tapline.v1.RevokeStationResponse
+	39,  // 179: tapline.v1.AdminService.ReleaseStation:output_type -> tapline.v1.ReleaseStationResponse
+	41,  // 180: tapline.v1.AdminService.ApproveRecovery:output_type -> tapline.v1.ApproveRecoveryResponse
+	43,  // 181: tapline.v1.AdminService.GetStation:output_type -> tapline.v1.GetStationResponse
+	49,  // 182: tapline.v1.AdminService.GetAuthority:output_type -> tapline.v1.GetAuthorityResponse
+	51,  // 183: tapline.v1.AdminService.RotateAuthority:output_type -> tapline.v1.RotateAuthorityResponse
+	53,  // 184: tapline.v1.AdminService.CreateToken:output_type -> tapline.v1.CreateTokenResponse
+	55,  // 185: tapline.v1.AdminService.ListTokens:output_type -> tapline.v1.ListTokensResponse
+	57,  // 186: tapline.v1.AdminService.RevokeToken:output_type -> tapline.v1.RevokeTokenResponse
+	59,  // 187: tapline.v1.AdminService.PutPolicy:output_type -> tapline.v1.PutPolicyResponse
+	63,  // 188: tapline.v1.AdminService.PutZone:output_type -> tapline.v1.PutZoneResponse
+	65,  // 189: tapline.v1.AdminService.ListZones:output_type -> tapline.v1.ListZonesResponse
+	67,  // 190: tapline.v1.AdminService.DeleteZone:output_type -> tapline.v1.DeleteZoneResponse
+	69,  // 191: tapline.v1.AdminService.ListPolicies:output_type -> tapline.v1.ListPoliciesResponse
+	71,  // 192: tapline.v1.AdminService.ReplayTaps:output_type -> tapline.v1.ReplayTapsResponse
+	61,  // 193: tapline.v1.AdminService.GetPolicy:output_type -> tapline.v1.GetPolicyResponse
+	74,  // 194: tapline.v1.AdminService.ExplainTap:output_type -> tapline.v1.ExplainTapResponse
+	76,  // 195: tapline.v1.AdminService.ExplainCode:output_type -> tapline.v1.ExplainCodeResponse
+	78,  // 196: tapline.v1.AdminService.ListLeases:output_type -> tapline.v1.ListLeasesResponse
+	80,  // 197: tapline.v1.AdminService.EndLease:output_type -> tapline.v1.EndLeaseResponse
+	82,  // 198: tapline.v1.AdminService.PutVisit:output_type -> tapline.v1.PutVisitResponse
+	84,  // 199: tapline.v1.AdminService.ListVisits:output_type -> tapline.v1.ListVisitsResponse
+	86,  // 200: tapline.v1.AdminService.DeleteVisit:output_type -> tapline.v1.DeleteVisitResponse
+	88,  // 201: tapline.v1.AdminService.DecideVisit:output_type -> tapline.v1.DecideVisitResponse
+	90,  // 202: tapline.v1.AdminService.ImportDirectory:output_type -> tapline.v1.ImportDirectoryResponse
+	93,  // 203: tapline.v1.AdminService.PutShift:output_type -> tapline.v1.PutShiftResponse
+	95,  // 204: tapline.v1.AdminService.ListShifts:output_type -> tapline.v1.ListShiftsResponse
+	97,  // 205: tapline.v1.AdminService.DeleteShift:output_type -> tapline.v1.DeleteShiftResponse
+	99,  // 206: tapline.v1.AdminService.ListAlarms:output_type -> tapline.v1.ListAlarmsResponse
+	101, // 207: tapline.v1.AdminService.CloseAlarm:output_type -> tapline.v1.CloseAlarmResponse
+	103, // 208: tapline.v1.AdminService.GetHealth:output_type -> tapline.v1.GetHealthResponse
+	162, // [162:209] is the sub-list for method output_type
+	115, // [115:162] is the sub-list for method input_type
+	115, // [115:115] is the sub-list for extension type_name
+	115, // [115:115] is the sub-list for extension extendee
+	0,   // [0:115] is the sub-list for field type_name
 }
 
 func init() { file_tapline_v1_admin_proto_init() }
@@ -7550,7 +8609,7 @@ func file_tapline_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tapline_v1_admin_proto_rawDesc), len(file_tapline_v1_admin_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   104,
+			NumMessages:   118,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

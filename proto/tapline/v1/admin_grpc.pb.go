@@ -47,6 +47,11 @@ const (
 	AdminService_ListTokens_FullMethodName      = "/tapline.v1.AdminService/ListTokens"
 	AdminService_RevokeToken_FullMethodName     = "/tapline.v1.AdminService/RevokeToken"
 	AdminService_PutPolicy_FullMethodName       = "/tapline.v1.AdminService/PutPolicy"
+	AdminService_PutZone_FullMethodName         = "/tapline.v1.AdminService/PutZone"
+	AdminService_ListZones_FullMethodName       = "/tapline.v1.AdminService/ListZones"
+	AdminService_DeleteZone_FullMethodName      = "/tapline.v1.AdminService/DeleteZone"
+	AdminService_ListPolicies_FullMethodName    = "/tapline.v1.AdminService/ListPolicies"
+	AdminService_ReplayTaps_FullMethodName      = "/tapline.v1.AdminService/ReplayTaps"
 	AdminService_GetPolicy_FullMethodName       = "/tapline.v1.AdminService/GetPolicy"
 	AdminService_ExplainTap_FullMethodName      = "/tapline.v1.AdminService/ExplainTap"
 	AdminService_ExplainCode_FullMethodName     = "/tapline.v1.AdminService/ExplainCode"
@@ -125,6 +130,16 @@ type AdminServiceClient interface {
 	RevokeToken(ctx context.Context, in *RevokeTokenRequest, opts ...grpc.CallOption) (*RevokeTokenResponse, error)
 	// PutPolicy validates a Cedar policy set against the schema and puts it in force. Errors: INVALID_ARGUMENT lists every fault.
 	PutPolicy(ctx context.Context, in *PutPolicyRequest, opts ...grpc.CallOption) (*PutPolicyResponse, error)
+	// PutZone makes or changes a zone. Errors: INVALID_ARGUMENT names the field; ABORTED the revision is old.
+	PutZone(ctx context.Context, in *PutZoneRequest, opts ...grpc.CallOption) (*PutZoneResponse, error)
+	// ListZones returns zones, sorted by ID.
+	ListZones(ctx context.Context, in *ListZonesRequest, opts ...grpc.CallOption) (*ListZonesResponse, error)
+	// DeleteZone removes a zone. Errors: NOT_FOUND; FAILED_PRECONDITION a station is in it.
+	DeleteZone(ctx context.Context, in *DeleteZoneRequest, opts ...grpc.CallOption) (*DeleteZoneResponse, error)
+	// ListPolicies returns the policy sets that were ever in force, newest first, without their texts.
+	ListPolicies(ctx context.Context, in *ListPoliciesRequest, opts ...grpc.CallOption) (*ListPoliciesResponse, error)
+	// ReplayTaps decides recorded taps again, under the policy in force and under a draft, page by page, and returns those whose answer differs.
+	ReplayTaps(ctx context.Context, in *ReplayTapsRequest, opts ...grpc.CallOption) (*ReplayTapsResponse, error)
 	// GetPolicy returns the policy set in force, or one by version.
 	GetPolicy(ctx context.Context, in *GetPolicyRequest, opts ...grpc.CallOption) (*GetPolicyResponse, error)
 	// ExplainTap tells what would be decided for a person at a station now, and why.
@@ -427,6 +442,56 @@ func (c *adminServiceClient) PutPolicy(ctx context.Context, in *PutPolicyRequest
 	return out, nil
 }
 
+func (c *adminServiceClient) PutZone(ctx context.Context, in *PutZoneRequest, opts ...grpc.CallOption) (*PutZoneResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PutZoneResponse)
+	err := c.cc.Invoke(ctx, AdminService_PutZone_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) ListZones(ctx context.Context, in *ListZonesRequest, opts ...grpc.CallOption) (*ListZonesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListZonesResponse)
+	err := c.cc.Invoke(ctx, AdminService_ListZones_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) DeleteZone(ctx context.Context, in *DeleteZoneRequest, opts ...grpc.CallOption) (*DeleteZoneResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteZoneResponse)
+	err := c.cc.Invoke(ctx, AdminService_DeleteZone_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) ListPolicies(ctx context.Context, in *ListPoliciesRequest, opts ...grpc.CallOption) (*ListPoliciesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListPoliciesResponse)
+	err := c.cc.Invoke(ctx, AdminService_ListPolicies_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) ReplayTaps(ctx context.Context, in *ReplayTapsRequest, opts ...grpc.CallOption) (*ReplayTapsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReplayTapsResponse)
+	err := c.cc.Invoke(ctx, AdminService_ReplayTaps_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminServiceClient) GetPolicy(ctx context.Context, in *GetPolicyRequest, opts ...grpc.CallOption) (*GetPolicyResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetPolicyResponse)
@@ -647,6 +712,16 @@ type AdminServiceServer interface {
 	RevokeToken(context.Context, *RevokeTokenRequest) (*RevokeTokenResponse, error)
 	// PutPolicy validates a Cedar policy set against the schema and puts it in force. Errors: INVALID_ARGUMENT lists every fault.
 	PutPolicy(context.Context, *PutPolicyRequest) (*PutPolicyResponse, error)
+	// PutZone makes or changes a zone. Errors: INVALID_ARGUMENT names the field; ABORTED the revision is old.
+	PutZone(context.Context, *PutZoneRequest) (*PutZoneResponse, error)
+	// ListZones returns zones, sorted by ID.
+	ListZones(context.Context, *ListZonesRequest) (*ListZonesResponse, error)
+	// DeleteZone removes a zone. Errors: NOT_FOUND; FAILED_PRECONDITION a station is in it.
+	DeleteZone(context.Context, *DeleteZoneRequest) (*DeleteZoneResponse, error)
+	// ListPolicies returns the policy sets that were ever in force, newest first, without their texts.
+	ListPolicies(context.Context, *ListPoliciesRequest) (*ListPoliciesResponse, error)
+	// ReplayTaps decides recorded taps again, under the policy in force and under a draft, page by page, and returns those whose answer differs.
+	ReplayTaps(context.Context, *ReplayTapsRequest) (*ReplayTapsResponse, error)
 	// GetPolicy returns the policy set in force, or one by version.
 	GetPolicy(context.Context, *GetPolicyRequest) (*GetPolicyResponse, error)
 	// ExplainTap tells what would be decided for a person at a station now, and why.
@@ -766,6 +841,21 @@ func (UnimplementedAdminServiceServer) RevokeToken(context.Context, *RevokeToken
 }
 func (UnimplementedAdminServiceServer) PutPolicy(context.Context, *PutPolicyRequest) (*PutPolicyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PutPolicy not implemented")
+}
+func (UnimplementedAdminServiceServer) PutZone(context.Context, *PutZoneRequest) (*PutZoneResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PutZone not implemented")
+}
+func (UnimplementedAdminServiceServer) ListZones(context.Context, *ListZonesRequest) (*ListZonesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListZones not implemented")
+}
+func (UnimplementedAdminServiceServer) DeleteZone(context.Context, *DeleteZoneRequest) (*DeleteZoneResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteZone not implemented")
+}
+func (UnimplementedAdminServiceServer) ListPolicies(context.Context, *ListPoliciesRequest) (*ListPoliciesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListPolicies not implemented")
+}
+func (UnimplementedAdminServiceServer) ReplayTaps(context.Context, *ReplayTapsRequest) (*ReplayTapsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReplayTaps not implemented")
 }
 func (UnimplementedAdminServiceServer) GetPolicy(context.Context, *GetPolicyRequest) (*GetPolicyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetPolicy not implemented")
@@ -1304,6 +1394,96 @@ func _AdminService_PutPolicy_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdminService_PutZone_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PutZoneRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).PutZone(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_PutZone_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).PutZone(ctx, req.(*PutZoneRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_ListZones_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListZonesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ListZones(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ListZones_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ListZones(ctx, req.(*ListZonesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_DeleteZone_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteZoneRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).DeleteZone(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_DeleteZone_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).DeleteZone(ctx, req.(*DeleteZoneRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_ListPolicies_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListPoliciesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ListPolicies(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ListPolicies_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ListPolicies(ctx, req.(*ListPoliciesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_ReplayTaps_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReplayTapsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ReplayTaps(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ReplayTaps_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ReplayTaps(ctx, req.(*ReplayTapsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AdminService_GetPolicy_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetPolicyRequest)
 	if err := dec(in); err != nil {
@@ -1702,6 +1882,26 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PutPolicy",
 			Handler:    _AdminService_PutPolicy_Handler,
+		},
+		{
+			MethodName: "PutZone",
+			Handler:    _AdminService_PutZone_Handler,
+		},
+		{
+			MethodName: "ListZones",
+			Handler:    _AdminService_ListZones_Handler,
+		},
+		{
+			MethodName: "DeleteZone",
+			Handler:    _AdminService_DeleteZone_Handler,
+		},
+		{
+			MethodName: "ListPolicies",
+			Handler:    _AdminService_ListPolicies_Handler,
+		},
+		{
+			MethodName: "ReplayTaps",
+			Handler:    _AdminService_ReplayTaps_Handler,
 		},
 		{
 			MethodName: "GetPolicy",
