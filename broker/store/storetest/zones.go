@@ -59,6 +59,11 @@ func (e Engine) zones(t *testing.T) {
 			return errors.Join(err, err2, err3, err4, err5, err6, err7)
 		})
 	})
+	e.history(t)
+}
+
+// history is what was there last, and before.
+func (e Engine) history(t *testing.T) {
 	t.Run("the newest lease of a person at a station is found, in force or not", func(t *testing.T) {
 		do(t, e.fresh(t), func(tx *store.Tx) error {
 			_, none := tx.LastLease("p-1", press)
