@@ -13,6 +13,7 @@ import (
 	"tapline/installer/osservice"
 	"tapline/proto/checkpoint"
 	"tapline/proto/record"
+	"tapline/proto/record/evidence"
 	taplinev1 "tapline/proto/tapline/v1"
 	"tapline/proto/wire"
 )
@@ -177,4 +178,58 @@ func TestABrokerDoesNotStartOnAStoreThatWasPutBack(t *testing.T) {
 	if !errors.Is(err, tlog.ErrBehind) || osservice.CodeOf(err) != osservice.Config || !strings.Contains(err.Error(), "were published") {
 		t.Errorf("got %v, want ErrBehind", err)
 	}
+}
+
+// verifyLog checks an export against the log that lies in it.
+func (p *plant) verifyLog(dir string, o evidence.LogOptions) evidence.LogFinding {
+	p.t.Helper()
+	chains, err := evidence.Open(dir)
+	p.must(err)
+	findings, err := evidence.VerifyLog(p.t.Context(), chains, o)
+	p.must(err)
+	if len(findings) != 1 {
+		p.t.Fatalf("%d logs were found", len(findings))
+	}
+	return findings[0]
+}
+
+func TestAnExportIsCheckedAgainstTheLogAndAnEarlierCheckpoint(t *testing.T) {
+	p := newPlant(t)
+	p.staff()
+	a, b := p.enrol(press), p.enrol(packing)
+	for i := range 10 {
+		_, err := a.send(record.Seq(i*5+1), a.write(5))
+		p.must(err)
+		_, err = b.send(record.Seq(i*3+1), b.write(3))
+		p.must(err)
+	}
+	k := p.logKey()
+	whole := p.export()
+	f := p.verifyLog(whole, evidence.LogOptions{Key: &k})
+	if f.Fault != nil || f.Unlogged != 0 || f.Records != f.Size || f.Size != uint64(len(p.stored())) {
+		t.Errorf("found %+v, %v, want %d records", f, f.Fault, len(p.stored()))
+	}
+	// One station of two: what lies between is proven by hashes, and by what the evidence key says of the log.
+	some := p.exportOf(&taplinev1.ExportRequest{Stations: []string{press}})
+	if f := p.verifyLog(some, evidence.LogOptions{}); f.Fault != nil || f.Records != 50 || f.Unlogged != 0 {
+		t.Errorf("found %+v, %v, want 50 records", f, f.Fault)
+	}
+	// The log continues the one that an auditor saw before.
+	before, err := os.ReadFile(filepath.Join(whole, evidence.LogDir, evidence.CheckpointFile))
+	p.must(err)
+	_, err = a.send(51, a.write(5))
+	p.must(err)
+	next := p.exportOf(&taplinev1.ExportRequest{Stations: []string{press}, SinceSize: f.Size})
+	if f := p.verifyLog(next, evidence.LogOptions{Since: before}); f.Fault != nil || f.Records != 55 || !f.Continues {
+		t.Errorf("found %+v, %v, want 55 records", f, f.Fault)
+	}
+	chains, err := evidence.Open(p.export())
+	p.must(err)
+	if _, err := evidence.VerifyLog(t.Context(), chains, evidence.LogOptions{Since: before}); !errors.Is(err, evidence.ErrOpen) {
+		t.Errorf("without a proof: %v, want ErrOpen", err)
+	}
+	stream, err := p.audit.Export(t.Context(), &taplinev1.ExportRequest{SinceSize: 1 << 40})
+	p.must(err)
+	_, err = stream.Recv()
+	refused(t, err, wire.Invalid, "since_size: ")
 }

@@ -198,8 +198,13 @@ func TestABeatThatKnowsLessThanTheBrokerRaisesAnAlarm(t *testing.T) {
 // export writes the evidence as tapctl does.
 func (p *plant) export() string {
 	p.t.Helper()
+	return p.exportOf(&taplinev1.ExportRequest{})
+}
+
+func (p *plant) exportOf(req *taplinev1.ExportRequest) string {
+	p.t.Helper()
 	dir := p.t.TempDir()
-	stream, err := p.audit.Export(p.t.Context(), &taplinev1.ExportRequest{})
+	stream, err := p.audit.Export(p.t.Context(), req)
 	p.must(err)
 	for {
 		r, err := stream.Recv()

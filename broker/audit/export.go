@@ -12,6 +12,7 @@ import (
 
 	"tapline/broker/directory"
 	"tapline/broker/store"
+	"tapline/proto/checkpoint"
 	"tapline/proto/record"
 	"tapline/proto/record/evidence"
 	"tapline/proto/wire"
@@ -57,6 +58,9 @@ func (s *Service) Export(req *taplinev1.ExportRequest, stream grpc.ServerStreami
 		return wire.E(wire.NotFound, "no records of these stations in that time")
 	}
 	x := exporter{service: s, stream: stream}
+	if err := x.prepare(req.GetSinceSize()); err != nil {
+		return err
+	}
 	trust, err := s.trust()
 	if err != nil {
 		return err
@@ -69,7 +73,7 @@ func (s *Service) Export(req *taplinev1.ExportRequest, stream grpc.ServerStreami
 			return err
 		}
 	}
-	return nil
+	return x.log()
 }
 
 // chains are those that the filter wants, with their predecessors.
@@ -121,6 +125,13 @@ func previous(c store.Chain) (record.ChainID, error) {
 type exporter struct {
 	service *Service
 	stream  grpc.ServerStreamingServer[taplinev1.ExportResponse]
+
+	signed  []byte                // checkpoint of the log; nil if there is none
+	head    checkpoint.Checkpoint // the same
+	since   uint64
+	tree    *checkpoint.Reader
+	leaves  indexes  // of all chains
+	cursors []uint64 // of the chain that was sent last
 }
 
 // pieceSize is how much of a file one message carries, about.
@@ -139,6 +150,9 @@ func (x *exporter) chain(c store.Chain) error {
 	if err := x.records(c, path.Join(dir, evidence.RecordsFile)); err != nil {
 		return err
 	}
+	if err := x.places(path.Join(dir, evidence.LeavesFile)); err != nil {
+		return err
+	}
 	r := record.NewReceipt(c.Head, x.service.Now().UTC().Truncate(time.Microsecond), "")
 	e, err := x.service.Evidence.Sign(record.ReceiptPayloadType, &r)
 	if err != nil {
@@ -150,6 +164,7 @@ func (x *exporter) chain(c store.Chain) error {
 func (x *exporter) records(c store.Chain, name string) error {
 	piece := make([]byte, 0, pieceSize+record.MaxRecord)
 	next := record.Seq(1)
+	x.cursors = x.cursors[:0]
 	for next <= c.Head.Seq {
 		var some []store.Record
 		err := x.service.Store.View(x.stream.Context(), func(tx *store.Tx) (err error) {
@@ -164,6 +179,7 @@ func (x *exporter) records(c store.Chain, name string) error {
 		}
 		for _, r := range some {
 			piece = append(append(piece, r.Envelope...), '\n')
+			x.cursors = append(x.cursors, r.Cursor)
 			if len(piece) >= pieceSize {
 				if err := x.stream.Send(&taplinev1.ExportResponse{Path: name, Data: piece}); err != nil {
 					return err

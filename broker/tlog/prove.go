@@ -154,7 +154,13 @@ func bundle(tx *store.Tx, t checkpoint.Tile) ([]byte, error) {
 	return data, nil
 }
 
-// Tree runs read with the tree of the log, in one snapshot.
-func (l *Log) Tree(ctx context.Context, read func(*checkpoint.Reader) error) error {
-	return l.Store.View(ctx, func(tx *store.Tx) error { return read(reader(tx)) })
+// Reader reads the tree of the log. Each tile is read by itself: what a published size needs of it never changes.
+func (l *Log) Reader(ctx context.Context) *checkpoint.Reader {
+	return checkpoint.NewReader(func(level int, index uint64) (hashes []byte, err error) {
+		err = l.Store.View(ctx, func(tx *store.Tx) error {
+			hashes, err = tx.LogTile(level, index)
+			return err
+		})
+		return hashes, err
+	})
 }

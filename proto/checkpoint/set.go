@@ -3,6 +3,8 @@ package checkpoint
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -112,4 +114,20 @@ func (s *setReader) walk(lo, hi uint64, depth int) (Hash, error) {
 		return Hash{}, err
 	}
 	return tlog.NodeHash(left, right), nil
+}
+
+// String is the leaf as a line of a list of leaves: "INDEX HASH".
+func (l Leaf) String() string {
+	return strconv.FormatUint(l.Index, 10) + " " + strict.EncodeToString(l.Hash[:])
+}
+
+// ParseLeaf reads what String writes, and no other spelling of it.
+func ParseLeaf(line string) (Leaf, error) {
+	number, hash, _ := strings.Cut(line, " ")
+	index, err := parseNumber(number)
+	if err != nil {
+		return Leaf{}, fmt.Errorf("index: %w", err)
+	}
+	h, err := ParseHash(hash)
+	return Leaf{index, h}, err
 }

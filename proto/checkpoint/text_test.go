@@ -40,7 +40,7 @@ func FuzzTextsHaveOneSpelling(f *testing.F) {
 		"old 3\n" + hash + "\n\n" + signed, "old 0\n\n" + signed,
 		"tile/0/000", "tile/3/x001/x234/067.p/5", "tile/entries/x001/234", "tile/00/000", "tile/0/x000/001", "tile/0/000.p/256",
 		LogKey("oslo", public(keyOf("log"))).String(), WitnessKey("w.example/1", public(keyOf("w"))).String(),
-		signed,
+		signed, "17 " + hash,
 	} {
 		f.Add([]byte(s))
 	}
@@ -56,6 +56,8 @@ func FuzzTextsHaveOneSpelling(f *testing.F) {
 		same("proof", string(p.Text()), err)
 		e, err := ParseExtension(b)
 		same("extension", string(e.Text()), err)
+		l, err := ParseLeaf(string(b))
+		same("leaf", l.String(), err)
 		tile, err := ParseTile(string(b))
 		same("tile", tile.Path(), err)
 		if k, err := ParseKey(string(b)); err == nil {

@@ -96,6 +96,9 @@ func (r *Reader) Root(size uint64) (Hash, error) {
 	return tlog.TreeHash(int64(size), r)
 }
 
+// Leaf is the hash of a leaf.
+func (r *Reader) Leaf(index uint64) (Hash, error) { return r.span(index, index+1) }
+
 // ProveInclusion is the path for CheckInclusion.
 func (r *Reader) ProveInclusion(size, index uint64) ([]Hash, error) {
 	if size > MaxSize || index >= size {

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
+	"time"
 
 	"tapline/proto/record"
 	"tapline/proto/record/evidence"
@@ -19,7 +21,59 @@ type report struct {
 
 	Trust  trustReport   `json:"trust"`
 	Chains []chainReport `json:"chains"`
+	Logs   []logReport   `json:"logs"` // empty: the evidence has none
 }
+
+// logReport is what the log of one export says of it.
+type logReport struct {
+	Origin    string      `json:"origin"`
+	Size      uint64      `json:"size"`
+	Root      string      `json:"root"`
+	OK        bool        `json:"ok"`
+	Records   uint64      `json:"records"`   // of the evidence that are in the log
+	Unlogged  uint64      `json:"unlogged"`  // of the evidence that were stored after the checkpoint
+	Cosigned  []cosigning `json:"cosigned"`  // by witnesses that were named
+	Continues bool        `json:"continues"` // the checkpoint that was given with --since
+	Bad       *badSpot    `json:"bad,omitempty"`
+	Path      string      `json:"path"`
+}
+
+type cosigning struct {
+	Witness string    `json:"witness"`
+	At      time.Time `json:"at"`
+}
+
+func newLogReport(f evidence.LogFinding) logReport {
+	r := logReport{
+		Origin: f.Origin, Size: f.Size, Root: f.Root.String(), OK: f.Fault == nil, Records: f.Records, Unlogged: f.Unlogged, Cosigned: []cosigning{},
+		Continues: f.Continues, Bad: spot(f.Fault), Path: f.Dir,
+	}
+	for _, c := range f.Cosignatures {
+		r.Cosigned = append(r.Cosigned, cosigning{c.Witness.Name(), c.At})
+	}
+	return r
+}
+
+// say is the log in a line or two, for a person.
+func (r logReport) say() string {
+	if r.Bad != nil {
+		return "log: BAD: " + string(r.Bad.Reason)
+	}
+	s := fmt.Sprintf("log: %s of %d in %s", count(r.Records, "record"), r.Size, r.Origin)
+	if r.Unlogged > 0 {
+		s += fmt.Sprintf("; %d stored after its checkpoint", r.Unlogged)
+	}
+	if r.Continues {
+		s += "; continues the earlier checkpoint"
+	}
+	for _, c := range r.Cosigned {
+		s += fmt.Sprintf("\nlog: cosigned by %s at %s", c.Witness, clock(c.At))
+	}
+	return s
+}
+
+// noLog is said of evidence that has none.
+const noLog = "log: none in this evidence"
 
 type badSpot struct {
 	Station record.StationID `json:"station"`
@@ -47,8 +101,14 @@ type chainReport struct {
 	Path        string           `json:"path,omitempty"`
 }
 
-func newReport(findings []evidence.Finding, pinned bool) report {
-	r := report{Trust: trustReport{Pinned: pinned, Keys: []string{}}, FirstBad: spot(firstFault(findings))}
+func newReport(findings []evidence.Finding, logs []evidence.LogFinding, pinned bool) report {
+	r := report{Trust: trustReport{Pinned: pinned, Keys: []string{}}, FirstBad: spot(firstFault(findings)), Logs: []logReport{}}
+	for _, f := range logs {
+		r.Logs = append(r.Logs, newLogReport(f))
+		if r.FirstBad == nil {
+			r.FirstBad = spot(f.Fault)
+		}
+	}
 	r.OK = r.FirstBad == nil
 	stations, keys := map[record.StationID]bool{}, map[string]bool{}
 	for _, f := range findings {
@@ -89,12 +149,25 @@ func (r report) print(w io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("%w: %w", errWrite, err)
 	}
-	if r.OK {
-		_, err := fmt.Fprintf(w, "\nGOOD: %s, %s.\n", count(r.Records, "record"), count(uint64(r.Stations), "station"))
-		return err
+	says := []string{noLog}
+	if len(r.Logs) > 0 {
+		says = nil
 	}
-	_, err := fmt.Fprintf(w, "\nBAD: station %s, record %d: %s\n  %s\n", r.FirstBad.Station, r.FirstBad.Seq, r.FirstBad.Reason, r.FirstBad.Detail)
-	return err
+	for _, l := range r.Logs {
+		says = append(says, l.say())
+	}
+	switch b := r.FirstBad; {
+	case r.OK:
+		says = append(says, fmt.Sprintf("\nGOOD: %s, %s.", count(r.Records, "record"), count(uint64(r.Stations), "station")))
+	case b.Station == "":
+		says = append(says, fmt.Sprintf("\nBAD: the log: %s\n  %s", b.Reason, b.Detail))
+	default:
+		says = append(says, fmt.Sprintf("\nBAD: station %s, record %d: %s\n  %s", b.Station, b.Seq, b.Reason, b.Detail))
+	}
+	if _, err := fmt.Fprintf(w, "\n%s\n", strings.Join(says, "\n")); err != nil {
+		return fmt.Errorf("%w: %w", errWrite, err)
+	}
+	return nil
 }
 
 func count(n uint64, what string) string {

@@ -64,6 +64,8 @@ exported, or the journal of a station. Nothing is sent anywhere and nothing is c
   tapaudit verify EVIDENCE --trust-key KEY    is it whole and genuine?
   tapaudit show EVIDENCE                      who was at which station, and when?
   tapaudit cat EVIDENCE --payload             the records themselves, one a line
+  tapaudit log check OLD NEW                  does the broker's log continue the one of before?
+  tapaudit witness --log KEY                  cosign a broker's log, so that it cannot fork unseen
 
 Exit status: 0 good, 1 bad evidence, 2 the question could not be answered.`,
 		SilenceUsage:  true,
@@ -71,7 +73,7 @@ Exit status: 0 good, 1 bad evidence, 2 the question could not be answered.`,
 		Args:          cobra.NoArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.AddCommand(newVerify(), newShow(), newCat(), newVersion())
+	root.AddCommand(newVerify(), newShow(), newCat(), newLog(), newVersion())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	return root
 }

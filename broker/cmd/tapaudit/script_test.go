@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"tapline/proto/checkpoint"
 )
 
 func TestMain(m *testing.M) {
@@ -34,9 +37,18 @@ func TestScripts(t *testing.T) {
 			e.Setenv("GOOD", filepath.Join(root, "good"))
 			key, err := evidenceKey(filepath.Join(root, "good", "trust.json"))
 			e.Setenv("KEY", key)
+			e.Setenv("LOGKEY", logKey().String())
+			e.Setenv("OTHERLOGKEY", checkpoint.LogKey(origin, testKey("forger").Public().(ed25519.PublicKey)).String())
+			e.Setenv("WITNESS", checkpoint.WitnessKey("witness.example", testKey("witness").Public().(ed25519.PublicKey)).String())
 			return errors.Join(err, os.CopyFS(filepath.Join(e.WorkDir, "evidence"), os.DirFS(filepath.Join(root, "good"))))
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"tamper": tamper(root)},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"tamper": tamper(root), "addlog": addLog, "rewrite": rewrite, "relist": relist,
+			"restore": func(ts *testscript.TestScript, _ bool, _ []string) {
+				ts.Check(os.RemoveAll(ts.MkAbs("evidence")))
+				ts.Check(os.CopyFS(ts.MkAbs("evidence"), os.DirFS(filepath.Join(root, "good"))))
+			},
+		},
 	})
 }
 

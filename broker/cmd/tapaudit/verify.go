@@ -13,6 +13,7 @@ type verifyFlags struct {
 	json   bool
 	output string
 	keys   []string
+	log    logFlags
 }
 
 func newVerify() *cobra.Command {
@@ -24,11 +25,16 @@ func newVerify() *cobra.Command {
 chain, the key of its epoch, and that the chain reaches as far as the broker's receipt says. For the first
 bad record of each chain it names station, number and reason; proto/record/SPEC.md explains each reason.
 
+An export of a broker that keeps a log also says where each record stands in it. Verify then checks that the
+log's signed checkpoint holds each record, as it is; with --since that the log continues the one that you were
+shown before, so that nobody has been given another history meanwhile; with --witness that others saw it too.
+
 Evidence brings the broker's keys with it, in trust.json. Whoever forged all of the evidence forged that
 too. So get the broker's evidence key by another way and give it with --trust-key.
 
 Exit status: 0 all good, 1 bad evidence, 2 the question could not be answered.`,
 		Example: `  tapaudit verify ./evidence --trust-key "$KEY"
+  tapaudit verify ./november --trust-key "$KEY" --since ./october
   tapaudit verify --json ./evidence | jq .first_bad
   tapaudit verify /var/lib/tapline-agent/journal`,
 		Args: onePath,
@@ -37,6 +43,8 @@ Exit status: 0 all good, 1 bad evidence, 2 the question could not be answered.`,
 	c.Flags().StringArrayVar(&f.keys, "trust-key", nil, "believe this evidence key (base64) and no other; may be repeated")
 	c.Flags().StringVarP(&f.output, "output", "o", "table", "table or json")
 	c.Flags().BoolVar(&f.json, "json", false, "same as -o json")
+	c.Flags().StringVar(&f.log.since, "since", "", "the log must continue this earlier checkpoint: a file, or a folder of evidence")
+	f.log.add(c)
 	return c
 }
 
@@ -59,7 +67,11 @@ func (f *verifyFlags) run(c *cobra.Command, paths []string) error {
 	if err != nil {
 		return err
 	}
-	r := newReport(findings, trust != nil)
+	logs, err := f.log.check(c.Context(), chains, trust)
+	if err != nil {
+		return err
+	}
+	r := newReport(findings, logs, trust != nil)
 	if format == formatJSON {
 		err = printJSON(c.OutOrStdout(), r)
 	} else {

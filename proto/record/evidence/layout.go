@@ -10,6 +10,13 @@ const (
 	RecordsFile = "records.jsonl" // in an export
 	RecordsDir  = "records"       // in a journal
 	StationsDir = "stations"
+
+	LogDir           = "log" // of an export: what the broker's Merkle log says of it
+	LogStatementFile = "log.dsse.json"
+	CheckpointFile   = "checkpoint"
+	BetweenFile      = "between.txt"
+	ConsistencyFile  = "consistency"
+	LeavesFile       = "leaves.txt" // beside the records
 )
 
 // ChainPath is where a chain lies in an export, with "/" between: "stations/site/area/line/station/chain".

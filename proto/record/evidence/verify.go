@@ -157,20 +157,25 @@ func (j *job) receipt() (*job, error) {
 
 // name takes station and chain from where the chain lies and from its statement, true or not, so that a fault can be told where it is.
 func (j *job) name() {
-	if dir := j.finding.Chain.Dir; under(dir) {
-		parts := strings.Split(filepath.ToSlash(dir), "/")
+	j.finding.Station, j.finding.ID = j.finding.Chain.place()
+}
+
+// place is the station and the chain that the folder or else the statement names, true or not.
+func (c Chain) place() (station record.StationID, chain record.ChainID) {
+	if under(c.Dir) {
+		parts := strings.Split(filepath.ToSlash(c.Dir), "/")
 		n := len(parts)
-		j.finding.Station = record.StationID(strings.Join(parts[n-5:n-1], "/"))
-		j.finding.ID = record.ChainID(parts[n-1])
-		return
+		return record.StationID(strings.Join(parts[n-5:n-1], "/")), record.ChainID(parts[n-1])
 	}
-	e, err := j.finding.Chain.Statement()
+	e, err := c.Statement()
 	if err != nil {
-		return
+		return "", ""
 	}
-	if s, err := record.ReadStation(e); err == nil {
-		j.finding.Station, j.finding.ID = s.Station, s.Chain
+	s, err := record.ReadStation(e)
+	if err != nil {
+		return "", ""
 	}
+	return s.Station, s.Chain
 }
 
 // fault notes that the chain is bad before its first record; an empty kind means that err is not the evidence's.
