@@ -30,6 +30,7 @@ import (
 	"tapline/broker/station"
 	"tapline/broker/store"
 	"tapline/broker/switchboard"
+	"tapline/broker/sync"
 	"tapline/broker/tlog"
 	"tapline/broker/vault"
 )
@@ -60,6 +61,7 @@ type Broker struct {
 	gate      *gate.Gate
 	news      *news.Feed
 	tree      *tlog.Log
+	people    *sync.Syncer // nil where no LDAP directory is configured
 	own       *ownCertificate
 	server    *grpc.Server
 	metrics   *prometheus.Registry
@@ -151,8 +153,12 @@ func (b *Broker) wire(ctx context.Context, place vault.Place) error {
 	}
 	b.news = news.New(b.store, b.board, b.stations.Announce, b.log)
 	desk := office.Office{Store: b.store, Acts: b.acts, Now: b.now}
+	writer := roster.Writer{Office: desk, Changed: b.news.Changed}
+	if err := b.openDirectory(people, writer); err != nil {
+		return err
+	}
 	b.admin = &admin.Service{
-		Office: desk, Directory: people, Roster: roster.Writer{Office: desk, Changed: b.news.Changed}, Rules: rules, Registrar: registrar, PINs: pins, Board: b.board,
+		Office: desk, Directory: people, Roster: writer, Sync: b.people, Rules: rules, Registrar: registrar, PINs: pins, Board: b.board,
 		Changed: b.news.Changed, Build: b.build, Started: now, Conditions: b.conditions,
 	}
 	b.audit = &audit.Service{Store: b.store, Evidence: evidence, Authority: b.authority, Log: b.tree, Feed: feed, Now: b.now, Connected: b.board.Connected, Stopping: b.stopping}
@@ -193,6 +199,9 @@ func (b *Broker) conditions() []string {
 	}
 	if c := b.authority.Condition(); c != "" {
 		all = append(all, c)
+	}
+	if b.people != nil {
+		all = append(all, b.people.Conditions()...)
 	}
 	return append(all, b.tree.Conditions()...)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"go.uber.org/zap/zapcore"
 
+	"tapline/broker/sync"
 	"tapline/broker/vault"
 	"tapline/installer/osservice"
 )
@@ -39,6 +40,8 @@ type Config struct {
 	// MetricsListen serves /metrics and /healthz over plain HTTP; empty for nowhere. Default: loopback.
 	MetricsListen string    `yaml:"metrics_listen"`
 	Log           LogConfig `yaml:"log"`
+	// LDAP keeps people as a directory has them; nothing for none.
+	LDAP *sync.Config `yaml:"ldap"`
 }
 
 // LogConfig says how much is logged, on standard error.
@@ -159,6 +162,9 @@ func (c Config) Check() []error {
 	}
 	if c.Log.Format != "console" && c.Log.Format != "json" {
 		bad("log.format %q: want console or json", c.Log.Format)
+	}
+	if c.LDAP != nil {
+		faults = append(faults, c.LDAP.Check()...)
 	}
 	return faults
 }

@@ -58,6 +58,9 @@ func (b *Broker) Run(ctx context.Context) error {
 	task("tell stations the news", b.news.Run)
 	task("extend the log", b.tree.Run)
 	task("housekeeping", b.keepHouse)
+	if b.people != nil {
+		task("keep people as the directory has them", b.people.Run)
+	}
 	if b.cfg.MetricsListen != "" {
 		task("metrics", b.serveMetrics)
 	}

@@ -20,6 +20,7 @@ import (
 	"tapline/broker/roster"
 	"tapline/broker/rulebook"
 	"tapline/broker/switchboard"
+	"tapline/broker/sync"
 )
 
 // Service is the AdminService.
@@ -32,6 +33,8 @@ type Service struct {
 	Registrar *identity.Registrar
 	PINs      *pin.Checker
 	Board     *switchboard.Board
+	// Sync keeps people as an LDAP directory has them; nil where there is none.
+	Sync *sync.Syncer
 	// Changed is called after something changed that a bundle may depend on.
 	Changed func()
 	Build   string

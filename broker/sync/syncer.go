@@ -68,7 +68,7 @@ func (s *Syncer) Run(ctx context.Context) error {
 
 const (
 	firstRetry = 2 * time.Second // after a failure; doubled up to the interval
-	leadEvery  = 10 * time.Second
+	leadEvery  = 5 * time.Second
 	idlest     = 2 * time.Second // how long a call that follows many idle ones waits
 )
 
@@ -305,6 +305,9 @@ func (s *Syncer) Accept(tx *store.Tx, difference string) error {
 	state.Accepted = difference
 	return i.write(tx, state, i.stored.Cookie)
 }
+
+// Wake asks for a synchronisation soon, if this broker is the one that synchronises.
+func (s *Syncer) Wake() { nudge(s.wake) }
 
 // Conditions are what of the synchronisation needs somebody's eye now.
 func (s *Syncer) Conditions() []string {

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"tapline/broker"
 	"tapline/broker/store"
+	"tapline/broker/sync"
 	"tapline/broker/vault"
 	"tapline/installer/osservice"
 )
@@ -18,7 +20,9 @@ func (c *cli) checkCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "check", Short: "Name every fault of the configuration and the data folder at once", Args: cobra.NoArgs,
 		Long: `Reads the configuration and looks at the data folder and the store, changes
-nothing, and names everything that is wrong. Exit code 3 if anything is.`,
+nothing, and names everything that is wrong. If the configuration has the key
+ldap it asks each directory server, and shows how the first five people would be
+taken. Exit code 3 if anything is wrong.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.load()
 			if err != nil {
@@ -26,6 +30,13 @@ nothing, and names everything that is wrong. Exit code 3 if anything is.`,
 			}
 			faults := append(cfg.Check(), checkData(cmd, cfg)...)
 			out := cmd.OutOrStdout()
+			if cfg.LDAP != nil && len(cfg.LDAP.Check()) == 0 {
+				asked := sync.Ask(cmd.Context(), *cfg.LDAP, time.Now())
+				for _, l := range asked.Lines {
+					fmt.Fprintf(out, "ldap     %s\n", l)
+				}
+				faults = append(faults, asked.Faults...)
+			}
 			for _, f := range faults {
 				fmt.Fprintf(out, "fault  %v\n", f)
 			}

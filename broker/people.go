@@ -1,0 +1,46 @@
+package broker
+
+import (
+	"context"
+	"errors"
+
+	"tapline/broker/directory"
+	"tapline/broker/roster"
+	"tapline/broker/store"
+	"tapline/broker/sync"
+	"tapline/broker/tlog"
+)
+
+// openDirectory makes the part that keeps people as an LDAP directory has them, if one is configured.
+func (b *Broker) openDirectory(d directory.Directory, w roster.Writer) error {
+	if b.cfg.LDAP == nil {
+		return nil
+	}
+	var err error
+	b.people, err = sync.New(sync.Options{
+		Config: *b.cfg.LDAP, Store: b.store, Roster: w, Directory: d, Log: b.log.Named("ldap"), Now: b.now, Lead: b.leads,
+	})
+	return err
+}
+
+// leads says whether this broker leads those on the store; of the others nobody synchronises. The log takes the lead when it has something to do, so
+// this looks and, if somebody else led or nobody does, asks for it too.
+func (b *Broker) leads(ctx context.Context) (bool, error) {
+	lead := false
+	err := b.store.View(ctx, func(tx *store.Tx) error {
+		l, err := tx.Leader()
+		lead = err == nil && l.Holder == b.tree.Holder
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+	if lead || err != nil {
+		return lead, err
+	}
+	err = b.store.Update(ctx, func(tx *store.Tx) (err error) {
+		_, lead, err = tx.Lead(b.tree.Holder, b.now(), tlog.Term)
+		return err
+	})
+	return lead && err == nil, err
+}
