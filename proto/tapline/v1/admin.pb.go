@@ -5200,6 +5200,481 @@ func (x *ImportChange) GetWhat() []string {
 	return nil
 }
 
+// GetSyncRequest asks how the synchronisation is.
+type GetSyncRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSyncRequest) Reset() {
+	*x = GetSyncRequest{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[88]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSyncRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSyncRequest) ProtoMessage() {}
+
+func (x *GetSyncRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[88]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSyncRequest.ProtoReflect.Descriptor instead.
+func (*GetSyncRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{88}
+}
+
+// GetSyncResponse is how the synchronisation is.
+type GetSyncResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How it is; unset where no LDAP directory is configured.
+	State         *SyncState `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSyncResponse) Reset() {
+	*x = GetSyncResponse{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[89]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSyncResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSyncResponse) ProtoMessage() {}
+
+func (x *GetSyncResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[89]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSyncResponse.ProtoReflect.Descriptor instead.
+func (*GetSyncResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{89}
+}
+
+func (x *GetSyncResponse) GetState() *SyncState {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+// SyncState is how the synchronisation with an LDAP directory is.
+type SyncState struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// URL of the server that answered last.
+	Server string `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"`
+	// Kind of server: "ad", "rfc4533" or "plain".
+	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// How changes are learned: "called" (the server says when something changes), "asked" (at each interval), "read" (everything at each interval).
+	Changes string `protobuf:"bytes,3,opt,name=changes,proto3" json:"changes,omitempty"`
+	// When people were last known to be as the directory has them.
+	LastOkAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=last_ok_at,json=lastOkAt,proto3" json:"last_ok_at,omitempty"`
+	// When everything was last read.
+	FullAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=full_at,json=fullAt,proto3" json:"full_at,omitempty"`
+	// People that the directory has.
+	People uint32 `protobuf:"varint,6,opt,name=people,proto3" json:"people,omitempty"`
+	// Since when it fails; unset while it does not.
+	FailingSince *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=failing_since,json=failingSince,proto3" json:"failing_since,omitempty"`
+	// Why it fails.
+	Fault string `protobuf:"bytes,8,opt,name=fault,proto3" json:"fault,omitempty"`
+	// Why the safety brake holds; empty when it does not.
+	Held string `protobuf:"bytes,9,opt,name=held,proto3" json:"held,omitempty"`
+	// Names the difference that the brake holds, for AcceptSync.
+	Difference string `protobuf:"bytes,10,opt,name=difference,proto3" json:"difference,omitempty"`
+	// Entries that are not taken as they are, each with its distinguished name and attribute; the first 50. No badge number.
+	Faults []string `protobuf:"bytes,11,rep,name=faults,proto3" json:"faults,omitempty"`
+	// How many such entries there are.
+	FaultCount uint32 `protobuf:"varint,12,opt,name=fault_count,json=faultCount,proto3" json:"fault_count,omitempty"`
+	// Referrals that were met and not followed.
+	Referrals uint32 `protobuf:"varint,13,opt,name=referrals,proto3" json:"referrals,omitempty"`
+	// What else is to be known, such as a right that the account lacks.
+	Notes         []string `protobuf:"bytes,14,rep,name=notes,proto3" json:"notes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SyncState) Reset() {
+	*x = SyncState{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[90]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SyncState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SyncState) ProtoMessage() {}
+
+func (x *SyncState) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[90]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SyncState.ProtoReflect.Descriptor instead.
+func (*SyncState) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{90}
+}
+
+func (x *SyncState) GetServer() string {
+	if x != nil {
+		return x.Server
+	}
+	return ""
+}
+
+func (x *SyncState) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *SyncState) GetChanges() string {
+	if x != nil {
+		return x.Changes
+	}
+	return ""
+}
+
+func (x *SyncState) GetLastOkAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastOkAt
+	}
+	return nil
+}
+
+func (x *SyncState) GetFullAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FullAt
+	}
+	return nil
+}
+
+func (x *SyncState) GetPeople() uint32 {
+	if x != nil {
+		return x.People
+	}
+	return 0
+}
+
+func (x *SyncState) GetFailingSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FailingSince
+	}
+	return nil
+}
+
+func (x *SyncState) GetFault() string {
+	if x != nil {
+		return x.Fault
+	}
+	return ""
+}
+
+func (x *SyncState) GetHeld() string {
+	if x != nil {
+		return x.Held
+	}
+	return ""
+}
+
+func (x *SyncState) GetDifference() string {
+	if x != nil {
+		return x.Difference
+	}
+	return ""
+}
+
+func (x *SyncState) GetFaults() []string {
+	if x != nil {
+		return x.Faults
+	}
+	return nil
+}
+
+func (x *SyncState) GetFaultCount() uint32 {
+	if x != nil {
+		return x.FaultCount
+	}
+	return 0
+}
+
+func (x *SyncState) GetReferrals() uint32 {
+	if x != nil {
+		return x.Referrals
+	}
+	return 0
+}
+
+func (x *SyncState) GetNotes() []string {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
+// RunSyncRequest asks for a synchronisation.
+type RunSyncRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only say what would change.
+	DryRun        bool `protobuf:"varint,1,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RunSyncRequest) Reset() {
+	*x = RunSyncRequest{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[91]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RunSyncRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RunSyncRequest) ProtoMessage() {}
+
+func (x *RunSyncRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[91]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RunSyncRequest.ProtoReflect.Descriptor instead.
+func (*RunSyncRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{91}
+}
+
+func (x *RunSyncRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+// RunSyncResponse is the outcome.
+type RunSyncResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Entries made.
+	Added uint32 `protobuf:"varint,1,opt,name=added,proto3" json:"added,omitempty"`
+	// Entries changed.
+	Changed uint32 `protobuf:"varint,2,opt,name=changed,proto3" json:"changed,omitempty"`
+	// Entries as they were.
+	Unchanged uint32 `protobuf:"varint,3,opt,name=unchanged,proto3" json:"unchanged,omitempty"`
+	// People who have left.
+	Left uint32 `protobuf:"varint,4,opt,name=left,proto3" json:"left,omitempty"`
+	// What changed, or would, by the people's IDs; the first 10,000.
+	Changes []*ImportChange `protobuf:"bytes,5,rep,name=changes,proto3" json:"changes,omitempty"`
+	// Why the safety brake would stop it (in a dry run); empty when it would not.
+	Held string `protobuf:"bytes,6,opt,name=held,proto3" json:"held,omitempty"`
+	// How the synchronisation is now.
+	State         *SyncState `protobuf:"bytes,7,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RunSyncResponse) Reset() {
+	*x = RunSyncResponse{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[92]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RunSyncResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RunSyncResponse) ProtoMessage() {}
+
+func (x *RunSyncResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[92]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RunSyncResponse.ProtoReflect.Descriptor instead.
+func (*RunSyncResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{92}
+}
+
+func (x *RunSyncResponse) GetAdded() uint32 {
+	if x != nil {
+		return x.Added
+	}
+	return 0
+}
+
+func (x *RunSyncResponse) GetChanged() uint32 {
+	if x != nil {
+		return x.Changed
+	}
+	return 0
+}
+
+func (x *RunSyncResponse) GetUnchanged() uint32 {
+	if x != nil {
+		return x.Unchanged
+	}
+	return 0
+}
+
+func (x *RunSyncResponse) GetLeft() uint32 {
+	if x != nil {
+		return x.Left
+	}
+	return 0
+}
+
+func (x *RunSyncResponse) GetChanges() []*ImportChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *RunSyncResponse) GetHeld() string {
+	if x != nil {
+		return x.Held
+	}
+	return ""
+}
+
+func (x *RunSyncResponse) GetState() *SyncState {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+// AcceptSyncRequest names a difference.
+type AcceptSyncRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As SyncState has it.
+	Difference    string `protobuf:"bytes,1,opt,name=difference,proto3" json:"difference,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcceptSyncRequest) Reset() {
+	*x = AcceptSyncRequest{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[93]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcceptSyncRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcceptSyncRequest) ProtoMessage() {}
+
+func (x *AcceptSyncRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[93]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcceptSyncRequest.ProtoReflect.Descriptor instead.
+func (*AcceptSyncRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{93}
+}
+
+func (x *AcceptSyncRequest) GetDifference() string {
+	if x != nil {
+		return x.Difference
+	}
+	return ""
+}
+
+// AcceptSyncResponse is empty; the next synchronisation does it.
+type AcceptSyncResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcceptSyncResponse) Reset() {
+	*x = AcceptSyncResponse{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[94]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcceptSyncResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcceptSyncResponse) ProtoMessage() {}
+
+func (x *AcceptSyncResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[94]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcceptSyncResponse.ProtoReflect.Descriptor instead.
+func (*AcceptSyncResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{94}
+}
+
 // PutShiftRequest is a shift as it shall be.
 type PutShiftRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -5211,7 +5686,7 @@ type PutShiftRequest struct {
 
 func (x *PutShiftRequest) Reset() {
 	*x = PutShiftRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[88]
+	mi := &file_tapline_v1_admin_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5223,7 +5698,7 @@ func (x *PutShiftRequest) String() string {
 func (*PutShiftRequest) ProtoMessage() {}
 
 func (x *PutShiftRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[88]
+	mi := &file_tapline_v1_admin_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5236,7 +5711,7 @@ func (x *PutShiftRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutShiftRequest.ProtoReflect.Descriptor instead.
 func (*PutShiftRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{88}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *PutShiftRequest) GetShift() *Shift {
@@ -5257,7 +5732,7 @@ type PutShiftResponse struct {
 
 func (x *PutShiftResponse) Reset() {
 	*x = PutShiftResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[89]
+	mi := &file_tapline_v1_admin_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5269,7 +5744,7 @@ func (x *PutShiftResponse) String() string {
 func (*PutShiftResponse) ProtoMessage() {}
 
 func (x *PutShiftResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[89]
+	mi := &file_tapline_v1_admin_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5282,7 +5757,7 @@ func (x *PutShiftResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutShiftResponse.ProtoReflect.Descriptor instead.
 func (*PutShiftResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{89}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *PutShiftResponse) GetShift() *Shift {
@@ -5307,7 +5782,7 @@ type ListShiftsRequest struct {
 
 func (x *ListShiftsRequest) Reset() {
 	*x = ListShiftsRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[90]
+	mi := &file_tapline_v1_admin_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5319,7 +5794,7 @@ func (x *ListShiftsRequest) String() string {
 func (*ListShiftsRequest) ProtoMessage() {}
 
 func (x *ListShiftsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[90]
+	mi := &file_tapline_v1_admin_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5332,7 +5807,7 @@ func (x *ListShiftsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListShiftsRequest.ProtoReflect.Descriptor instead.
 func (*ListShiftsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{90}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *ListShiftsRequest) GetPageSize() uint32 {
@@ -5369,7 +5844,7 @@ type ListShiftsResponse struct {
 
 func (x *ListShiftsResponse) Reset() {
 	*x = ListShiftsResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[91]
+	mi := &file_tapline_v1_admin_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5381,7 +5856,7 @@ func (x *ListShiftsResponse) String() string {
 func (*ListShiftsResponse) ProtoMessage() {}
 
 func (x *ListShiftsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[91]
+	mi := &file_tapline_v1_admin_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5394,7 +5869,7 @@ func (x *ListShiftsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListShiftsResponse.ProtoReflect.Descriptor instead.
 func (*ListShiftsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{91}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *ListShiftsResponse) GetShifts() []*Shift {
@@ -5422,7 +5897,7 @@ type DeleteShiftRequest struct {
 
 func (x *DeleteShiftRequest) Reset() {
 	*x = DeleteShiftRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[92]
+	mi := &file_tapline_v1_admin_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5434,7 +5909,7 @@ func (x *DeleteShiftRequest) String() string {
 func (*DeleteShiftRequest) ProtoMessage() {}
 
 func (x *DeleteShiftRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[92]
+	mi := &file_tapline_v1_admin_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5447,7 +5922,7 @@ func (x *DeleteShiftRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteShiftRequest.ProtoReflect.Descriptor instead.
 func (*DeleteShiftRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{92}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *DeleteShiftRequest) GetId() string {
@@ -5466,7 +5941,7 @@ type DeleteShiftResponse struct {
 
 func (x *DeleteShiftResponse) Reset() {
 	*x = DeleteShiftResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[93]
+	mi := &file_tapline_v1_admin_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5478,7 +5953,7 @@ func (x *DeleteShiftResponse) String() string {
 func (*DeleteShiftResponse) ProtoMessage() {}
 
 func (x *DeleteShiftResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[93]
+	mi := &file_tapline_v1_admin_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5491,7 +5966,7 @@ func (x *DeleteShiftResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteShiftResponse.ProtoReflect.Descriptor instead.
 func (*DeleteShiftResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{93}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{100}
 }
 
 // ListAlarmsRequest asks for a page.
@@ -5509,7 +5984,7 @@ type ListAlarmsRequest struct {
 
 func (x *ListAlarmsRequest) Reset() {
 	*x = ListAlarmsRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[94]
+	mi := &file_tapline_v1_admin_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5521,7 +5996,7 @@ func (x *ListAlarmsRequest) String() string {
 func (*ListAlarmsRequest) ProtoMessage() {}
 
 func (x *ListAlarmsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[94]
+	mi := &file_tapline_v1_admin_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5534,7 +6009,7 @@ func (x *ListAlarmsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAlarmsRequest.ProtoReflect.Descriptor instead.
 func (*ListAlarmsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{94}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *ListAlarmsRequest) GetPageSize() uint32 {
@@ -5571,7 +6046,7 @@ type ListAlarmsResponse struct {
 
 func (x *ListAlarmsResponse) Reset() {
 	*x = ListAlarmsResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[95]
+	mi := &file_tapline_v1_admin_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5583,7 +6058,7 @@ func (x *ListAlarmsResponse) String() string {
 func (*ListAlarmsResponse) ProtoMessage() {}
 
 func (x *ListAlarmsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[95]
+	mi := &file_tapline_v1_admin_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5596,7 +6071,7 @@ func (x *ListAlarmsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAlarmsResponse.ProtoReflect.Descriptor instead.
 func (*ListAlarmsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{95}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *ListAlarmsResponse) GetAlarms() []*Alarm {
@@ -5626,7 +6101,7 @@ type CloseAlarmRequest struct {
 
 func (x *CloseAlarmRequest) Reset() {
 	*x = CloseAlarmRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[96]
+	mi := &file_tapline_v1_admin_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5638,7 +6113,7 @@ func (x *CloseAlarmRequest) String() string {
 func (*CloseAlarmRequest) ProtoMessage() {}
 
 func (x *CloseAlarmRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[96]
+	mi := &file_tapline_v1_admin_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5651,7 +6126,7 @@ func (x *CloseAlarmRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseAlarmRequest.ProtoReflect.Descriptor instead.
 func (*CloseAlarmRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{96}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *CloseAlarmRequest) GetId() string {
@@ -5679,7 +6154,7 @@ type CloseAlarmResponse struct {
 
 func (x *CloseAlarmResponse) Reset() {
 	*x = CloseAlarmResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[97]
+	mi := &file_tapline_v1_admin_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5691,7 +6166,7 @@ func (x *CloseAlarmResponse) String() string {
 func (*CloseAlarmResponse) ProtoMessage() {}
 
 func (x *CloseAlarmResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[97]
+	mi := &file_tapline_v1_admin_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5704,7 +6179,7 @@ func (x *CloseAlarmResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseAlarmResponse.ProtoReflect.Descriptor instead.
 func (*CloseAlarmResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{97}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *CloseAlarmResponse) GetAlarm() *Alarm {
@@ -5723,7 +6198,7 @@ type GetHealthRequest struct {
 
 func (x *GetHealthRequest) Reset() {
 	*x = GetHealthRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[98]
+	mi := &file_tapline_v1_admin_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5735,7 +6210,7 @@ func (x *GetHealthRequest) String() string {
 func (*GetHealthRequest) ProtoMessage() {}
 
 func (x *GetHealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[98]
+	mi := &file_tapline_v1_admin_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5748,7 +6223,7 @@ func (x *GetHealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHealthRequest.ProtoReflect.Descriptor instead.
 func (*GetHealthRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{98}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{105}
 }
 
 // GetHealthResponse is how it is.
@@ -5774,7 +6249,7 @@ type GetHealthResponse struct {
 
 func (x *GetHealthResponse) Reset() {
 	*x = GetHealthResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[99]
+	mi := &file_tapline_v1_admin_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5786,7 +6261,7 @@ func (x *GetHealthResponse) String() string {
 func (*GetHealthResponse) ProtoMessage() {}
 
 func (x *GetHealthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[99]
+	mi := &file_tapline_v1_admin_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5799,7 +6274,7 @@ func (x *GetHealthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHealthResponse.ProtoReflect.Descriptor instead.
 func (*GetHealthResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{99}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *GetHealthResponse) GetBuild() string {
@@ -5884,7 +6359,7 @@ type PersonEntry struct {
 
 func (x *PersonEntry) Reset() {
 	*x = PersonEntry{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[100]
+	mi := &file_tapline_v1_admin_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5896,7 +6371,7 @@ func (x *PersonEntry) String() string {
 func (*PersonEntry) ProtoMessage() {}
 
 func (x *PersonEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[100]
+	mi := &file_tapline_v1_admin_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5909,7 +6384,7 @@ func (x *PersonEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonEntry.ProtoReflect.Descriptor instead.
 func (*PersonEntry) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{100}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *PersonEntry) GetId() string {
@@ -6019,7 +6494,7 @@ type Shift struct {
 
 func (x *Shift) Reset() {
 	*x = Shift{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[101]
+	mi := &file_tapline_v1_admin_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6031,7 +6506,7 @@ func (x *Shift) String() string {
 func (*Shift) ProtoMessage() {}
 
 func (x *Shift) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[101]
+	mi := &file_tapline_v1_admin_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6044,7 +6519,7 @@ func (x *Shift) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Shift.ProtoReflect.Descriptor instead.
 func (*Shift) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{101}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{108}
 }
 
 func (x *Shift) GetId() string {
@@ -6111,7 +6586,7 @@ type ShiftWindow struct {
 
 func (x *ShiftWindow) Reset() {
 	*x = ShiftWindow{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[102]
+	mi := &file_tapline_v1_admin_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6123,7 +6598,7 @@ func (x *ShiftWindow) String() string {
 func (*ShiftWindow) ProtoMessage() {}
 
 func (x *ShiftWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[102]
+	mi := &file_tapline_v1_admin_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6136,7 +6611,7 @@ func (x *ShiftWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShiftWindow.ProtoReflect.Descriptor instead.
 func (*ShiftWindow) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{102}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{109}
 }
 
 func (x *ShiftWindow) GetDays() []uint32 {
@@ -6173,7 +6648,7 @@ type Certification struct {
 
 func (x *Certification) Reset() {
 	*x = Certification{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[103]
+	mi := &file_tapline_v1_admin_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6185,7 +6660,7 @@ func (x *Certification) String() string {
 func (*Certification) ProtoMessage() {}
 
 func (x *Certification) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[103]
+	mi := &file_tapline_v1_admin_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6198,7 +6673,7 @@ func (x *Certification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certification.ProtoReflect.Descriptor instead.
 func (*Certification) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{103}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{110}
 }
 
 func (x *Certification) GetName() string {
@@ -6252,7 +6727,7 @@ type Badge struct {
 
 func (x *Badge) Reset() {
 	*x = Badge{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[104]
+	mi := &file_tapline_v1_admin_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6264,7 +6739,7 @@ func (x *Badge) String() string {
 func (*Badge) ProtoMessage() {}
 
 func (x *Badge) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[104]
+	mi := &file_tapline_v1_admin_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6277,7 +6752,7 @@ func (x *Badge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Badge.ProtoReflect.Descriptor instead.
 func (*Badge) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{104}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{111}
 }
 
 func (x *Badge) GetId() string {
@@ -6399,7 +6874,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[105]
+	mi := &file_tapline_v1_admin_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6411,7 +6886,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[105]
+	mi := &file_tapline_v1_admin_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6424,7 +6899,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{105}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{112}
 }
 
 func (x *Account) GetId() string {
@@ -6516,7 +6991,7 @@ type Station struct {
 
 func (x *Station) Reset() {
 	*x = Station{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[106]
+	mi := &file_tapline_v1_admin_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6528,7 +7003,7 @@ func (x *Station) String() string {
 func (*Station) ProtoMessage() {}
 
 func (x *Station) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[106]
+	mi := &file_tapline_v1_admin_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6541,7 +7016,7 @@ func (x *Station) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Station.ProtoReflect.Descriptor instead.
 func (*Station) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{106}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{113}
 }
 
 func (x *Station) GetId() string {
@@ -6708,7 +7183,7 @@ type Zone struct {
 
 func (x *Zone) Reset() {
 	*x = Zone{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[107]
+	mi := &file_tapline_v1_admin_proto_msgTypes[114]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6720,7 +7195,7 @@ func (x *Zone) String() string {
 func (*Zone) ProtoMessage() {}
 
 func (x *Zone) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[107]
+	mi := &file_tapline_v1_admin_proto_msgTypes[114]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6733,7 +7208,7 @@ func (x *Zone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Zone.ProtoReflect.Descriptor instead.
 func (*Zone) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{107}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{114}
 }
 
 func (x *Zone) GetId() string {
@@ -6830,7 +7305,7 @@ type PinRules struct {
 
 func (x *PinRules) Reset() {
 	*x = PinRules{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[108]
+	mi := &file_tapline_v1_admin_proto_msgTypes[115]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6842,7 +7317,7 @@ func (x *PinRules) String() string {
 func (*PinRules) ProtoMessage() {}
 
 func (x *PinRules) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[108]
+	mi := &file_tapline_v1_admin_proto_msgTypes[115]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6855,7 +7330,7 @@ func (x *PinRules) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PinRules.ProtoReflect.Descriptor instead.
 func (*PinRules) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{108}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{115}
 }
 
 func (x *PinRules) GetAlways() bool {
@@ -6899,7 +7374,7 @@ type OfflineTiers struct {
 
 func (x *OfflineTiers) Reset() {
 	*x = OfflineTiers{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[109]
+	mi := &file_tapline_v1_admin_proto_msgTypes[116]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6911,7 +7386,7 @@ func (x *OfflineTiers) String() string {
 func (*OfflineTiers) ProtoMessage() {}
 
 func (x *OfflineTiers) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[109]
+	mi := &file_tapline_v1_admin_proto_msgTypes[116]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6924,7 +7399,7 @@ func (x *OfflineTiers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfflineTiers.ProtoReflect.Descriptor instead.
 func (*OfflineTiers) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{109}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{116}
 }
 
 func (x *OfflineTiers) GetEverybody() *durationpb.Duration {
@@ -6962,7 +7437,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[110]
+	mi := &file_tapline_v1_admin_proto_msgTypes[117]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6974,7 +7449,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[110]
+	mi := &file_tapline_v1_admin_proto_msgTypes[117]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6987,7 +7462,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{110}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{117}
 }
 
 func (x *Token) GetId() string {
@@ -7053,7 +7528,7 @@ type PolicySet struct {
 
 func (x *PolicySet) Reset() {
 	*x = PolicySet{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[111]
+	mi := &file_tapline_v1_admin_proto_msgTypes[118]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7065,7 +7540,7 @@ func (x *PolicySet) String() string {
 func (*PolicySet) ProtoMessage() {}
 
 func (x *PolicySet) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[111]
+	mi := &file_tapline_v1_admin_proto_msgTypes[118]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7078,7 +7553,7 @@ func (x *PolicySet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicySet.ProtoReflect.Descriptor instead.
 func (*PolicySet) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{111}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{118}
 }
 
 func (x *PolicySet) GetVersion() string {
@@ -7148,7 +7623,7 @@ type RefusedTap struct {
 
 func (x *RefusedTap) Reset() {
 	*x = RefusedTap{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[112]
+	mi := &file_tapline_v1_admin_proto_msgTypes[119]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7160,7 +7635,7 @@ func (x *RefusedTap) String() string {
 func (*RefusedTap) ProtoMessage() {}
 
 func (x *RefusedTap) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[112]
+	mi := &file_tapline_v1_admin_proto_msgTypes[119]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7173,7 +7648,7 @@ func (x *RefusedTap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefusedTap.ProtoReflect.Descriptor instead.
 func (*RefusedTap) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{112}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{119}
 }
 
 func (x *RefusedTap) GetCode() string {
@@ -7251,7 +7726,7 @@ type HeldLease struct {
 
 func (x *HeldLease) Reset() {
 	*x = HeldLease{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[113]
+	mi := &file_tapline_v1_admin_proto_msgTypes[120]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7263,7 +7738,7 @@ func (x *HeldLease) String() string {
 func (*HeldLease) ProtoMessage() {}
 
 func (x *HeldLease) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[113]
+	mi := &file_tapline_v1_admin_proto_msgTypes[120]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7276,7 +7751,7 @@ func (x *HeldLease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldLease.ProtoReflect.Descriptor instead.
 func (*HeldLease) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{113}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{120}
 }
 
 func (x *HeldLease) GetLease() *Lease {
@@ -7347,7 +7822,7 @@ type Visit struct {
 
 func (x *Visit) Reset() {
 	*x = Visit{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[114]
+	mi := &file_tapline_v1_admin_proto_msgTypes[121]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7359,7 +7834,7 @@ func (x *Visit) String() string {
 func (*Visit) ProtoMessage() {}
 
 func (x *Visit) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[114]
+	mi := &file_tapline_v1_admin_proto_msgTypes[121]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7372,7 +7847,7 @@ func (x *Visit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Visit.ProtoReflect.Descriptor instead.
 func (*Visit) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{114}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{121}
 }
 
 func (x *Visit) GetId() string {
@@ -7474,7 +7949,7 @@ type ImportFault struct {
 
 func (x *ImportFault) Reset() {
 	*x = ImportFault{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[115]
+	mi := &file_tapline_v1_admin_proto_msgTypes[122]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7486,7 +7961,7 @@ func (x *ImportFault) String() string {
 func (*ImportFault) ProtoMessage() {}
 
 func (x *ImportFault) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[115]
+	mi := &file_tapline_v1_admin_proto_msgTypes[122]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7499,7 +7974,7 @@ func (x *ImportFault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportFault.ProtoReflect.Descriptor instead.
 func (*ImportFault) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{115}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{122}
 }
 
 func (x *ImportFault) GetLine() uint32 {
@@ -7550,7 +8025,7 @@ type Alarm struct {
 
 func (x *Alarm) Reset() {
 	*x = Alarm{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[116]
+	mi := &file_tapline_v1_admin_proto_msgTypes[123]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7562,7 +8037,7 @@ func (x *Alarm) String() string {
 func (*Alarm) ProtoMessage() {}
 
 func (x *Alarm) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[116]
+	mi := &file_tapline_v1_admin_proto_msgTypes[123]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7575,7 +8050,7 @@ func (x *Alarm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alarm.ProtoReflect.Descriptor instead.
 func (*Alarm) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{116}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{123}
 }
 
 func (x *Alarm) GetId() string {
@@ -7934,7 +8409,45 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\fImportChange\x12\x16\n" +
 	"\x06person\x18\x01 \x01(\tR\x06person\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n" +
-	"\x04what\x18\x03 \x03(\tR\x04what\":\n" +
+	"\x04what\x18\x03 \x03(\tR\x04what\"\x10\n" +
+	"\x0eGetSyncRequest\">\n" +
+	"\x0fGetSyncResponse\x12+\n" +
+	"\x05state\x18\x01 \x01(\v2\x15.tapline.v1.SyncStateR\x05state\"\xd0\x03\n" +
+	"\tSyncState\x12\x16\n" +
+	"\x06server\x18\x01 \x01(\tR\x06server\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x18\n" +
+	"\achanges\x18\x03 \x01(\tR\achanges\x128\n" +
+	"\n" +
+	"last_ok_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\blastOkAt\x123\n" +
+	"\afull_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x06fullAt\x12\x16\n" +
+	"\x06people\x18\x06 \x01(\rR\x06people\x12?\n" +
+	"\rfailing_since\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\ffailingSince\x12\x14\n" +
+	"\x05fault\x18\b \x01(\tR\x05fault\x12\x12\n" +
+	"\x04held\x18\t \x01(\tR\x04held\x12\x1e\n" +
+	"\n" +
+	"difference\x18\n" +
+	" \x01(\tR\n" +
+	"difference\x12\x16\n" +
+	"\x06faults\x18\v \x03(\tR\x06faults\x12\x1f\n" +
+	"\vfault_count\x18\f \x01(\rR\n" +
+	"faultCount\x12\x1c\n" +
+	"\treferrals\x18\r \x01(\rR\treferrals\x12\x14\n" +
+	"\x05notes\x18\x0e \x03(\tR\x05notes\")\n" +
+	"\x0eRunSyncRequest\x12\x17\n" +
+	"\adry_run\x18\x01 \x01(\bR\x06dryRun\"\xe8\x01\n" +
+	"\x0fRunSyncResponse\x12\x14\n" +
+	"\x05added\x18\x01 \x01(\rR\x05added\x12\x18\n" +
+	"\achanged\x18\x02 \x01(\rR\achanged\x12\x1c\n" +
+	"\tunchanged\x18\x03 \x01(\rR\tunchanged\x12\x12\n" +
+	"\x04left\x18\x04 \x01(\rR\x04left\x122\n" +
+	"\achanges\x18\x05 \x03(\v2\x18.tapline.v1.ImportChangeR\achanges\x12\x12\n" +
+	"\x04held\x18\x06 \x01(\tR\x04held\x12+\n" +
+	"\x05state\x18\a \x01(\v2\x15.tapline.v1.SyncStateR\x05state\"3\n" +
+	"\x11AcceptSyncRequest\x12\x1e\n" +
+	"\n" +
+	"difference\x18\x01 \x01(\tR\n" +
+	"difference\"\x14\n" +
+	"\x12AcceptSyncResponse\":\n" +
 	"\x0fPutShiftRequest\x12'\n" +
 	"\x05shift\x18\x01 \x01(\v2\x11.tapline.v1.ShiftR\x05shift\";\n" +
 	"\x10PutShiftResponse\x12'\n" +
@@ -8169,7 +8682,7 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\rImportLeavers\x12\x1e\n" +
 	"\x1aIMPORT_LEAVERS_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13IMPORT_LEAVERS_KEEP\x10\x01\x12\x1a\n" +
-	"\x16IMPORT_LEAVERS_SUSPEND\x10\x022\xfc\x1c\n" +
+	"\x16IMPORT_LEAVERS_SUSPEND\x10\x022\xd1\x1e\n" +
 	"\fAdminService\x12H\n" +
 	"\tPutPerson\x12\x1c.tapline.v1.PutPersonRequest\x1a\x1d.tapline.v1.PutPersonResponse\x12H\n" +
 	"\tGetPerson\x12\x1c.tapline.v1.GetPersonRequest\x1a\x1d.tapline.v1.GetPersonResponse\x12K\n" +
@@ -8222,7 +8735,11 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"ListVisits\x12\x1d.tapline.v1.ListVisitsRequest\x1a\x1e.tapline.v1.ListVisitsResponse\x12N\n" +
 	"\vDeleteVisit\x12\x1e.tapline.v1.DeleteVisitRequest\x1a\x1f.tapline.v1.DeleteVisitResponse\x12N\n" +
 	"\vDecideVisit\x12\x1e.tapline.v1.DecideVisitRequest\x1a\x1f.tapline.v1.DecideVisitResponse\x12Z\n" +
-	"\x0fImportDirectory\x12\".tapline.v1.ImportDirectoryRequest\x1a#.tapline.v1.ImportDirectoryResponse\x12E\n" +
+	"\x0fImportDirectory\x12\".tapline.v1.ImportDirectoryRequest\x1a#.tapline.v1.ImportDirectoryResponse\x12B\n" +
+	"\aGetSync\x12\x1a.tapline.v1.GetSyncRequest\x1a\x1b.tapline.v1.GetSyncResponse\x12B\n" +
+	"\aRunSync\x12\x1a.tapline.v1.RunSyncRequest\x1a\x1b.tapline.v1.RunSyncResponse\x12K\n" +
+	"\n" +
+	"AcceptSync\x12\x1d.tapline.v1.AcceptSyncRequest\x1a\x1e.tapline.v1.AcceptSyncResponse\x12E\n" +
 	"\bPutShift\x12\x1b.tapline.v1.PutShiftRequest\x1a\x1c.tapline.v1.PutShiftResponse\x12K\n" +
 	"\n" +
 	"ListShifts\x12\x1d.tapline.v1.ListShiftsRequest\x1a\x1e.tapline.v1.ListShiftsResponse\x12N\n" +
@@ -8246,7 +8763,7 @@ func file_tapline_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_tapline_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_tapline_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 118)
+var file_tapline_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 125)
 var file_tapline_v1_admin_proto_goTypes = []any{
 	(StationState)(0),               // 0: tapline.v1.StationState
 	(VisitState)(0),                 // 1: tapline.v1.VisitState
@@ -8340,261 +8857,280 @@ var file_tapline_v1_admin_proto_goTypes = []any{
 	(*ImportDirectoryRequest)(nil),  // 89: tapline.v1.ImportDirectoryRequest
 	(*ImportDirectoryResponse)(nil), // 90: tapline.v1.ImportDirectoryResponse
 	(*ImportChange)(nil),            // 91: tapline.v1.ImportChange
-	(*PutShiftRequest)(nil),         // 92: tapline.v1.PutShiftRequest
-	(*PutShiftResponse)(nil),        // 93: tapline.v1.PutShiftResponse
-	(*ListShiftsRequest)(nil),       // 94: tapline.v1.ListShiftsRequest
-	(*ListShiftsResponse)(nil),      // 95: tapline.v1.ListShiftsResponse
-	(*DeleteShiftRequest)(nil),      // 96: tapline.v1.DeleteShiftRequest
-	(*DeleteShiftResponse)(nil),     // 97: tapline.v1.DeleteShiftResponse
-	(*ListAlarmsRequest)(nil),       // 98: tapline.v1.ListAlarmsRequest
-	(*ListAlarmsResponse)(nil),      // 99: tapline.v1.ListAlarmsResponse
-	(*CloseAlarmRequest)(nil),       // 100: tapline.v1.CloseAlarmRequest
-	(*CloseAlarmResponse)(nil),      // 101: tapline.v1.CloseAlarmResponse
-	(*GetHealthRequest)(nil),        // 102: tapline.v1.GetHealthRequest
-	(*GetHealthResponse)(nil),       // 103: tapline.v1.GetHealthResponse
-	(*PersonEntry)(nil),             // 104: tapline.v1.PersonEntry
-	(*Shift)(nil),                   // 105: tapline.v1.Shift
-	(*ShiftWindow)(nil),             // 106: tapline.v1.ShiftWindow
-	(*Certification)(nil),           // 107: tapline.v1.Certification
-	(*Badge)(nil),                   // 108: tapline.v1.Badge
-	(*Account)(nil),                 // 109: tapline.v1.Account
-	(*Station)(nil),                 // 110: tapline.v1.Station
-	(*Zone)(nil),                    // 111: tapline.v1.Zone
-	(*PinRules)(nil),                // 112: tapline.v1.PinRules
-	(*OfflineTiers)(nil),            // 113: tapline.v1.OfflineTiers
-	(*Token)(nil),                   // 114: tapline.v1.Token
-	(*PolicySet)(nil),               // 115: tapline.v1.PolicySet
-	(*RefusedTap)(nil),              // 116: tapline.v1.RefusedTap
-	(*HeldLease)(nil),               // 117: tapline.v1.HeldLease
-	(*Visit)(nil),                   // 118: tapline.v1.Visit
-	(*ImportFault)(nil),             // 119: tapline.v1.ImportFault
-	(*Alarm)(nil),                   // 120: tapline.v1.Alarm
-	nil,                             // 121: tapline.v1.Station.HintsEntry
-	(*timestamppb.Timestamp)(nil),   // 122: google.protobuf.Timestamp
-	(*BadgeProof)(nil),              // 123: tapline.v1.BadgeProof
-	(*durationpb.Duration)(nil),     // 124: google.protobuf.Duration
-	(*Decision)(nil),                // 125: tapline.v1.Decision
-	(Assurance)(0),                  // 126: tapline.v1.Assurance
-	(*SessionTerms)(nil),            // 127: tapline.v1.SessionTerms
-	(Mode)(0),                       // 128: tapline.v1.Mode
-	(RefusalCause)(0),               // 129: tapline.v1.RefusalCause
-	(*Lease)(nil),                   // 130: tapline.v1.Lease
+	(*GetSyncRequest)(nil),          // 92: tapline.v1.GetSyncRequest
+	(*GetSyncResponse)(nil),         // 93: tapline.v1.GetSyncResponse
+	(*SyncState)(nil),               // 94: tapline.v1.SyncState
+	(*RunSyncRequest)(nil),          // 95: tapline.v1.RunSyncRequest
+	(*RunSyncResponse)(nil),         // 96: tapline.v1.RunSyncResponse
+	(*AcceptSyncRequest)(nil),       // 97: tapline.v1.AcceptSyncRequest
+	(*AcceptSyncResponse)(nil),      // 98: tapline.v1.AcceptSyncResponse
+	(*PutShiftRequest)(nil),         // 99: tapline.v1.PutShiftRequest
+	(*PutShiftResponse)(nil),        // 100: tapline.v1.PutShiftResponse
+	(*ListShiftsRequest)(nil),       // 101: tapline.v1.ListShiftsRequest
+	(*ListShiftsResponse)(nil),      // 102: tapline.v1.ListShiftsResponse
+	(*DeleteShiftRequest)(nil),      // 103: tapline.v1.DeleteShiftRequest
+	(*DeleteShiftResponse)(nil),     // 104: tapline.v1.DeleteShiftResponse
+	(*ListAlarmsRequest)(nil),       // 105: tapline.v1.ListAlarmsRequest
+	(*ListAlarmsResponse)(nil),      // 106: tapline.v1.ListAlarmsResponse
+	(*CloseAlarmRequest)(nil),       // 107: tapline.v1.CloseAlarmRequest
+	(*CloseAlarmResponse)(nil),      // 108: tapline.v1.CloseAlarmResponse
+	(*GetHealthRequest)(nil),        // 109: tapline.v1.GetHealthRequest
+	(*GetHealthResponse)(nil),       // 110: tapline.v1.GetHealthResponse
+	(*PersonEntry)(nil),             // 111: tapline.v1.PersonEntry
+	(*Shift)(nil),                   // 112: tapline.v1.Shift
+	(*ShiftWindow)(nil),             // 113: tapline.v1.ShiftWindow
+	(*Certification)(nil),           // 114: tapline.v1.Certification
+	(*Badge)(nil),                   // 115: tapline.v1.Badge
+	(*Account)(nil),                 // 116: tapline.v1.Account
+	(*Station)(nil),                 // 117: tapline.v1.Station
+	(*Zone)(nil),                    // 118: tapline.v1.Zone
+	(*PinRules)(nil),                // 119: tapline.v1.PinRules
+	(*OfflineTiers)(nil),            // 120: tapline.v1.OfflineTiers
+	(*Token)(nil),                   // 121: tapline.v1.Token
+	(*PolicySet)(nil),               // 122: tapline.v1.PolicySet
+	(*RefusedTap)(nil),              // 123: tapline.v1.RefusedTap
+	(*HeldLease)(nil),               // 124: tapline.v1.HeldLease
+	(*Visit)(nil),                   // 125: tapline.v1.Visit
+	(*ImportFault)(nil),             // 126: tapline.v1.ImportFault
+	(*Alarm)(nil),                   // 127: tapline.v1.Alarm
+	nil,                             // 128: tapline.v1.Station.HintsEntry
+	(*timestamppb.Timestamp)(nil),   // 129: google.protobuf.Timestamp
+	(*BadgeProof)(nil),              // 130: tapline.v1.BadgeProof
+	(*durationpb.Duration)(nil),     // 131: google.protobuf.Duration
+	(*Decision)(nil),                // 132: tapline.v1.Decision
+	(Assurance)(0),                  // 133: tapline.v1.Assurance
+	(*SessionTerms)(nil),            // 134: tapline.v1.SessionTerms
+	(Mode)(0),                       // 135: tapline.v1.Mode
+	(RefusalCause)(0),               // 136: tapline.v1.RefusalCause
+	(*Lease)(nil),                   // 137: tapline.v1.Lease
 }
 var file_tapline_v1_admin_proto_depIdxs = []int32{
-	104, // 0: tapline.v1.PutPersonRequest.person:type_name -> tapline.v1.PersonEntry
-	104, // 1: tapline.v1.PutPersonResponse.person:type_name -> tapline.v1.PersonEntry
-	104, // 2: tapline.v1.GetPersonResponse.person:type_name -> tapline.v1.PersonEntry
-	108, // 3: tapline.v1.GetPersonResponse.badges:type_name -> tapline.v1.Badge
-	122, // 4: tapline.v1.GetPersonResponse.shift_changes_at:type_name -> google.protobuf.Timestamp
-	104, // 5: tapline.v1.ListPeopleResponse.people:type_name -> tapline.v1.PersonEntry
-	123, // 6: tapline.v1.AssignBadgeRequest.badge:type_name -> tapline.v1.BadgeProof
-	122, // 7: tapline.v1.AssignBadgeRequest.not_after:type_name -> google.protobuf.Timestamp
-	108, // 8: tapline.v1.AssignBadgeResponse.badge:type_name -> tapline.v1.Badge
-	108, // 9: tapline.v1.ListBadgesResponse.badges:type_name -> tapline.v1.Badge
-	108, // 10: tapline.v1.RevokeBadgeResponse.badge:type_name -> tapline.v1.Badge
-	108, // 11: tapline.v1.LoseBadgeResponse.badge:type_name -> tapline.v1.Badge
-	108, // 12: tapline.v1.FindBadgeResponse.badge:type_name -> tapline.v1.Badge
-	109, // 13: tapline.v1.PutAccountRequest.account:type_name -> tapline.v1.Account
-	109, // 14: tapline.v1.PutAccountResponse.account:type_name -> tapline.v1.Account
-	109, // 15: tapline.v1.ListAccountsResponse.accounts:type_name -> tapline.v1.Account
-	110, // 16: tapline.v1.PutStationRequest.station:type_name -> tapline.v1.Station
-	110, // 17: tapline.v1.PutStationResponse.station:type_name -> tapline.v1.Station
-	110, // 18: tapline.v1.ListStationsResponse.stations:type_name -> tapline.v1.Station
-	110, // 19: tapline.v1.RevokeStationResponse.station:type_name -> tapline.v1.Station
-	110, // 20: tapline.v1.ReleaseStationResponse.station:type_name -> tapline.v1.Station
-	122, // 21: tapline.v1.ApproveRecoveryResponse.until:type_name -> google.protobuf.Timestamp
-	110, // 22: tapline.v1.GetStationResponse.station:type_name -> tapline.v1.Station
+	111, // 0: tapline.v1.PutPersonRequest.person:type_name -> tapline.v1.PersonEntry
+	111, // 1: tapline.v1.PutPersonResponse.person:type_name -> tapline.v1.PersonEntry
+	111, // 2: tapline.v1.GetPersonResponse.person:type_name -> tapline.v1.PersonEntry
+	115, // 3: tapline.v1.GetPersonResponse.badges:type_name -> tapline.v1.Badge
+	129, // 4: tapline.v1.GetPersonResponse.shift_changes_at:type_name -> google.protobuf.Timestamp
+	111, // 5: tapline.v1.ListPeopleResponse.people:type_name -> tapline.v1.PersonEntry
+	130, // 6: tapline.v1.AssignBadgeRequest.badge:type_name -> tapline.v1.BadgeProof
+	129, // 7: tapline.v1.AssignBadgeRequest.not_after:type_name -> google.protobuf.Timestamp
+	115, // 8: tapline.v1.AssignBadgeResponse.badge:type_name -> tapline.v1.Badge
+	115, // 9: tapline.v1.ListBadgesResponse.badges:type_name -> tapline.v1.Badge
+	115, // 10: tapline.v1.RevokeBadgeResponse.badge:type_name -> tapline.v1.Badge
+	115, // 11: tapline.v1.LoseBadgeResponse.badge:type_name -> tapline.v1.Badge
+	115, // 12: tapline.v1.FindBadgeResponse.badge:type_name -> tapline.v1.Badge
+	116, // 13: tapline.v1.PutAccountRequest.account:type_name -> tapline.v1.Account
+	116, // 14: tapline.v1.PutAccountResponse.account:type_name -> tapline.v1.Account
+	116, // 15: tapline.v1.ListAccountsResponse.accounts:type_name -> tapline.v1.Account
+	117, // 16: tapline.v1.PutStationRequest.station:type_name -> tapline.v1.Station
+	117, // 17: tapline.v1.PutStationResponse.station:type_name -> tapline.v1.Station
+	117, // 18: tapline.v1.ListStationsResponse.stations:type_name -> tapline.v1.Station
+	117, // 19: tapline.v1.RevokeStationResponse.station:type_name -> tapline.v1.Station
+	117, // 20: tapline.v1.ReleaseStationResponse.station:type_name -> tapline.v1.Station
+	129, // 21: tapline.v1.ApproveRecoveryResponse.until:type_name -> google.protobuf.Timestamp
+	117, // 22: tapline.v1.GetStationResponse.station:type_name -> tapline.v1.Station
 	44,  // 23: tapline.v1.GetStationResponse.identity:type_name -> tapline.v1.StationIdentity
-	122, // 24: tapline.v1.StationIdentity.enrolled_at:type_name -> google.protobuf.Timestamp
+	129, // 24: tapline.v1.StationIdentity.enrolled_at:type_name -> google.protobuf.Timestamp
 	45,  // 25: tapline.v1.StationIdentity.certificates:type_name -> tapline.v1.StationCertificate
 	46,  // 26: tapline.v1.StationIdentity.copies:type_name -> tapline.v1.StationCopy
-	122, // 27: tapline.v1.StationIdentity.quarantined_at:type_name -> google.protobuf.Timestamp
-	122, // 28: tapline.v1.StationIdentity.recovers_until:type_name -> google.protobuf.Timestamp
-	122, // 29: tapline.v1.StationIdentity.approved_until:type_name -> google.protobuf.Timestamp
-	122, // 30: tapline.v1.StationCertificate.not_before:type_name -> google.protobuf.Timestamp
-	122, // 31: tapline.v1.StationCertificate.not_after:type_name -> google.protobuf.Timestamp
-	122, // 32: tapline.v1.StationCopy.first_seen_at:type_name -> google.protobuf.Timestamp
-	122, // 33: tapline.v1.StationCopy.last_seen_at:type_name -> google.protobuf.Timestamp
+	129, // 27: tapline.v1.StationIdentity.quarantined_at:type_name -> google.protobuf.Timestamp
+	129, // 28: tapline.v1.StationIdentity.recovers_until:type_name -> google.protobuf.Timestamp
+	129, // 29: tapline.v1.StationIdentity.approved_until:type_name -> google.protobuf.Timestamp
+	129, // 30: tapline.v1.StationCertificate.not_before:type_name -> google.protobuf.Timestamp
+	129, // 31: tapline.v1.StationCertificate.not_after:type_name -> google.protobuf.Timestamp
+	129, // 32: tapline.v1.StationCopy.first_seen_at:type_name -> google.protobuf.Timestamp
+	129, // 33: tapline.v1.StationCopy.last_seen_at:type_name -> google.protobuf.Timestamp
 	2,   // 34: tapline.v1.RootCertificate.state:type_name -> tapline.v1.RootState
-	122, // 35: tapline.v1.RootCertificate.since:type_name -> google.protobuf.Timestamp
-	122, // 36: tapline.v1.RootCertificate.not_after:type_name -> google.protobuf.Timestamp
-	122, // 37: tapline.v1.RootCertificate.next_from:type_name -> google.protobuf.Timestamp
+	129, // 35: tapline.v1.RootCertificate.since:type_name -> google.protobuf.Timestamp
+	129, // 36: tapline.v1.RootCertificate.not_after:type_name -> google.protobuf.Timestamp
+	129, // 37: tapline.v1.RootCertificate.next_from:type_name -> google.protobuf.Timestamp
 	47,  // 38: tapline.v1.GetAuthorityResponse.roots:type_name -> tapline.v1.RootCertificate
-	122, // 39: tapline.v1.GetAuthorityResponse.issuing_not_after:type_name -> google.protobuf.Timestamp
+	129, // 39: tapline.v1.GetAuthorityResponse.issuing_not_after:type_name -> google.protobuf.Timestamp
 	49,  // 40: tapline.v1.RotateAuthorityResponse.authority:type_name -> tapline.v1.GetAuthorityResponse
-	124, // 41: tapline.v1.CreateTokenRequest.lifetime:type_name -> google.protobuf.Duration
-	114, // 42: tapline.v1.CreateTokenResponse.token:type_name -> tapline.v1.Token
-	114, // 43: tapline.v1.ListTokensResponse.tokens:type_name -> tapline.v1.Token
-	115, // 44: tapline.v1.PutPolicyResponse.policy:type_name -> tapline.v1.PolicySet
-	115, // 45: tapline.v1.GetPolicyResponse.policy:type_name -> tapline.v1.PolicySet
-	111, // 46: tapline.v1.PutZoneRequest.zone:type_name -> tapline.v1.Zone
-	111, // 47: tapline.v1.PutZoneResponse.zone:type_name -> tapline.v1.Zone
-	111, // 48: tapline.v1.ListZonesResponse.zones:type_name -> tapline.v1.Zone
-	115, // 49: tapline.v1.ListPoliciesResponse.policies:type_name -> tapline.v1.PolicySet
-	122, // 50: tapline.v1.ReplayTapsRequest.since:type_name -> google.protobuf.Timestamp
+	131, // 41: tapline.v1.CreateTokenRequest.lifetime:type_name -> google.protobuf.Duration
+	121, // 42: tapline.v1.CreateTokenResponse.token:type_name -> tapline.v1.Token
+	121, // 43: tapline.v1.ListTokensResponse.tokens:type_name -> tapline.v1.Token
+	122, // 44: tapline.v1.PutPolicyResponse.policy:type_name -> tapline.v1.PolicySet
+	122, // 45: tapline.v1.GetPolicyResponse.policy:type_name -> tapline.v1.PolicySet
+	118, // 46: tapline.v1.PutZoneRequest.zone:type_name -> tapline.v1.Zone
+	118, // 47: tapline.v1.PutZoneResponse.zone:type_name -> tapline.v1.Zone
+	118, // 48: tapline.v1.ListZonesResponse.zones:type_name -> tapline.v1.Zone
+	122, // 49: tapline.v1.ListPoliciesResponse.policies:type_name -> tapline.v1.PolicySet
+	129, // 50: tapline.v1.ReplayTapsRequest.since:type_name -> google.protobuf.Timestamp
 	72,  // 51: tapline.v1.ReplayTapsResponse.differences:type_name -> tapline.v1.ReplayedTap
-	122, // 52: tapline.v1.ReplayedTap.at:type_name -> google.protobuf.Timestamp
-	125, // 53: tapline.v1.ReplayedTap.now:type_name -> tapline.v1.Decision
-	125, // 54: tapline.v1.ReplayedTap.draft:type_name -> tapline.v1.Decision
-	126, // 55: tapline.v1.ExplainTapRequest.assurance:type_name -> tapline.v1.Assurance
-	122, // 56: tapline.v1.ExplainTapRequest.at:type_name -> google.protobuf.Timestamp
-	125, // 57: tapline.v1.ExplainTapResponse.decision:type_name -> tapline.v1.Decision
-	127, // 58: tapline.v1.ExplainTapResponse.terms:type_name -> tapline.v1.SessionTerms
-	116, // 59: tapline.v1.ExplainCodeResponse.tap:type_name -> tapline.v1.RefusedTap
-	117, // 60: tapline.v1.ListLeasesResponse.leases:type_name -> tapline.v1.HeldLease
-	118, // 61: tapline.v1.PutVisitRequest.visit:type_name -> tapline.v1.Visit
-	118, // 62: tapline.v1.PutVisitResponse.visit:type_name -> tapline.v1.Visit
-	118, // 63: tapline.v1.ListVisitsResponse.visits:type_name -> tapline.v1.Visit
-	118, // 64: tapline.v1.DecideVisitResponse.visit:type_name -> tapline.v1.Visit
+	129, // 52: tapline.v1.ReplayedTap.at:type_name -> google.protobuf.Timestamp
+	132, // 53: tapline.v1.ReplayedTap.now:type_name -> tapline.v1.Decision
+	132, // 54: tapline.v1.ReplayedTap.draft:type_name -> tapline.v1.Decision
+	133, // 55: tapline.v1.ExplainTapRequest.assurance:type_name -> tapline.v1.Assurance
+	129, // 56: tapline.v1.ExplainTapRequest.at:type_name -> google.protobuf.Timestamp
+	132, // 57: tapline.v1.ExplainTapResponse.decision:type_name -> tapline.v1.Decision
+	134, // 58: tapline.v1.ExplainTapResponse.terms:type_name -> tapline.v1.SessionTerms
+	123, // 59: tapline.v1.ExplainCodeResponse.tap:type_name -> tapline.v1.RefusedTap
+	124, // 60: tapline.v1.ListLeasesResponse.leases:type_name -> tapline.v1.HeldLease
+	125, // 61: tapline.v1.PutVisitRequest.visit:type_name -> tapline.v1.Visit
+	125, // 62: tapline.v1.PutVisitResponse.visit:type_name -> tapline.v1.Visit
+	125, // 63: tapline.v1.ListVisitsResponse.visits:type_name -> tapline.v1.Visit
+	125, // 64: tapline.v1.DecideVisitResponse.visit:type_name -> tapline.v1.Visit
 	3,   // 65: tapline.v1.ImportDirectoryRequest.leavers:type_name -> tapline.v1.ImportLeavers
-	119, // 66: tapline.v1.ImportDirectoryResponse.faults:type_name -> tapline.v1.ImportFault
+	126, // 66: tapline.v1.ImportDirectoryResponse.faults:type_name -> tapline.v1.ImportFault
 	91,  // 67: tapline.v1.ImportDirectoryResponse.changes:type_name -> tapline.v1.ImportChange
-	105, // 68: tapline.v1.PutShiftRequest.shift:type_name -> tapline.v1.Shift
-	105, // 69: tapline.v1.PutShiftResponse.shift:type_name -> tapline.v1.Shift
-	105, // 70: tapline.v1.ListShiftsResponse.shifts:type_name -> tapline.v1.Shift
-	120, // 71: tapline.v1.ListAlarmsResponse.alarms:type_name -> tapline.v1.Alarm
-	120, // 72: tapline.v1.CloseAlarmResponse.alarm:type_name -> tapline.v1.Alarm
-	122, // 73: tapline.v1.GetHealthResponse.started_at:type_name -> google.protobuf.Timestamp
-	107, // 74: tapline.v1.PersonEntry.certifications:type_name -> tapline.v1.Certification
-	122, // 75: tapline.v1.PersonEntry.left_at:type_name -> google.protobuf.Timestamp
-	106, // 76: tapline.v1.Shift.windows:type_name -> tapline.v1.ShiftWindow
-	122, // 77: tapline.v1.Certification.not_after:type_name -> google.protobuf.Timestamp
-	126, // 78: tapline.v1.Badge.assurance:type_name -> tapline.v1.Assurance
-	122, // 79: tapline.v1.Badge.not_after:type_name -> google.protobuf.Timestamp
-	122, // 80: tapline.v1.Badge.assigned_at:type_name -> google.protobuf.Timestamp
-	122, // 81: tapline.v1.Badge.last_used_at:type_name -> google.protobuf.Timestamp
-	122, // 82: tapline.v1.Badge.lost_at:type_name -> google.protobuf.Timestamp
-	124, // 83: tapline.v1.Account.lease_time:type_name -> google.protobuf.Duration
-	128, // 84: tapline.v1.Station.mode:type_name -> tapline.v1.Mode
-	127, // 85: tapline.v1.Station.terms:type_name -> tapline.v1.SessionTerms
-	0,   // 86: tapline.v1.Station.state:type_name -> tapline.v1.StationState
-	122, // 87: tapline.v1.Station.last_seen_at:type_name -> google.protobuf.Timestamp
-	122, // 88: tapline.v1.Station.certificate_expires_at:type_name -> google.protobuf.Timestamp
-	121, // 89: tapline.v1.Station.hints:type_name -> tapline.v1.Station.HintsEntry
-	126, // 90: tapline.v1.Station.requires_assurance:type_name -> tapline.v1.Assurance
-	128, // 91: tapline.v1.Zone.mode:type_name -> tapline.v1.Mode
-	126, // 92: tapline.v1.Zone.requires_assurance:type_name -> tapline.v1.Assurance
-	112, // 93: tapline.v1.Zone.pin:type_name -> tapline.v1.PinRules
-	113, // 94: tapline.v1.Zone.offline:type_name -> tapline.v1.OfflineTiers
-	124, // 95: tapline.v1.Zone.idle:type_name -> google.protobuf.Duration
-	124, // 96: tapline.v1.Zone.longest:type_name -> google.protobuf.Duration
-	126, // 97: tapline.v1.PinRules.weak_below:type_name -> tapline.v1.Assurance
-	124, // 98: tapline.v1.PinRules.after_idle:type_name -> google.protobuf.Duration
-	124, // 99: tapline.v1.OfflineTiers.everybody:type_name -> google.protobuf.Duration
-	124, // 100: tapline.v1.OfflineTiers.essential:type_name -> google.protobuf.Duration
-	122, // 101: tapline.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
-	122, // 102: tapline.v1.Token.used_at:type_name -> google.protobuf.Timestamp
-	122, // 103: tapline.v1.PolicySet.since:type_name -> google.protobuf.Timestamp
-	122, // 104: tapline.v1.RefusedTap.at:type_name -> google.protobuf.Timestamp
-	129, // 105: tapline.v1.RefusedTap.refusal:type_name -> tapline.v1.RefusalCause
-	126, // 106: tapline.v1.RefusedTap.assurance:type_name -> tapline.v1.Assurance
-	125, // 107: tapline.v1.RefusedTap.decision:type_name -> tapline.v1.Decision
-	130, // 108: tapline.v1.HeldLease.lease:type_name -> tapline.v1.Lease
-	122, // 109: tapline.v1.HeldLease.opened_at:type_name -> google.protobuf.Timestamp
-	122, // 110: tapline.v1.Visit.starts_at:type_name -> google.protobuf.Timestamp
-	122, // 111: tapline.v1.Visit.ends_at:type_name -> google.protobuf.Timestamp
-	1,   // 112: tapline.v1.Visit.state:type_name -> tapline.v1.VisitState
-	122, // 113: tapline.v1.Alarm.at:type_name -> google.protobuf.Timestamp
-	122, // 114: tapline.v1.Alarm.closed_at:type_name -> google.protobuf.Timestamp
-	4,   // 115: tapline.v1.AdminService.PutPerson:input_type -> tapline.v1.PutPersonRequest
-	6,   // 116: tapline.v1.AdminService.GetPerson:input_type -> tapline.v1.GetPersonRequest
-	8,   // 117: tapline.v1.AdminService.ListPeople:input_type -> tapline.v1.ListPeopleRequest
-	10,  // 118: tapline.v1.AdminService.DeletePerson:input_type -> tapline.v1.DeletePersonRequest
-	12,  // 119: tapline.v1.AdminService.AssignBadge:input_type -> tapline.v1.AssignBadgeRequest
-	14,  // 120: tapline.v1.AdminService.ListBadges:input_type -> tapline.v1.ListBadgesRequest
-	16,  // 121: tapline.v1.AdminService.RevokeBadge:input_type -> tapline.v1.RevokeBadgeRequest
-	18,  // 122: tapline.v1.AdminService.LoseBadge:input_type -> tapline.v1.LoseBadgeRequest
-	20,  // 123: tapline.v1.AdminService.FindBadge:input_type -> tapline.v1.FindBadgeRequest
-	22,  // 124: tapline.v1.AdminService.SetPin:input_type -> tapline.v1.SetPinRequest
-	24,  // 125: tapline.v1.AdminService.PutAccount:input_type -> tapline.v1.PutAccountRequest
-	26,  // 126: tapline.v1.AdminService.ListAccounts:input_type -> tapline.v1.ListAccountsRequest
-	28,  // 127: tapline.v1.AdminService.DeleteAccount:input_type -> tapline.v1.DeleteAccountRequest
-	30,  // 128: tapline.v1.AdminService.PutStation:input_type -> tapline.v1.PutStationRequest
-	32,  // 129: tapline.v1.AdminService.ListStations:input_type -> tapline.v1.ListStationsRequest
-	34,  // 130: tapline.v1.AdminService.DeleteStation:input_type -> tapline.v1.DeleteStationRequest
-	36,  // 131: tapline.v1.AdminService.RevokeStation:input_type -> tapline.v1.RevokeStationRequest
-	38,  // 132: tapline.v1.AdminService.ReleaseStation:input_type -> tapline.v1.ReleaseStationRequest
-	40,  // 133: tapline.v1.AdminService.ApproveRecovery:input_type -> tapline.v1.ApproveRecoveryRequest
-	42,  // 134: tapline.v1.AdminService.GetStation:input_type -> tapline.v1.GetStationRequest
-	48,  // 135: tapline.v1.AdminService.GetAuthority:input_type -> tapline.v1.GetAuthorityRequest
-	50,  // 136: tapline.v1.AdminService.RotateAuthority:input_type -> tapline.v1.RotateAuthorityRequest
-	52,  // 137: tapline.v1.AdminService.CreateToken:input_type -> tapline.v1.CreateTokenRequest
-	54,  // 138: tapline.v1.AdminService.ListTokens:input_type -> tapline.v1.ListTokensRequest
-	56,  // 139: tapline.v1.AdminService.RevokeToken:input_type -> tapline.v1.RevokeTokenRequest
-	58,  // 140: tapline.v1.AdminService.PutPolicy:input_type -> tapline.v1.PutPolicyRequest
-	62,  // 141: tapline.v1.AdminService.PutZone:input_type -> tapline.v1.PutZoneRequest
-	64,  // 142: tapline.v1.AdminService.ListZones:input_type -> tapline.v1.ListZonesRequest
-	66,  // 143: tapline.v1.AdminService.DeleteZone:input_type -> tapline.v1.DeleteZoneRequest
-	68,  // 144: tapline.v1.AdminService.ListPolicies:input_type -> tapline.v1.ListPoliciesRequest
-	70,  // 145: tapline.v1.AdminService.ReplayTaps:input_type -> tapline.v1.ReplayTapsRequest
-	60,  // 146: tapline.v1.AdminService.GetPolicy:input_type -> tapline.v1.GetPolicyRequest
-	73,  // 147: tapline.v1.AdminService.ExplainTap:input_type -> tapline.v1.ExplainTapRequest
-	75,  // 148: tapline.v1.AdminService.ExplainCode:input_type -> tapline.v1.ExplainCodeRequest
-	77,  // 149: tapline.v1.AdminService.ListLeases:input_type -> tapline.v1.ListLeasesRequest
-	79,  // 150: tapline.v1.AdminService.EndLease:input_type -> tapline.v1.EndLeaseRequest
-	81,  // 151: tapline.v1.AdminService.PutVisit:input_type -> tapline.v1.PutVisitRequest
-	83,  // 152: tapline.v1.AdminService.ListVisits:input_type -> tapline.v1.ListVisitsRequest
-	85,  // 153: tapline.v1.AdminService.DeleteVisit:input_type -> tapline.v1.DeleteVisitRequest
-	87,  // 154: tapline.v1.AdminService.DecideVisit:input_type -> tapline.v1.DecideVisitRequest
-	89,  // 155: tapline.v1.AdminService.ImportDirectory:input_type -> tapline.v1.ImportDirectoryRequest
-	92,  // 156: tapline.v1.AdminService.PutShift:input_type -> tapline.v1.PutShiftRequest
-	94,  // 157: tapline.v1.AdminService.ListShifts:input_type -> tapline.v1.ListShiftsRequest
-	96,  // 158: tapline.v1.AdminService.DeleteShift:input_type -> tapline.v1.DeleteShiftRequest
-	98,  // 159: tapline.v1.AdminService.ListAlarms:input_type -> tapline.v1.ListAlarmsRequest
-	100, // 160: tapline.v1.AdminService.CloseAlarm:input_type -> tapline.v1.CloseAlarmRequest
-	102, // 161: tapline.v1.AdminService.GetHealth:input_type -> tapline.v1.GetHealthRequest
-	5,   // 162: tapline.v1.AdminService.PutPerson:output_type -> tapline.v1.PutPersonResponse
-	7,   // 163: tapline.v1.AdminService.GetPerson:output_type -> tapline.v1.GetPersonResponse
-	9,   // 164: tapline.v1.AdminService.ListPeople:output_type -> tapline.v1.ListPeopleResponse
-	11,  // 165: tapline.v1.AdminService.DeletePerson:output_type -> tapline.v1.DeletePersonResponse
-	13,  // 166: tapline.v1.AdminService.AssignBadge:output_type -> tapline.v1.AssignBadgeResponse
-	15,  // 167: tapline.v1.AdminService.ListBadges:output_type -> tapline.v1.ListBadgesResponse
-	17,  // 168: tapline.v1.AdminService.RevokeBadge:output_type -> tapline.v1.RevokeBadgeResponse
-	19,  // 169: tapline.v1.AdminService.LoseBadge:output_type -> tapline.v1.LoseBadgeResponse
-	21,  // 170: tapline.v1.AdminService.FindBadge:output_type -> tapline.v1.FindBadgeResponse
-	23,  // 171: tapline.v1.AdminService.SetPin:output_type -> tapline.v1.SetPinResponse
-	25,  // 172: tapline.v1.AdminService.PutAccount:output_type -> tapline.v1.PutAccountResponse
-	27,  // 173: tapline.v1.AdminService.ListAccounts:output_type -> tapline.v1.ListAccountsResponse
-	29,  // 174: tapline.v1.AdminService.DeleteAccount:output_type -> tapline.v1.DeleteAccountResponse
-	31,  // 175: tapline.v1.AdminService.PutStation:output_type -> tapline.v1.PutStationResponse
-	33,  // 176: tapline.v1.AdminService.ListStations:output_type -> tapline.v1.ListStationsResponse
-	35,  // 177: tapline.v1.AdminService.DeleteStation:output_type -> tapline.v1.DeleteStationResponse
-	37,  // 178: tapline.v1.AdminService.RevokeStation:output_type -> tapline.v1.RevokeStationResponse
-	39,  // 179: tapline.v1.AdminService.ReleaseStation:output_type -> tapline.v1.ReleaseStationResponse
-	41,  // 180: tapline.v1.AdminService.ApproveRecovery:output_type -> tapline.v1.ApproveRecoveryResponse
-	43,  // 181: tapline.v1.AdminService.GetStation:output_type -> tapline.v1.GetStationResponse
-	49,  // 182: tapline.v1.AdminService.GetAuthority:output_type -> tapline.v1.GetAuthorityResponse
-	51,  // 183: tapline.v1.AdminService.RotateAuthority:output_type -> tapline.v1.RotateAuthorityResponse
-	53,  // 184: tapline.v1.AdminService.CreateToken:output_type -> tapline.v1.CreateTokenResponse
-	55,  // 185: tapline.v1.AdminService.ListTokens:output_type -> tapline.v1.ListTokensResponse
-	57,  // 186: tapline.v1.AdminService.RevokeToken:output_type -> tapline.v1.RevokeTokenResponse
-	59,  // 187: tapline.v1.AdminService.PutPolicy:output_type -> tapline.v1.PutPolicyResponse
-	63,  // 188: tapline.v1.AdminService.PutZone:output_type -> tapline.v1.PutZoneResponse
-	65,  // 189: tapline.v1.AdminService.ListZones:output_type -> tapline.v1.ListZonesResponse
-	67,  // 190: tapline.v1.AdminService.DeleteZone:output_type -> tapline.v1.DeleteZoneResponse
-	69,  // 191: tapline.v1.AdminService.ListPolicies:output_type -> tapline.v1.ListPoliciesResponse
-	71,  // 192: tapline.v1.AdminService.ReplayTaps:output_type -> tapline.v1.ReplayTapsResponse
-	61,  // 193: tapline.v1.AdminService.GetPolicy:output_type -> tapline.v1.GetPolicyResponse
-	74,  // 194: tapline.v1.AdminService.ExplainTap:output_type -> tapline.v1.ExplainTapResponse
-	76,  // 195: tapline.v1.AdminService.ExplainCode:output_type -> tapline.v1.ExplainCodeResponse
-	78,  // 196: tapline.v1.AdminService.ListLeases:output_type -> tapline.v1.ListLeasesResponse
-	80,  // 197: tapline.v1.AdminService.EndLease:output_type -> tapline.v1.EndLeaseResponse
-	82,  // 198: tapline.v1.AdminService.PutVisit:output_type -> tapline.v1.PutVisitResponse
-	84,  // 199: tapline.v1.AdminService.ListVisits:output_type -> tapline.v1.ListVisitsResponse
-	86,  // 200: tapline.v1.AdminService.DeleteVisit:output_type -> tapline.v1.DeleteVisitResponse
-	88,  // 201: tapline.v1.AdminService.DecideVisit:output_type -> tapline.v1.DecideVisitResponse
-	90,  // 202: tapline.v1.AdminService.ImportDirectory:output_type -> tapline.v1.ImportDirectoryResponse
-	93,  // 203: tapline.v1.AdminService.PutShift:output_type -> tapline.v1.PutShiftResponse
-	95,  // 204: tapline.v1.AdminService.ListShifts:output_type -> tapline.v1.ListShiftsResponse
-	97,  // 205: tapline.v1.AdminService.DeleteShift:output_type -> tapline.v1.DeleteShiftResponse
-	99,  // 206: tapline.v1.AdminService.ListAlarms:output_type -> tapline.v1.ListAlarmsResponse
-	101, // 207: tapline.v1.AdminService.CloseAlarm:output_type -> tapline.v1.CloseAlarmResponse
-	103, // 208: tapline.v1.AdminService.GetHealth:output_type -> tapline.v1.GetHealthResponse
-	162, // [162:209] is the sub-list for method output_type
-	115, // [115:162] is the sub-list for method input_type
-	115, // [115:115] is the sub-list for extension type_name
-	115, // [115:115] is the sub-list for extension extendee
-	0,   // [0:115] is the sub-list for field type_name
+	94,  // 68: tapline.v1.GetSyncResponse.state:type_name -> tapline.v1.SyncState
+	129, // 69: tapline.v1.SyncState.last_ok_at:type_name -> google.protobuf.Timestamp
+	129, // 70: tapline.v1.SyncState.full_at:type_name -> google.protobuf.Timestamp
+	129, // 71: tapline.v1.SyncState.failing_since:type_name -> google.protobuf.Timestamp
+	91,  // 72: tapline.v1.RunSyncResponse.changes:type_name -> tapline.v1.ImportChange
+	94,  // 73: tapline.v1.RunSyncResponse.state:type_name -> tapline.v1.SyncState
+	112, // 74: tapline.v1.PutShiftRequest.shift:type_name -> tapline.v1.Shift
+	112, // 75: tapline.v1.PutShiftResponse.shift:type_name -> tapline.v1.Shift
+	112, // 76: tapline.v1.ListShiftsResponse.shifts:type_name -> tapline.v1.Shift
+	127, // 77: tapline.v1.ListAlarmsResponse.alarms:type_name -> tapline.v1.Alarm
+	127, // 78: tapline.v1.CloseAlarmResponse.alarm:type_name -> tapline.v1.Alarm
+	129, // 79: tapline.v1.GetHealthResponse.started_at:type_name -> google.protobuf.Timestamp
+	114, // 80: tapline.v1.PersonEntry.certifications:type_name -> tapline.v1.Certification
+	129, // 81: tapline.v1.PersonEntry.left_at:type_name -> google.protobuf.Timestamp
+	113, // 82: tapline.v1.Shift.windows:type_name -> tapline.v1.ShiftWindow
+	129, // 83: tapline.v1.Certification.not_after:type_name -> google.protobuf.Timestamp
+	133, // 84: tapline.v1.Badge.assurance:type_name -> tapline.v1.Assurance
+	129, // 85: tapline.v1.Badge.not_after:type_name -> google.protobuf.Timestamp
+	129, // 86: tapline.v1.Badge.assigned_at:type_name -> google.protobuf.Timestamp
+	129, // 87: tapline.v1.Badge.last_used_at:type_name -> google.protobuf.Timestamp
+	129, // 88: tapline.v1.Badge.lost_at:type_name -> google.protobuf.Timestamp
+	131, // 89: tapline.v1.Account.lease_time:type_name -> google.protobuf.Duration
+	135, // 90: tapline.v1.Station.mode:type_name -> tapline.v1.Mode
+	134, // 91: tapline.v1.Station.terms:type_name -> tapline.v1.SessionTerms
+	0,   // 92: tapline.v1.Station.state:type_name -> tapline.v1.StationState
+	129, // 93: tapline.v1.Station.last_seen_at:type_name -> google.protobuf.Timestamp
+	129, // 94: tapline.v1.Station.certificate_expires_at:type_name -> google.protobuf.Timestamp
+	128, // 95: tapline.v1.Station.hints:type_name -> tapline.v1.Station.HintsEntry
+	133, // 96: tapline.v1.Station.requires_assurance:type_name -> tapline.v1.Assurance
+	135, // 97: tapline.v1.Zone.mode:type_name -> tapline.v1.Mode
+	133, // 98: tapline.v1.Zone.requires_assurance:type_name -> tapline.v1.Assurance
+	119, // 99: tapline.v1.Zone.pin:type_name -> tapline.v1.PinRules
+	120, // 100: tapline.v1.Zone.offline:type_name -> tapline.v1.OfflineTiers
+	131, // 101: tapline.v1.Zone.idle:type_name -> google.protobuf.Duration
+	131, // 102: tapline.v1.Zone.longest:type_name -> google.protobuf.Duration
+	133, // 103: tapline.v1.PinRules.weak_below:type_name -> tapline.v1.Assurance
+	131, // 104: tapline.v1.PinRules.after_idle:type_name -> google.protobuf.Duration
+	131, // 105: tapline.v1.OfflineTiers.everybody:type_name -> google.protobuf.Duration
+	131, // 106: tapline.v1.OfflineTiers.essential:type_name -> google.protobuf.Duration
+	129, // 107: tapline.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
+	129, // 108: tapline.v1.Token.used_at:type_name -> google.protobuf.Timestamp
+	129, // 109: tapline.v1.PolicySet.since:type_name -> google.protobuf.Timestamp
+	129, // 110: tapline.v1.RefusedTap.at:type_name -> google.protobuf.Timestamp
+	136, // 111: tapline.v1.RefusedTap.refusal:type_name -> tapline.v1.RefusalCause
+	133, // 112: tapline.v1.RefusedTap.assurance:type_name -> tapline.v1.Assurance
+	132, // 113: tapline.v1.RefusedTap.decision:type_name -> tapline.v1.Decision
+	137, // 114: tapline.v1.HeldLease.lease:type_name -> tapline.v1.Lease
+	129, // 115: tapline.v1.HeldLease.opened_at:type_name -> google.protobuf.Timestamp
+	129, // 116: tapline.v1.Visit.starts_at:type_name -> google.protobuf.Timestamp
+	129, // 117: tapline.v1.Visit.ends_at:type_name -> google.protobuf.Timestamp
+	1,   // 118: tapline.v1.Visit.state:type_name -> tapline.v1.VisitState
+	129, // 119: tapline.v1.Alarm.at:type_name -> google.protobuf.Timestamp
+	129, // 120: tapline.v1.Alarm.closed_at:type_name -> google.protobuf.Timestamp
+	4,   // 121: tapline.v1.AdminService.PutPerson:input_type -> tapline.v1.PutPersonRequest
+	6,   // 122: tapline.v1.AdminService.GetPerson:input_type -> tapline.v1.GetPersonRequest
+	8,   // 123: tapline.v1.AdminService.ListPeople:input_type -> tapline.v1.ListPeopleRequest
+	10,  // 124: tapline.v1.AdminService.DeletePerson:input_type -> tapline.v1.DeletePersonRequest
+	12,  // 125: tapline.v1.AdminService.AssignBadge:input_type -> tapline.v1.AssignBadgeRequest
+	14,  // 126: tapline.v1.AdminService.ListBadges:input_type -> tapline.v1.ListBadgesRequest
+	16,  // 127: tapline.v1.AdminService.RevokeBadge:input_type -> tapline.v1.RevokeBadgeRequest
+	18,  // 128: tapline.v1.AdminService.LoseBadge:input_type -> tapline.v1.LoseBadgeRequest
+	20,  // 129: tapline.v1.AdminService.FindBadge:input_type -> tapline.v1.FindBadgeRequest
+	22,  // 130: tapline.v1.AdminService.SetPin:input_type -> tapline.v1.SetPinRequest
+	24,  // 131: tapline.v1.AdminService.PutAccount:input_type -> tapline.v1.PutAccountRequest
+	26,  // 132: tapline.v1.AdminService.ListAccounts:input_type -> tapline.v1.ListAccountsRequest
+	28,  // 133: tapline.v1.AdminService.DeleteAccount:input_type -> tapline.v1.DeleteAccountRequest
+	30,  // 134: tapline.v1.AdminService.PutStation:input_type -> tapline.v1.PutStationRequest
+	32,  // 135: tapline.v1.AdminService.ListStations:input_type -> tapline.v1.ListStationsRequest
+	34,  // 136: tapline.v1.AdminService.DeleteStation:input_type -> tapline.v1.DeleteStationRequest
+	36,  // 137: tapline.v1.AdminService.RevokeStation:input_type -> tapline.v1.RevokeStationRequest
+	38,  // 138: tapline.v1.AdminService.ReleaseStation:input_type -> tapline.v1.ReleaseStationRequest
+	40,  // 139: tapline.v1.AdminService.ApproveRecovery:input_type -> tapline.v1.ApproveRecoveryRequest
+	42,  // 140: tapline.v1.AdminService.GetStation:input_type -> tapline.v1.GetStationRequest
+	48,  // 141: tapline.v1.AdminService.GetAuthority:input_type -> tapline.v1.GetAuthorityRequest
+	50,  // 142: tapline.v1.AdminService.RotateAuthority:input_type -> tapline.v1.RotateAuthorityRequest
+	52,  // 143: tapline.v1.AdminService.CreateToken:input_type -> tapline.v1.CreateTokenRequest
+	54,  // 144: tapline.v1.AdminService.ListTokens:input_type -> tapline.v1.ListTokensRequest
+	56,  // 145: tapline.v1.AdminService.RevokeToken:input_type -> tapline.v1.RevokeTokenRequest
+	58,  // 146: tapline.v1.AdminService.PutPolicy:input_type -> tapline.v1.PutPolicyRequest
+	62,  // 147: tapline.v1.AdminService.PutZone:input_type -> tapline.v1.PutZoneRequest
+	64,  // 148: tapline.v1.AdminService.ListZones:input_type -> tapline.v1.ListZonesRequest
+	66,  // 149: tapline.v1.AdminService.DeleteZone:input_type -> tapline.v1.DeleteZoneRequest
+	68,  // 150: tapline.v1.AdminService.ListPolicies:input_type -> tapline.v1.ListPoliciesRequest
+	70,  // 151: tapline.v1.AdminService.ReplayTaps:input_type -> tapline.v1.ReplayTapsRequest
+	60,  // 152: tapline.v1.AdminService.GetPolicy:input_type -> tapline.v1.GetPolicyRequest
+	73,  // 153: tapline.v1.AdminService.ExplainTap:input_type -> tapline.v1.ExplainTapRequest
+	75,  // 154: tapline.v1.AdminService.ExplainCode:input_type -> tapline.v1.ExplainCodeRequest
+	77,  // 155: tapline.v1.AdminService.ListLeases:input_type -> tapline.v1.ListLeasesRequest
+	79,  // 156: tapline.v1.AdminService.EndLease:input_type -> tapline.v1.EndLeaseRequest
+	81,  // 157: tapline.v1.AdminService.PutVisit:input_type -> tapline.v1.PutVisitRequest
+	83,  // 158: tapline.v1.AdminService.ListVisits:input_type -> tapline.v1.ListVisitsRequest
+	85,  // 159: tapline.v1.AdminService.DeleteVisit:input_type -> tapline.v1.DeleteVisitRequest
+	87,  // 160: tapline.v1.AdminService.DecideVisit:input_type -> tapline.v1.DecideVisitRequest
+	89,  // 161: tapline.v1.AdminService.ImportDirectory:input_type -> tapline.v1.ImportDirectoryRequest
+	92,  // 162: tapline.v1.AdminService.GetSync:input_type -> tapline.v1.GetSyncRequest
+	95,  // 163: tapline.v1.AdminService.RunSync:input_type -> tapline.v1.RunSyncRequest
+	97,  // 164: tapline.v1.AdminService.AcceptSync:input_type -> tapline.v1.AcceptSyncRequest
+	99,  // 165: tapline.v1.AdminService.PutShift:input_type -> tapline.v1.PutShiftRequest
+	101, // 166: tapline.v1.AdminService.ListShifts:input_type -> tapline.v1.ListShiftsRequest
+	103, // 167: tapline.v1.AdminService.DeleteShift:input_type -> tapline.v1.DeleteShiftRequest
+	105, // 168: tapline.v1.AdminService.ListAlarms:input_type -> tapline.v1.ListAlarmsRequest
+	107, // 169: tapline.v1.AdminService.CloseAlarm:input_type -> tapline.v1.CloseAlarmRequest
+	109, // 170: tapline.v1.AdminService.GetHealth:input_type -> tapline.v1.GetHealthRequest
+	5,   // 171: tapline.v1.AdminService.PutPerson:output_type -> tapline.v1.PutPersonResponse
+	7,   // 172: tapline.v1.AdminService.GetPerson:output_type -> tapline.v1.GetPersonResponse
+	9,   // 173: tapline.v1.AdminService.ListPeople:output_type -> tapline.v1.ListPeopleResponse
+	11,  // 174: tapline.v1.AdminService.DeletePerson:output_type -> tapline.v1.DeletePersonResponse
+	13,  // 175: tapline.v1.AdminService.AssignBadge:output_type -> tapline.v1.AssignBadgeResponse
+	15,  // 176: tapline.v1.AdminService.ListBadges:output_type -> tapline.v1.ListBadgesResponse
+	17,  // 177: tapline.v1.AdminService.RevokeBadge:output_type -> tapline.v1.RevokeBadgeResponse
+	19,  // 178: tapline.v1.AdminService.LoseBadge:output_type -> tapline.v1.LoseBadgeResponse
+	21,  // 179: tapline.v1.AdminService.FindBadge:output_type -> tapline.v1.FindBadgeResponse
+	23,  // 180: tapline.v1.AdminService.SetPin:output_type -> tapline.v1.SetPinResponse
+	25,  // 181: tapline.v1.AdminService.PutAccount:output_type -> tapline.v1.PutAccountResponse
+	27,  // 182: tapline.v1.AdminService.ListAccounts:output_type -> tapline.v1.ListAccountsResponse
+	29,  // 183: tapline.v1.AdminService.DeleteAccount:output_type -> tapline.v1.DeleteAccountResponse
+	31,  // 184: tapline.v1.AdminService.PutStation:output_type -> tapline.v1.PutStationResponse
+	33,  // 185: tapline.v1.AdminService.ListStations:output_type -> tapline.v1.ListStationsResponse
+	35,  // 186: tapline.v1.AdminService.DeleteStation:output_type -> tapline.v1.DeleteStationResponse
+	37,  // 187: tapline.v1.AdminService.RevokeStation:output_type -> tapline.v1.RevokeStationResponse
+	39,  // 188: tapline.v1.AdminService.ReleaseStation:output_type -> tapline.v1.ReleaseStationResponse
+	41,  // 189: tapline.v1.AdminService.ApproveRecovery:output_type -> tapline.v1.ApproveRecoveryResponse
+	43,  // 190: tapline.v1.AdminService.GetStation:output_type -> tapline.v1.GetStationResponse
+	49,  // 191: tapline.v1.AdminService.GetAuthority:output_type -> tapline.v1.GetAuthorityResponse
+	51,  // 192: tapline.v1.AdminService.RotateAuthority:output_type -> tapline.v1.RotateAuthorityResponse
+	53,  // 193: tapline.v1.AdminService.CreateToken:output_type -> tapline.v1.CreateTokenResponse
+	55,  // 194: tapline.v1.AdminService.ListTokens:output_type -> tapline.v1.ListTokensResponse
+	57,  // 195: tapline.v1.AdminService.RevokeToken:output_type -> tapline.v1.RevokeTokenResponse
+	59,  // 196: tapline.v1.AdminService.PutPolicy:output_type -> tapline.v1.PutPolicyResponse
+	63,  // 197: tapline.v1.AdminService.PutZone:output_type -> tapline.v1.PutZoneResponse
+	65,  // 198: tapline.v1.AdminService.ListZones:output_type -> tapline.v1.ListZonesResponse
+	67,  // 199: tapline.v1.AdminService.DeleteZone:output_type -> tapline.v1.DeleteZoneResponse
+	69,  // 200: tapline.v1.AdminService.ListPolicies:output_type -> tapline.v1.ListPoliciesResponse
+	71,  // 201: tapline.v1.AdminService.ReplayTaps:output_type -> tapline.v1.ReplayTapsResponse
+	61,  // 202: tapline.v1.AdminService.GetPolicy:output_type -> tapline.v1.GetPolicyResponse
+	74,  // 203: tapline.v1.AdminService.ExplainTap:output_type -> tapline.v1.ExplainTapResponse
+	76,  // 204: tapline.v1.AdminService.ExplainCode:output_type -> tapline.v1.ExplainCodeResponse
+	78,  // 205: tapline.v1.AdminService.ListLeases:output_type -> tapline.v1.ListLeasesResponse
+	80,  // 206: tapline.v1.AdminService.EndLease:output_type -> tapline.v1.EndLeaseResponse
+	82,  // 207: tapline.v1.AdminService.PutVisit:output_type -> tapline.v1.PutVisitResponse
+	84,  // 208: tapline.v1.AdminService.ListVisits:output_type -> tapline.v1.ListVisitsResponse
+	86,  // 209: tapline.v1.AdminService.DeleteVisit:output_type -> tapline.v1.DeleteVisitResponse
+	88,  // 210: tapline.v1.AdminService.DecideVisit:output_type -> tapline.v1.DecideVisitResponse
+	90,  // 211: tapline.v1.AdminService.ImportDirectory:output_type -> tapline.v1.ImportDirectoryResponse
+	93,  // 212: tapline.v1.AdminService.GetSync:output_type -> tapline.v1.GetSyncResponse
+	96,  // 213: tapline.v1.AdminService.RunSync:output_type -> tapline.v1.RunSyncResponse
+	98,  // 214: tapline.v1.AdminService.AcceptSync:output_type -> tapline.v1.AcceptSyncResponse
+	100, // 215: tapline.v1.AdminService.PutShift:output_type -> tapline.v1.PutShiftResponse
+	102, // 216: tapline.v1.AdminService.ListShifts:output_type -> tapline.v1.ListShiftsResponse
+	104, // 217: tapline.v1.AdminService.DeleteShift:output_type -> tapline.v1.DeleteShiftResponse
+	106, // 218: tapline.v1.AdminService.ListAlarms:output_type -> tapline.v1.ListAlarmsResponse
+	108, // 219: tapline.v1.AdminService.CloseAlarm:output_type -> tapline.v1.CloseAlarmResponse
+	110, // 220: tapline.v1.AdminService.GetHealth:output_type -> tapline.v1.GetHealthResponse
+	171, // [171:221] is the sub-list for method output_type
+	121, // [121:171] is the sub-list for method input_type
+	121, // [121:121] is the sub-list for extension type_name
+	121, // [121:121] is the sub-list for extension extendee
+	0,   // [0:121] is the sub-list for field type_name
 }
 
 func init() { file_tapline_v1_admin_proto_init() }
@@ -8609,7 +9145,7 @@ func file_tapline_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tapline_v1_admin_proto_rawDesc), len(file_tapline_v1_admin_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   118,
+			NumMessages:   125,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -62,6 +62,9 @@ const (
 	AdminService_DeleteVisit_FullMethodName     = "/tapline.v1.AdminService/DeleteVisit"
 	AdminService_DecideVisit_FullMethodName     = "/tapline.v1.AdminService/DecideVisit"
 	AdminService_ImportDirectory_FullMethodName = "/tapline.v1.AdminService/ImportDirectory"
+	AdminService_GetSync_FullMethodName         = "/tapline.v1.AdminService/GetSync"
+	AdminService_RunSync_FullMethodName         = "/tapline.v1.AdminService/RunSync"
+	AdminService_AcceptSync_FullMethodName      = "/tapline.v1.AdminService/AcceptSync"
 	AdminService_PutShift_FullMethodName        = "/tapline.v1.AdminService/PutShift"
 	AdminService_ListShifts_FullMethodName      = "/tapline.v1.AdminService/ListShifts"
 	AdminService_DeleteShift_FullMethodName     = "/tapline.v1.AdminService/DeleteShift"
@@ -160,6 +163,12 @@ type AdminServiceClient interface {
 	DecideVisit(ctx context.Context, in *DecideVisitRequest, opts ...grpc.CallOption) (*DecideVisitResponse, error)
 	// ImportDirectory takes people and badges as CSV (RFC 4180). All or nothing; every fault is listed with its line.
 	ImportDirectory(ctx context.Context, in *ImportDirectoryRequest, opts ...grpc.CallOption) (*ImportDirectoryResponse, error)
+	// GetSync tells how the synchronisation with an LDAP directory is.
+	GetSync(ctx context.Context, in *GetSyncRequest, opts ...grpc.CallOption) (*GetSyncResponse, error)
+	// RunSync reads the whole LDAP directory now. Errors: FAILED_PRECONDITION there is none, or the safety brake holds; UNAVAILABLE says what is wrong with it.
+	RunSync(ctx context.Context, in *RunSyncRequest, opts ...grpc.CallOption) (*RunSyncResponse, error)
+	// AcceptSync lets a difference through that the safety brake holds. Errors: ABORTED the brake holds another one by now; FAILED_PRECONDITION it holds none.
+	AcceptSync(ctx context.Context, in *AcceptSyncRequest, opts ...grpc.CallOption) (*AcceptSyncResponse, error)
 	// PutShift makes or changes a shift. Errors: INVALID_ARGUMENT names the field; ABORTED the revision is old.
 	PutShift(ctx context.Context, in *PutShiftRequest, opts ...grpc.CallOption) (*PutShiftResponse, error)
 	// ListShifts returns shifts, sorted by ID.
@@ -592,6 +601,36 @@ func (c *adminServiceClient) ImportDirectory(ctx context.Context, in *ImportDire
 	return out, nil
 }
 
+func (c *adminServiceClient) GetSync(ctx context.Context, in *GetSyncRequest, opts ...grpc.CallOption) (*GetSyncResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetSyncResponse)
+	err := c.cc.Invoke(ctx, AdminService_GetSync_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) RunSync(ctx context.Context, in *RunSyncRequest, opts ...grpc.CallOption) (*RunSyncResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RunSyncResponse)
+	err := c.cc.Invoke(ctx, AdminService_RunSync_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) AcceptSync(ctx context.Context, in *AcceptSyncRequest, opts ...grpc.CallOption) (*AcceptSyncResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AcceptSyncResponse)
+	err := c.cc.Invoke(ctx, AdminService_AcceptSync_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminServiceClient) PutShift(ctx context.Context, in *PutShiftRequest, opts ...grpc.CallOption) (*PutShiftResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(PutShiftResponse)
@@ -742,6 +781,12 @@ type AdminServiceServer interface {
 	DecideVisit(context.Context, *DecideVisitRequest) (*DecideVisitResponse, error)
 	// ImportDirectory takes people and badges as CSV (RFC 4180). All or nothing; every fault is listed with its line.
 	ImportDirectory(context.Context, *ImportDirectoryRequest) (*ImportDirectoryResponse, error)
+	// GetSync tells how the synchronisation with an LDAP directory is.
+	GetSync(context.Context, *GetSyncRequest) (*GetSyncResponse, error)
+	// RunSync reads the whole LDAP directory now. Errors: FAILED_PRECONDITION there is none, or the safety brake holds; UNAVAILABLE says what is wrong with it.
+	RunSync(context.Context, *RunSyncRequest) (*RunSyncResponse, error)
+	// AcceptSync lets a difference through that the safety brake holds. Errors: ABORTED the brake holds another one by now; FAILED_PRECONDITION it holds none.
+	AcceptSync(context.Context, *AcceptSyncRequest) (*AcceptSyncResponse, error)
 	// PutShift makes or changes a shift. Errors: INVALID_ARGUMENT names the field; ABORTED the revision is old.
 	PutShift(context.Context, *PutShiftRequest) (*PutShiftResponse, error)
 	// ListShifts returns shifts, sorted by ID.
@@ -886,6 +931,15 @@ func (UnimplementedAdminServiceServer) DecideVisit(context.Context, *DecideVisit
 }
 func (UnimplementedAdminServiceServer) ImportDirectory(context.Context, *ImportDirectoryRequest) (*ImportDirectoryResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ImportDirectory not implemented")
+}
+func (UnimplementedAdminServiceServer) GetSync(context.Context, *GetSyncRequest) (*GetSyncResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetSync not implemented")
+}
+func (UnimplementedAdminServiceServer) RunSync(context.Context, *RunSyncRequest) (*RunSyncResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RunSync not implemented")
+}
+func (UnimplementedAdminServiceServer) AcceptSync(context.Context, *AcceptSyncRequest) (*AcceptSyncResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AcceptSync not implemented")
 }
 func (UnimplementedAdminServiceServer) PutShift(context.Context, *PutShiftRequest) (*PutShiftResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PutShift not implemented")
@@ -1664,6 +1718,60 @@ func _AdminService_ImportDirectory_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdminService_GetSync_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetSyncRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).GetSync(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_GetSync_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).GetSync(ctx, req.(*GetSyncRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_RunSync_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RunSyncRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).RunSync(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_RunSync_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).RunSync(ctx, req.(*RunSyncRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_AcceptSync_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AcceptSyncRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).AcceptSync(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_AcceptSync_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).AcceptSync(ctx, req.(*AcceptSyncRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AdminService_PutShift_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(PutShiftRequest)
 	if err := dec(in); err != nil {
@@ -1942,6 +2050,18 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ImportDirectory",
 			Handler:    _AdminService_ImportDirectory_Handler,
+		},
+		{
+			MethodName: "GetSync",
+			Handler:    _AdminService_GetSync_Handler,
+		},
+		{
+			MethodName: "RunSync",
+			Handler:    _AdminService_RunSync_Handler,
+		},
+		{
+			MethodName: "AcceptSync",
+			Handler:    _AdminService_AcceptSync_Handler,
 		},
 		{
 			MethodName: "PutShift",
