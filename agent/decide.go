@@ -100,7 +100,7 @@ func (d *decider) answerOf(r *taplinev1.OpenSessionResponse) session.Answer {
 	t := r.GetTerms()
 	a.Terms = session.Terms{
 		Idle: t.GetIdle().AsDuration(), IdleWarning: t.GetIdleWarning().AsDuration(), EndsAt: local(t.GetEndsAt()),
-		LeaveTheCard: t.GetLeaveTheCard(), CardGrace: t.GetCardGrace().AsDuration(),
+		LeaveTheCard: t.GetLeaveTheCard(), CardGrace: t.GetCardGrace().AsDuration(), Mode: modeWord(t.GetMode()),
 	}
 	return a
 }
@@ -115,13 +115,13 @@ func localTime(t *timestamppb.Timestamp, theirs, now time.Time) time.Time {
 
 func (d *decider) askBundle(tap session.Tap) session.Answer {
 	trusted, now := d.clock.Trusted(), time.Now()
-	v := d.bundle.Decide(tap.Badge.Ref, tap.Badge.Assurance, trusted)
+	v := d.bundle.Decide(offline.Ask{Badge: tap.Badge.Ref, Assurance: tap.Badge.Assurance}, trusted)
 	a := session.Answer{
 		Allowed: v.Allowed, Refusal: refusalName(v.Refusal), Account: v.Account, Decision: v.Decision,
 		Person: session.Person{ID: v.Person.ID, Name: v.Person.DisplayName, Language: v.Person.Language, Roles: v.Person.Roles},
 		Terms: session.Terms{
 			Idle: seconds(v.Terms.IdleSeconds), IdleWarning: seconds(v.Terms.IdleWarningSeconds),
-			LeaveTheCard: v.Terms.LeaveTheCard, CardGrace: seconds(v.Terms.CardGraceSeconds),
+			LeaveTheCard: v.Terms.LeaveTheCard, CardGrace: seconds(v.Terms.CardGraceSeconds), Mode: v.Terms.Mode,
 		},
 	}
 	if !v.EndsAt.IsZero() {

@@ -67,6 +67,14 @@ func modeOf(m record.Mode) taplinev1.Mode {
 	return taplinev1.Mode(taplinev1.Mode_value["MODE_"+strings.ToUpper(string(m))])
 }
 
+// modeWord is a mode as records spell it; empty for none.
+func modeWord(m taplinev1.Mode) record.Mode {
+	if m == taplinev1.Mode_MODE_UNSPECIFIED {
+		return ""
+	}
+	return record.Mode(word(m.String(), "MODE_"))
+}
+
 func personOf(p *taplinev1.Person) session.Person {
 	return session.Person{ID: record.PersonID(p.GetId()), Name: p.GetDisplayName(), Language: p.GetLanguage(), Roles: p.GetRoles()}
 }

@@ -10,12 +10,23 @@ import (
 // Reasons of a refusal, words of RefusalCause.
 const (
 	unknownBadge record.Reason = "unknown-badge"
+	revokedBadge record.Reason = "badge-revoked"
 	notOffline   record.Reason = "offline"
 	weakBadge    record.Reason = "assurance"
 	lapsed       record.Reason = "certification"
 	outsideShift record.Reason = "shift"
 	pinNeeded    record.Reason = "pin-needed"
 )
+
+// Ask is a tap that the bundle is asked about.
+type Ask struct {
+	Badge     record.BadgeRef
+	Assurance uint8
+	// PIN says that a good one was given with the tap, Fresh that one was given at this station in this shift.
+	PIN, Fresh bool
+	// LastHere is when the person was last at this station; zero when that is not known, which counts as long ago.
+	LastHere time.Time
+}
 
 // Verdict is what the bundle says about a badge.
 type Verdict struct {
@@ -29,7 +40,7 @@ type Verdict struct {
 }
 
 // Decide asks the bundle whether a badge may have the station at now, which the caller trusts. Without a bundle the station itself refuses.
-func (k *Keeper) Decide(ref record.BadgeRef, assurance uint8, now time.Time) Verdict {
+func (k *Keeper) Decide(a Ask, now time.Time) Verdict {
 	t := k.current()
 	if t == nil {
 		return Verdict{Refusal: notOffline, Decision: record.Decision{By: "station"}}
@@ -39,46 +50,107 @@ func (k *Keeper) Decide(ref record.BadgeRef, assurance uint8, now time.Time) Ver
 		Account: b.Account, Terms: b.Terms,
 		Decision: record.Decision{By: "bundle", Bundle: b.Sequence, Policy: b.Policy, Tier: string(tier)},
 	}
-	g, known := t.Lookup(ref)
+	g, known := t.Lookup(a.Badge)
 	if !known {
 		v.Refusal = unknownBadge
 		return v
 	}
-	v.Person, v.Decision.Rules = g.Person, g.Rules
-	if v.Refusal = refusal(g, tier, assurance, now); v.Refusal != "" {
-		return v
+	v.Person = g.Person
+	q := question{table: t, grant: g, ask: a, tier: tier, now: now}
+	switch {
+	case g.BadgeUntil != nil && !now.Before(*g.BadgeUntil):
+		v.Refusal = revokedBadge
+	case g.Refusal != "":
+		v.Refusal = record.Reason(g.Refusal)
+	case tier == grant.TierEmergency, g.OnlineOnly:
+		v.Refusal = notOffline
+	case len(g.Phases) > 0:
+		v.Refusal, v.Decision.Rules = q.answer()
+	default:
+		v.Refusal, v.Decision.Rules = q.plain(), g.Rules
 	}
-	v.Allowed, v.EndsAt = true, endsAt(b, g, now)
+	if v.Refusal == "" {
+		v.Allowed, v.EndsAt = true, q.endsAt()
+	}
 	return v
 }
 
-// refusal says why a grant does not do, empty when it does.
-func refusal(g grant.Grant, tier grant.TierName, assurance uint8, now time.Time) record.Reason {
+// question is one look at a grant.
+type question struct {
+	table *grant.Table
+	grant grant.Grant
+	ask   Ask
+	tier  grant.TierName
+	now   time.Time
+}
+
+func (q question) circumstances() grant.Circumstances {
+	in, _ := q.table.InShift(q.grant.Shifts, q.now)
+	use := grant.Use{Assurance: q.ask.Assurance, Fresh: q.ask.Fresh && in, LastHere: q.ask.LastHere}
+	return grant.Circumstances{
+		Assurance: q.ask.Assurance, PIN: q.ask.PIN, Fresh: use.Fresh, Due: q.table.Bundle().PIN.Due(use, q.now), OffShift: !in,
+	}
+}
+
+// answer is what the policy said when the bundle was made, for these circumstances. Past the tier of everybody only essential roles work, and with a PIN.
+func (q question) answer() (record.Reason, []string) {
+	said, phase := q.table.Answer(q.grant, q.circumstances(), q.now)
 	switch {
-	case g.Refusal != "":
-		return record.Reason(g.Refusal)
-	case tier == grant.TierEmergency, g.OnlineOnly, tier == grant.TierEssential && !g.Essential:
+	case q.tier == grant.TierEssential && !phase.Essential:
+		return notOffline, nil
+	case said.Refusal != "":
+		return record.Reason(said.Refusal), said.Rules
+	case q.tier == grant.TierEssential && !q.ask.PIN:
+		return pinNeeded, said.Rules
+	}
+	return "", said.Rules
+}
+
+// plain holds a grant that has no phases to what older brokers wrote.
+func (q question) plain() record.Reason {
+	g := q.grant
+	switch {
+	case q.tier == grant.TierEssential && !g.Essential:
 		return notOffline
-	case g.NotAfter != nil && !now.Before(*g.NotAfter):
+	case g.NotAfter != nil && !q.now.Before(*g.NotAfter):
 		return lapsed
-	case assurance < g.MinAssurance:
+	case q.ask.Assurance < g.MinAssurance:
 		return weakBadge
-	case !inWindow(g.WindowMinutes, now):
+	case !inWindow(g.WindowMinutes, q.now):
 		return outsideShift
-	case g.NeedsPIN || tier == grant.TierEssential:
+	case (g.NeedsPIN || q.tier == grant.TierEssential) && !q.ask.PIN:
 		return pinNeeded
 	}
 	return ""
 }
 
-// endsAt is when a session that begins now ends at the latest.
-func endsAt(b *grant.Bundle, g grant.Grant, now time.Time) time.Time {
+// endsAt is when a session that begins now ends at the latest: with the shift, the badge, or the certification without which it would not begin.
+func (q question) endsAt() time.Time {
 	var end time.Time
-	if b.Terms.SessionSeconds > 0 {
-		end = now.Add(time.Duration(b.Terms.SessionSeconds) * time.Second)
+	earliest := func(t *time.Time) {
+		if t != nil && (end.IsZero() || t.Before(end)) {
+			end = *t
+		}
 	}
-	if g.NotAfter != nil && (end.IsZero() || g.NotAfter.Before(end)) {
-		end = *g.NotAfter
+	b := q.table.Bundle()
+	if b.Terms.SessionSeconds > 0 {
+		longest := q.now.Add(time.Duration(b.Terms.SessionSeconds) * time.Second)
+		earliest(&longest)
+	}
+	earliest(b.Terms.EndsAt)
+	earliest(q.grant.BadgeUntil)
+	earliest(q.grant.NotAfter)
+	if in, until := q.table.InShift(q.grant.Shifts, q.now); in && !until.IsZero() {
+		earliest(&until)
+	}
+	for _, p := range q.grant.Phases {
+		if p.Until == nil || !q.now.Before(*p.Until) {
+			continue
+		}
+		if said, _ := q.table.Answer(q.grant, q.circumstances(), *p.Until); said.Refusal != "" {
+			earliest(p.Until)
+			break
+		}
 	}
 	return end
 }
@@ -90,9 +162,7 @@ func inWindow(windows []grant.Window, now time.Time) bool {
 	if len(windows) == 0 {
 		return true
 	}
-	now = now.UTC()
-	day := (int(now.Weekday()) + 6) % 7 // Monday is 0
-	minute := day*24*60 + now.Hour()*60 + now.Minute()
+	minute := grant.MinuteOfWeek(now)
 	for _, w := range windows {
 		from, until := w.From, w.Until
 		if until < from {

@@ -80,7 +80,7 @@ func TestWhatABundleGrants(t *testing.T) {
 			if err := k.Take(bundle(t, 1, row.grant)); err != nil {
 				t.Fatal(err)
 			}
-			v := k.Decide("anna", 1, issued.Add(row.after))
+			v := k.Decide(Ask{Badge: "anna", Assurance: 1}, issued.Add(row.after))
 			if v.Refusal != row.want || v.Allowed != (row.want == "") {
 				t.Errorf("allowed %t, refusal %q, want %q", v.Allowed, v.Refusal, row.want)
 			}
@@ -92,7 +92,7 @@ func TestWhatABundleGrants(t *testing.T) {
 }
 
 func TestWithoutABundleNobodyIsGranted(t *testing.T) {
-	v := open(t, t.TempDir()).Decide("anna", 4, issued)
+	v := open(t, t.TempDir()).Decide(Ask{Badge: "anna", Assurance: 4}, issued)
 	if v.Allowed || v.Refusal != notOffline || v.Decision.By != "station" {
 		t.Errorf("verdict %+v", v)
 	}
@@ -114,7 +114,7 @@ func TestAnOlderBundleIsNeverTakenAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	k = open(t, dir)
-	if v := k.Decide("anna", 4, issued); v.Allowed {
+	if v := k.Decide(Ask{Badge: "anna", Assurance: 4}, issued); v.Allowed {
 		t.Error("a bundle that was put back grants")
 	}
 	if err := k.Take(bundle(t, 6)); err != nil {

@@ -2,6 +2,7 @@ package session
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"tapline/proto/record"
@@ -56,7 +57,7 @@ func (s *step) begin(tap Tap, a Answer) {
 	before := s.open
 	decision := a.Decision
 	p := record.Payload{
-		Type: record.SessionOpened, Session: a.Session, Person: a.Person.ID, Account: a.Account, Mode: cmp.Or(a.Terms.Mode, s.rules.Mode),
+		Type: record.SessionOpened, Session: a.Session, Person: a.Person.ID, Account: a.Account, Mode: lesserMode(a.Terms.Mode, s.rules.Mode),
 		Badge: badgeOf(tap, a.Factors), Reader: string(tap.Reader), Decision: &decision, Lease: leaseOf(a.Lease), Latency: latencyOf(a),
 	}
 	if before.id != "" {
@@ -78,7 +79,7 @@ func (s *step) newOpen(tap Tap, a Answer) open {
 	r, t := s.rules, a.Terms
 	o := open{
 		id: a.Session, person: a.Person, badge: tap.Badge, account: a.Account, lease: a.Lease, by: a.Decision.By,
-		mode: cmp.Or(t.Mode, r.Mode), reader: tap.Reader, presence: tap.Presence, since: s.now, touched: s.now,
+		mode: lesserMode(t.Mode, r.Mode), reader: tap.Reader, presence: tap.Presence, since: s.now, touched: s.now,
 		idle: cmp.Or(t.Idle, r.Idle), idleWarning: cmp.Or(t.IdleWarning, r.IdleWarning),
 		leaveTheCard: t.LeaveTheCard || r.LeaveTheCard, cardGrace: cmp.Or(t.CardGrace, r.CardGrace),
 		endsAt: t.EndsAt, endsWhy: ShiftEnd,
@@ -90,6 +91,16 @@ func (s *step) newOpen(tap Tap, a Answer) open {
 	}
 	o.extendAt = s.extendAt(a.Lease)
 	return o
+}
+
+// lesserMode is the mode of a session: what the broker asks for, and never more than the station's own. An empty one says nothing.
+func lesserMode(asked, own record.Mode) record.Mode {
+	ladder := []record.Mode{record.ModeAttribute, record.ModeGate, record.ModeLock, record.ModeSignIn}
+	a, o := slices.Index(ladder, asked), slices.Index(ladder, own)
+	if a < 0 || o >= 0 && o < a {
+		return own
+	}
+	return asked
 }
 
 // extendAt is two thirds into a lease.

@@ -3,6 +3,7 @@ package bundle_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -152,7 +153,7 @@ func TestABundleSaysWhoMayWork(t *testing.T) {
 	}
 	g, ok := p.grantOf(press, annas)
 	want := grant.Grant{
-		Badge: g.Badge, Person: grant.Person{ID: "p-1", DisplayName: "Anna B.", Language: "sv", Roles: []string{"operator"}}, Rules: []string{"known-people"},
+		Badge: g.Badge, Person: grant.Person{ID: "p-1", DisplayName: "Anna B.", Language: "sv", Roles: []string{"operator"}}, Phases: []grant.Phase{{}},
 	}
 	if d := cmp.Diff(want, g); !ok || d != "" {
 		t.Errorf("%v\n%s", ok, d)
@@ -170,72 +171,157 @@ func TestABundleSaysWhoMayWork(t *testing.T) {
 	}
 }
 
+// said is what a bundle answers to Anna's badge.
+type said struct {
+	refusal, rules string
+	essential      bool
+}
+
+// ask looks Anna's badge up in the press's bundle.
+func (p *plant) ask(c grant.Circumstances, at time.Time) said {
+	p.Helper()
+	t := p.current(press)
+	g, ok := p.grantOf(press, annas)
+	switch {
+	case !ok:
+		return said{refusal: "unknown-badge"}
+	case g.Refusal != "":
+		return said{refusal: g.Refusal}
+	case g.BadgeUntil != nil && !at.Before(*g.BadgeUntil):
+		return said{refusal: "badge-revoked"}
+	}
+	a, phase := t.Answer(g, c, at)
+	return said{a.Refusal, strings.Join(a.Rules, " "), phase.Essential}
+}
+
 func TestWhatAGrantSays(t *testing.T) {
 	at := time.Date(2026, 11, 23, 6, 0, 0, 0, time.UTC)
 	soon, later := at.Add(time.Hour), at.Add(48*time.Hour)
+	strong, fine := grant.Circumstances{Assurance: 4}, said{"", "known-people", false}
 	for _, row := range []struct {
 		says string
 		set  func(p *plant)
-		want func(g *grant.Grant) // changes what Anna has otherwise
+		with grant.Circumstances
+		at   time.Time
+		want said
 	}{
+		{"whoever is known may work", func(*plant) {}, grant.Circumstances{}, at, fine},
 		{"a badge that was lost is known and refused", func(p *plant) {
 			p.update(func(tx *store.Tx) error { return errors.Join(tx.RevokeBadge("b-1", "lost"), tx.Changed()) })
-		}, func(g *grant.Grant) { g.Refusal, g.Rules = "badge-revoked", nil }},
+		}, strong, at, said{refusal: "badge-revoked"}},
 		{"a person who is suspended is known and refused", func(p *plant) {
-			p.person(&taplinev1.PersonEntry{Id: "p-1", DisplayName: "Anna B.", Language: "sv", Roles: []string{"operator"}, Suspended: true})
-		}, func(g *grant.Grant) { g.Refusal, g.Rules = "person-inactive", []string{"suspended"} }},
+			p.person(&taplinev1.PersonEntry{Id: "p-1", Suspended: true})
+		}, strong, at, said{refusal: "person-inactive"}},
 		{"who lacks a certification is refused", func(p *plant) {
 			p.station(&taplinev1.Station{Id: string(press), RequiresCertifications: []string{"press"}})
-		}, func(g *grant.Grant) { g.Refusal, g.Rules = "certification", []string{"certifications"} }},
-		{"a certification ends the grant", func(p *plant) {
-			p.station(&taplinev1.Station{Id: string(press), RequiresCertifications: []string{"press"}})
-			p.person(&taplinev1.PersonEntry{
-				Id: "p-1", DisplayName: "Anna B.", Language: "sv", Roles: []string{"operator"}, Certifications: []*taplinev1.Certification{
-					{Name: "press", NotAfter: timestamppb.New(later)}, {Name: "forklift", NotAfter: timestamppb.New(soon)},
-				},
-			})
-		}, func(g *grant.Grant) { g.NotAfter = &later }},
-		{"a badge of a few hours ends with them", func(p *plant) {
+		}, strong, at, said{"certification", "certifications", false}},
+		{"a certification that has not lapsed does", certified(soon, later), strong, later.Add(-time.Second), fine},
+		{"and once it lapses no more", certified(soon, later), strong, later, said{"certification", "certifications", false}},
+		{"a badge of a few hours", func(p *plant) {
 			p.update(func(tx *store.Tx) error { return tx.RevokeBadge("b-1", "") })
 			p.badge("b-2", "p-1", annas, soon)
-		}, func(g *grant.Grant) { g.NotAfter = &soon }},
-		{"a badge whose hours are over is refused", func(p *plant) {
+		}, strong, at, fine},
+		{"ends with them", func(p *plant) {
 			p.update(func(tx *store.Tx) error { return tx.RevokeBadge("b-1", "") })
-			p.badge("b-2", "p-1", annas, at)
-		}, func(g *grant.Grant) { g.Refusal, g.Rules = "badge-revoked", nil }},
-		{"an assurance that the station asks for", func(p *plant) {
-			p.station(&taplinev1.Station{Id: string(press), RequiresAssurance: taplinev1.Assurance_ASSURANCE_SYMMETRIC_PROOF})
-		}, func(g *grant.Grant) { g.MinAssurance = 3 }},
-		{"the best assurance there is", func(p *plant) {
-			p.station(&taplinev1.Station{Id: string(press), RequiresAssurance: taplinev1.Assurance_ASSURANCE_PUBLIC_KEY_PROOF})
-		}, func(g *grant.Grant) { g.MinAssurance = 4 }},
-		{"a PIN is needed, and there is one", func(p *plant) {
-			p.rules(`@id("pins") @refusal("pin-needed") forbid (principal, action == Action::"openSession", resource) unless { context.pin };`)
-			p.update(func(tx *store.Tx) error { return errors.Join(tx.PutPIN("p-1", "$argon2id$...", at), tx.Changed()) })
-		}, func(g *grant.Grant) { g.NeedsPIN, g.PIN = true, "$argon2id$..." }},
+			p.badge("b-2", "p-1", annas, soon)
+		}, strong, soon, said{refusal: "badge-revoked"}},
+		{"a badge as strong as the station asks for", demanding, grant.Circumstances{Assurance: 3}, at, fine},
+		{"a badge that is weaker", demanding, grant.Circumstances{Assurance: 2}, at, said{"assurance", "assurance", false}},
+		{"a PIN where the zone's rules ask for one", func(*plant) {}, grant.Circumstances{Due: true}, at, said{"pin-needed", "pin", false}},
+		{"is enough", func(*plant) {}, grant.Circumstances{Due: true, PIN: true}, at, fine},
+		{"off shift", func(*plant) {}, grant.Circumstances{OffShift: true}, at, said{"shift", "shift", false}},
 		{"a lead is essential", func(p *plant) {
-			p.person(&taplinev1.PersonEntry{Id: "p-1", DisplayName: "Anna B.", Language: "sv", Roles: []string{"shift-lead"}})
-		}, func(g *grant.Grant) { g.Essential, g.Person.Roles = true, []string{"shift-lead"} }},
+			p.person(&taplinev1.PersonEntry{Id: "p-1", Roles: []string{"shift-lead"}})
+		}, strong, at, said{"", "known-people", true}},
 		{"who may work only under the broker's eye", func(p *plant) {
 			p.rules(`@id("online") forbid (principal, action == Action::"openSession", resource) when { context.offline };`)
-		}, func(g *grant.Grant) { g.Refusal, g.Rules = "policy", []string{"online"} }},
+		}, strong, at, said{"policy", "online", false}},
+		{"a rule that looks at the clock, before its time", nightly, strong, at.Add(59 * time.Minute), said{"policy", "nights", false}},
+		{"and at its time, on another day", nightly, strong, at.Add(25 * time.Hour), fine},
 		{"a policy that errs grants nothing", func(p *plant) {
 			p.rules(`@id("broken") forbid (principal, action, resource) when { context.assurance + 9223372036854775807 > 0 };`)
-		}, func(g *grant.Grant) { g.Refusal, g.Rules = "policy-error", nil }},
+		}, strong, at, said{"policy-error", "", false}},
 	} {
 		t.Run(row.says, func(t *testing.T) {
 			p := newPlant(t)
-			want, _ := p.grantOf(press, annas)
-			row.want(&want)
 			row.set(p)
-			got, ok := p.grantOf(press, annas)
-			if got.Refusal == "policy-error" {
-				got.Rules = nil // which ones had been looked at does not count
-			}
-			if d := cmp.Diff(want, got); !ok || d != "" {
-				t.Errorf("%v\n%s", ok, d)
+			if got := p.ask(row.with, row.at); got != row.want {
+				t.Errorf("got %+v, want %+v", got, row.want)
 			}
 		})
+	}
+}
+
+func certified(soon, later time.Time) func(*plant) {
+	return func(p *plant) {
+		p.station(&taplinev1.Station{Id: string(press), RequiresCertifications: []string{"press"}})
+		p.person(&taplinev1.PersonEntry{Id: "p-1", Certifications: []*taplinev1.Certification{
+			{Name: "press", NotAfter: timestamppb.New(later)}, {Name: "forklift", NotAfter: timestamppb.New(soon)},
+		}})
+	}
+}
+
+func demanding(p *plant) {
+	p.station(&taplinev1.Station{Id: string(press), RequiresAssurance: taplinev1.Assurance_ASSURANCE_SYMMETRIC_PROOF})
+}
+
+func nightly(p *plant) {
+	p.rules(`@id("nights") forbid (principal, action == Action::"openSession", resource) when { context.minuteOfDay < 420 };`)
+}
+
+func TestAZoneIsInTheBundle(t *testing.T) {
+	p := newPlant(t)
+	p.update(func(tx *store.Tx) error {
+		_, zone := tx.PutZone(&taplinev1.Zone{
+			Id: "hot", Safety: true, RequiresAssurance: 2, Idle: durationpb.New(time.Minute), Longest: durationpb.New(time.Hour),
+			Pin:     &taplinev1.PinRules{FirstOfShift: true, AfterIdle: durationpb.New(time.Hour)},
+			Offline: &taplinev1.OfflineTiers{Everybody: durationpb.New(8 * time.Hour), Essential: durationpb.New(24 * time.Hour)},
+		})
+		_, shift := tx.PutShift(&taplinev1.Shift{Id: "early", TimeZone: "Europe/Berlin", Windows: []*taplinev1.ShiftWindow{
+			{Days: []uint32{1, 2, 3, 4, 5}, Begin: 6 * 60, End: 14 * 60},
+		}})
+		return errors.Join(zone, shift)
+	})
+	p.station(&taplinev1.Station{Id: string(press), Zone: "hot", Mode: taplinev1.Mode_MODE_LOCK})
+	p.person(&taplinev1.PersonEntry{Id: "p-1", Shifts: []string{"early"}})
+	b := p.current(press).Bundle()
+	if d := cmp.Diff(grant.Terms{IdleSeconds: 60, SessionSeconds: 3600, Mode: record.ModeAttribute}, b.Terms); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(grant.PINRule{FirstOfShift: true, AfterIdleSeconds: 3600}, b.PIN); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]grant.Tier{{Name: grant.TierAll, UntilSeconds: 8 * 3600}, {Name: grant.TierEssential, UntilSeconds: 24 * 3600}}, b.Tiers); d != "" {
+		t.Error(d)
+	}
+	if b.NotAfter.Sub(b.IssuedAt) != 24*time.Hour {
+		t.Errorf("it is good for %s", b.NotAfter.Sub(b.IssuedAt))
+	}
+	for at, want := range map[string]bool{"2026-11-23T04:59:59Z": false, "2026-11-23T05:00:00Z": true, "2026-11-24T12:59:00Z": true, "2026-11-24T13:00:00Z": false} {
+		when, err := time.Parse(time.RFC3339, at)
+		p.must(err)
+		if in, _ := p.current(press).InShift([]string{"early"}, when); in != want {
+			t.Errorf("%s: in shift %t", at, in)
+		}
+	}
+	if got := p.ask(grant.Circumstances{Assurance: 1}, p.at); got.refusal != "assurance" {
+		t.Errorf("the zone's badge is not asked for: %+v", got)
+	}
+}
+
+func TestPeopleWhoAreAlikeShareWhatThePolicySays(t *testing.T) {
+	p := newPlant(t)
+	for i := range 50 {
+		id := record.PersonID(fmt.Sprintf("x-%d", i))
+		p.person(&taplinev1.PersonEntry{Id: string(id), Roles: []string{[]string{"operator", "supervisor"}[i%2]}})
+		p.badge(fmt.Sprintf("x-%d", i), id, fmt.Sprintf("uid\x0032\x00%04d", i), time.Time{})
+	}
+	if b := p.current(press).Bundle(); len(b.Outlooks) != 1 || len(b.Answers) > 8 || len(b.Grants) != 51 {
+		t.Errorf("%d outlooks, %d answers, %d grants", len(b.Outlooks), len(b.Answers), len(b.Grants))
+	}
+	p.rules(`@id("not-x-7") forbid (principal == Person::"x-7", action, resource);`)
+	if b := p.current(press).Bundle(); len(b.Outlooks) != 2 {
+		t.Errorf("a rule about one person: %d outlooks", len(b.Outlooks))
 	}
 }
 

@@ -46,6 +46,7 @@ type Set struct {
 	asks     map[string]bool // attributes of the context that any rule asks about
 	moments  []int           // minutes of the week at which a rule's look at the clock changes its outcome
 	exact    bool            // moments are all there are
+	personal bool            // a rule names a person
 	broken   string          // why the set decides nothing; empty for a good one
 }
 
@@ -83,9 +84,6 @@ func (s *Set) Rules() []string {
 
 // Asks reports whether any rule asks about an attribute of the context.
 func (s *Set) Asks(attribute string) bool { return s.asks[attribute] }
-
-// Moments are the minutes of the week, sorted, at which the rules' looks at the clock change their outcome; false when they cannot be told.
-func (s *Set) Moments() ([]int, bool) { return s.moments, s.exact }
 
 // Broken is a set that refuses everything with an error: it stands for one that should decide and does not load.
 func Broken(version, why string) *Set {
@@ -201,6 +199,7 @@ func (l *loader) take(i int, p *cedar.Policy, end int) {
 	for a := range seen.attributes {
 		l.asks[a] = true
 	}
+	l.personal = l.personal || seen.personal || scopeEntity(tree.Principal).Type == "Person"
 	l.moments, l.exact = append(l.moments, seen.moments...), l.exact && seen.exact
 	_, all := tree.Action.(xast.ScopeTypeAll)
 	r.wide = all && tree.Effect == xast.EffectPermit

@@ -11,6 +11,7 @@ import (
 type reading struct {
 	attributes map[string]bool // of the context that it asks about
 	moments    []int           // minutes of the week at which a comparison of the clock changes its outcome
+	personal   bool            // it names a person
 	exact      bool            // the clock is used in comparisons with numbers only, and the context never as a whole
 }
 
@@ -34,6 +35,10 @@ func (r *reading) visit(n xast.IsNode) bool {
 		r.attributes[name] = true
 		r.exact = r.exact && !isClock(name)
 		return false
+	}
+	if v, ok := n.(xast.NodeValue); ok {
+		e, entity := v.Value.(cedar.EntityUID)
+		r.personal = r.personal || entity && e.Type == "Person"
 	}
 	r.exact = r.exact && !isContext(n)
 	return true

@@ -22,8 +22,14 @@ type Bundle struct {
 	Policy   string           `json:"policy"` // version of the policy set that was evaluated
 	Account  record.AccountID `json:"account"`
 	Terms    Terms            `json:"terms"`
-	Tiers    []Tier           `json:"tiers"` // in order of age
-	Grants   []Grant          `json:"grants"`
+	Tiers    []Tier           `json:"tiers"`        // in order of age
+	PIN      PINRule          `json:"pin,omitzero"` // when a PIN is asked for
+	// Shifts are the working hours of the shifts that grants name, for as long as the bundle is good.
+	Shifts map[string][]Period `json:"shifts,omitempty"`
+	// Answers are what the policy said, each once; Outlooks are under which circumstances it said what. Grants share them.
+	Answers  []Answer  `json:"answers,omitempty"`
+	Outlooks []Outlook `json:"outlooks,omitempty"`
+	Grants   []Grant   `json:"grants"`
 }
 
 // Terms is what ends a session, for the whole station. A zero duration means the station's own setting.
@@ -33,6 +39,9 @@ type Terms struct {
 	SessionSeconds     int64 `json:"session_s,omitempty"` // longest session that the bundle grants
 	LeaveTheCard       bool  `json:"leave_the_card,omitempty"`
 	CardGraceSeconds   int64 `json:"card_grace_s,omitempty"`
+	// EndsAt ends every session at the latest.
+	EndsAt *time.Time  `json:"ends_at,omitempty"`
+	Mode   record.Mode `json:"mode,omitempty"` // the most that the station enforces; empty for its own setting
 }
 
 // Tier says what the bundle grants up to an age.
@@ -61,17 +70,29 @@ func DefaultTiers() []Tier {
 
 // Grant is what one badge may do at the station.
 type Grant struct {
-	Badge         record.BadgeRef `json:"badge"`
-	Person        Person          `json:"person"`
-	Refusal       string          `json:"refusal,omitempty"` // name of the RefusalCause for a badge that is known and refused
-	Rules         []string        `json:"rules,omitempty"`   // IDs of the rules that decided when the bundle was issued
-	MinAssurance  uint8           `json:"min_assurance,omitempty"`
-	Essential     bool            `json:"essential,omitempty"` // counts in the tier for essential roles
-	NeedsPIN      bool            `json:"needs_pin,omitempty"`
-	PIN           string          `json:"pin,omitempty"`       // argon2id verifier in PHC string form
-	NotAfter      *time.Time      `json:"not_after,omitempty"` // the badge's, or a certification's, own end
-	OnlineOnly    bool            `json:"online_only,omitempty"`
-	WindowMinutes []Window        `json:"windows,omitempty"` // shifts, UTC; empty for always
+	Badge      record.BadgeRef `json:"badge"`
+	Person     Person          `json:"person"`
+	Refusal    string          `json:"refusal,omitempty"`     // name of the RefusalCause for a badge that is known and refused, whatever the policy says
+	BadgeUntil *time.Time      `json:"badge_until,omitempty"` // the badge's own end
+	Phases     []Phase         `json:"phases,omitempty"`      // in the order of time
+	Shifts     []string        `json:"shifts,omitempty"`      // of the person; empty for always
+	PIN        string          `json:"pin,omitempty"`         // argon2id verifier in PHC string form
+	OnlineOnly bool            `json:"online_only,omitempty"`
+
+	// What brokers wrote before there were phases. A grant without phases is held to these.
+	Rules         []string   `json:"rules,omitempty"`
+	MinAssurance  uint8      `json:"min_assurance,omitempty"`
+	Essential     bool       `json:"essential,omitempty"`
+	NeedsPIN      bool       `json:"needs_pin,omitempty"`
+	NotAfter      *time.Time `json:"not_after,omitempty"`
+	WindowMinutes []Window   `json:"windows,omitempty"`
+}
+
+// Phase is a time during which a person's certifications do not change.
+type Phase struct {
+	Until     *time.Time `json:"until,omitempty"` // not included; nil for the last one
+	Outlook   int        `json:"outlook"`         // index into the bundle's outlooks
+	Essential bool       `json:"essential,omitempty"`
 }
 
 // Window is a time of the week, in minutes since Monday 00:00 UTC, end not included.

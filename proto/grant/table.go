@@ -42,6 +42,9 @@ func Open(envelope []byte, evidence record.PublicKey, station record.StationID) 
 	case b.Sequence == 0 || !b.NotAfter.After(b.IssuedAt):
 		return nil, fmt.Errorf("%w: sequence %d, from %s to %s", ErrMalformed, b.Sequence, b.IssuedAt, b.NotAfter)
 	}
+	if err := b.sound(); err != nil {
+		return nil, err
+	}
 	t := &Table{bundle: b, byRef: make(map[record.BadgeRef]int, len(b.Grants))}
 	for i, g := range b.Grants {
 		if _, twice := t.byRef[g.Badge]; twice {
