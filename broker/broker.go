@@ -62,7 +62,7 @@ type Broker struct {
 	news      *news.Feed
 	tree      *tlog.Log
 	people    *sync.Syncer // nil where no LDAP directory is configured
-	own       *ownCertificate
+	own       *identity.Own
 	server    *grpc.Server
 	metrics   *prometheus.Registry
 	calls     *prometheus.HistogramVec
@@ -162,7 +162,7 @@ func (b *Broker) wire(ctx context.Context, place vault.Place) error {
 		Changed: b.news.Changed, Build: b.build, Started: now, Conditions: b.conditions,
 	}
 	b.audit = &audit.Service{Store: b.store, Evidence: evidence, Authority: b.authority, Log: b.tree, Feed: feed, Now: b.now, Connected: b.board.Connected, Stopping: b.stopping}
-	b.own = &ownCertificate{authority: b.authority, hosts: b.cfg.Hosts, now: b.now}
+	b.own = &identity.Own{Authority: b.authority, Hosts: b.cfg.Hosts, Now: b.now}
 	if err := b.leaveAdmin(ctx); err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ const drainFor = 5 * time.Second
 
 // serve makes the server with all services. Reflection is open to administrators alone: the gate sees to that.
 func (b *Broker) serve() {
-	b.server = wire.NewServer(wire.ServerTLS(b.own.get, b.authority.Roots, b.now),
+	b.server = wire.NewServer(wire.ServerTLS(b.own.Get, b.authority.Roots, b.now),
 		grpc.ChainUnaryInterceptor(b.logUnary, b.gate.Unary), grpc.ChainStreamInterceptor(b.logStream, b.gate.Stream))
 	taplinev1.RegisterStationServiceServer(b.server, b.stations)
 	taplinev1.RegisterAdminServiceServer(b.server, b.admin)

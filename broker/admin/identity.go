@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
+	"time"
 
 	taplinev1 "tapline/proto/tapline/v1"
 
@@ -67,7 +68,11 @@ func (s *Service) release(tx *store.Tx, id record.StationID, serial string, join
 			return err
 		}
 	}
-	if away := s.Now().Sub(st.Join.ExpiresAt); away > identity.MaxAway || join != 0 && join < st.Join.Sequence { // the release is the approval to recover
+	since, err := identity.AwaySince(tx, st, s.Now())
+	if err != nil {
+		return err
+	}
+	if s.Now().Sub(since) > identity.MaxAway || join != 0 && join < st.Join.Sequence { // the release is the approval to recover
 		standing.ApprovedUntil, standing.ApprovedBy = s.Now().Add(identity.ApprovedFor), by
 	}
 	if err := tx.PutStanding(id, standing); err != nil {
@@ -103,7 +108,11 @@ func (s *Service) ApproveRecovery(ctx context.Context, req *taplinev1.ApproveRec
 		if err != nil {
 			return err
 		}
-		if err := needsApproval(st, s); err != nil {
+		since, err := identity.AwaySince(tx, st, s.Now())
+		if err != nil {
+			return err
+		}
+		if err := needsApproval(st, since, s.Now()); err != nil {
 			return err
 		}
 		standing, err := tx.Standing(id)
@@ -119,9 +128,9 @@ func (s *Service) ApproveRecovery(ctx context.Context, req *taplinev1.ApproveRec
 	return &taplinev1.ApproveRecoveryResponse{Until: timestamppb.New(until)}, nil
 }
 
-func needsApproval(st store.Station, s *Service) error {
+func needsApproval(st store.Station, since, now time.Time) error {
 	id := st.ID()
-	switch away := s.Now().Sub(st.Join.ExpiresAt); {
+	switch away := now.Sub(since); {
 	case len(st.Join.IdentityKey) == 0:
 		return wire.E(wire.Precondition, "station %s was never enrolled: make a token for it", id)
 	case st.State == taplinev1.StationState_STATION_STATE_QUARANTINED:
@@ -130,7 +139,7 @@ func needsApproval(st store.Station, s *Service) error {
 		return wire.E(wire.Precondition, "station %s is revoked (%s): make a new token for it, or release it if the revocation was wrong", id, st.StateReason)
 	case away <= identity.MaxAway:
 		return wire.E(wire.Precondition, "station %s needs no approval: it comes back by itself until %s", id,
-			st.Join.ExpiresAt.Add(identity.MaxAway).UTC().Format("2006-01-02"))
+			since.Add(identity.MaxAway).UTC().Format("2006-01-02"))
 	}
 	return nil
 }
@@ -164,10 +173,14 @@ func (s *Service) identityOf(tx *store.Tx, st store.Station) (*taplinev1.Station
 	if err != nil {
 		return nil, err
 	}
+	since, err := identity.AwaySince(tx, st, s.Now())
+	if err != nil {
+		return nil, err
+	}
 	print := sha256.Sum256(st.Join.IdentityKey)
 	m := &taplinev1.StationIdentity{
 		Fingerprint: hex.EncodeToString(print[:]), EnrolledAt: office.Stamp(st.Join.EnrolledAt), JoinSequence: st.Join.Sequence,
-		QuarantinedAt: office.Stamp(standing.QuarantinedAt), RecoversUntil: office.Stamp(st.Join.ExpiresAt.Add(identity.MaxAway)), Trust: standing.Trust,
+		QuarantinedAt: office.Stamp(standing.QuarantinedAt), RecoversUntil: office.Stamp(since.Add(identity.MaxAway)), Trust: standing.Trust,
 	}
 	if standing.ApprovedUntil.After(s.Now()) {
 		m.ApprovedUntil = office.Stamp(standing.ApprovedUntil)

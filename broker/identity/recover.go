@@ -123,10 +123,36 @@ func (r *Registrar) Recover(ctx context.Context, req *taplinev1.RecoverRequest) 
 // maxJoin bounds a join statement.
 const maxJoin = 4 << 10
 
+// AwaySince is since when a station has had no certificate that was good, for measuring how long it was away. If the broker's clock was far behind
+// when the newest was made, that one ended before it began; then the one before counts.
+func AwaySince(tx *store.Tx, s store.Station, now time.Time) (time.Time, error) {
+	since := s.Join.ExpiresAt
+	if now.Sub(since) <= MaxAway {
+		return since, nil
+	}
+	certificates, err := tx.CertificatesOf(wire.RoleStation, string(s.ID()), certificatesKept)
+	for _, c := range certificates {
+		if c.NotAfter.After(since) && !c.NotAfter.After(now.Add(StationLife)) { // a later end was made by a clock that was ahead
+			since = c.NotAfter
+		}
+	}
+	return since, err
+}
+
+// certificatesKept is more than a station gets while they are remembered.
+const certificatesKept = 40
+
 // tooLate refuses a station that was away for so long that an administrator must approve its return, and tells them.
 func (r *Registrar) tooLate(tx *store.Tx, s store.Station, st store.Standing, n renewal) (refused, err error) {
 	now := r.Now()
-	away := now.Sub(s.Join.ExpiresAt)
+	since, err := AwaySince(tx, s, now)
+	if err != nil {
+		return nil, err
+	}
+	if j, ahead := r.knowsMore(s, n); ahead && j.At.Add(StationLife).After(since) {
+		since = j.At.Add(StationLife)
+	}
+	away := now.Sub(since)
 	repeated := n.sequence < s.Join.Sequence && bytes.Equal(n.digest, s.Join.Request)
 	if away <= MaxAway || repeated || now.Before(st.ApprovedUntil) || s.State != taplinev1.StationState_STATION_STATE_ENROLLED {
 		return nil, nil

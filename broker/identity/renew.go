@@ -77,7 +77,8 @@ func (r *Registrar) advance(tx *store.Tx, s store.Station, st store.Standing, n 
 	now := r.Now()
 	repeated := n.sequence < s.Join.Sequence && bytes.Equal(n.digest, s.Join.Request)
 	turn := n.sequence == s.Join.Sequence || n.sequence != 0 && n.sequence == st.Released
-	ahead := !repeated && !turn && r.knowsMore(s, n)
+	_, ahead := r.knowsMore(s, n)
+	ahead = ahead && !repeated && !turn
 	switch {
 	case s.State == taplinev1.StationState_STATION_STATE_REVOKED:
 		return outcome{refused: wire.E(wire.Denied, "station %s is revoked (%s)", n.station, s.StateReason)}, nil
@@ -109,12 +110,12 @@ func (r *Registrar) advance(tx *store.Tx, s store.Station, st store.Standing, n 
 
 // knowsMore reports whether the station shows by our own signature that it is further than the store: the store was restored from a backup.
 // What was given up with another copy is not further.
-func (r *Registrar) knowsMore(s store.Station, n renewal) bool {
+func (r *Registrar) knowsMore(s store.Station, n renewal) (vouch.Join, bool) {
 	if n.sequence <= s.Join.Sequence || len(n.join) == 0 {
-		return false
+		return vouch.Join{}, false
 	}
 	j, err := vouch.OpenJoin(n.join, r.Evidence.Public(), n.station)
-	return err == nil && j.Sequence == n.sequence
+	return j, err == nil && j.Sequence == n.sequence
 }
 
 func (r *Registrar) successor(tx *store.Tx, s store.Station, st store.Standing, n renewal, sequence uint64) (*taplinev1.Identity, error) {
@@ -131,6 +132,12 @@ func (r *Registrar) successor(tx *store.Tx, s store.Station, st store.Standing, 
 		return nil, err
 	}
 	if st.Released != 0 || !st.ApprovedUntil.IsZero() { // both were for this one time
+		if err := tx.GiveUpOthers(n.station, n.digest); err != nil {
+			return nil, err
+		}
+		if st.Released != 0 { // whoever still has the number that was released is the other copy
+			st.AbandonedFrom = st.Released - 1
+		}
 		st.Released, st.ApprovedUntil, st.ApprovedBy = 0, time.Time{}, ""
 		if err := tx.PutStanding(n.station, st); err != nil {
 			return nil, err

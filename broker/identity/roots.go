@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"tapline/broker/store"
+	"tapline/proto/record"
 	"tapline/proto/vouch"
 	"tapline/proto/wire"
 )
@@ -92,7 +93,7 @@ func (a *Authority) retire(tx *store.Tx, c *ca, now time.Time, force bool) error
 	if from := old.since.Add(RetireAfter); now.Before(from) && !force {
 		return wire.E(wire.Precondition, "certificates under the old root alone are good until %s; force retires it now, and they are refused", day(from))
 	}
-	unaware, err := tx.UnawareOfTrust(c.version, int32(taplinev1.StationState_STATION_STATE_ENROLLED), unawareLimit)
+	unaware, err := tx.UnawareOfTrust(c.version, unawareLimit)
 	if err != nil {
 		return err
 	}
@@ -130,7 +131,7 @@ func (a *Authority) Describe(tx *store.Tx) (*taplinev1.GetAuthorityResponse, err
 	if i := c.issuer(a.now()); i != nil {
 		resp.IssuingSerial, resp.IssuingNotAfter = hex.EncodeToString(i.certs[0].SerialNumber.Bytes()), timestamppb.New(i.certs[0].NotAfter)
 	}
-	unaware, err := tx.UnawareOfTrust(c.version, int32(taplinev1.StationState_STATION_STATE_ENROLLED), unawareLimit)
+	unaware, err := tx.UnawareOfTrust(c.version, unawareLimit)
 	for _, id := range unaware {
 		resp.Unaware = append(resp.Unaware, string(id))
 	}
@@ -164,4 +165,14 @@ func (r *Registrar) Trust() (*taplinev1.TrustUpdate, error) {
 		return nil, err
 	}
 	return &taplinev1.TrustUpdate{Roots: roots, Brokers: r.Brokers(), Statement: statement}, nil
+}
+
+// NoteTrust keeps which trust statement a station says it has, so that no root is retired that somebody still needs.
+func (r *Registrar) NoteTrust(tx *store.Tx, station record.StationID, version uint64) error {
+	standing, err := tx.Standing(station)
+	if err != nil || standing.Trust == version {
+		return err
+	}
+	standing.Trust = version
+	return tx.PutStanding(station, standing)
 }

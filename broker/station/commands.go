@@ -153,7 +153,7 @@ func (s *Service) beat(ctx context.Context, station record.StationID, b *tapline
 		if err := tx.SeeStation(station, now, b.GetBundle(), b.GetBuild()); err != nil {
 			return err
 		}
-		if err := noteTrust(tx, station, b.GetTrust()); err != nil {
+		if err := s.Registrar.NoteTrust(tx, station, b.GetTrust()); err != nil {
 			return err
 		}
 		c, err := tx.Chain(record.ChainID(b.GetChain()))
@@ -172,16 +172,6 @@ func (s *Service) beat(ctx context.Context, station record.StationID, b *tapline
 		return nil
 	})
 	return over, err
-}
-
-// noteTrust keeps which trust statement a station has, so that no root is retired that somebody still needs.
-func noteTrust(tx *store.Tx, station record.StationID, version uint64) error {
-	standing, err := tx.Standing(station)
-	if err != nil || standing.Trust == version {
-		return err
-	}
-	standing.Trust = version
-	return tx.PutStanding(station, standing)
 }
 
 func clip(s string) string { return s[:min(len(s), 80)] }

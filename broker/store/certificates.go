@@ -80,9 +80,12 @@ func (tx *Tx) RevokeCertificates(role wire.Role, subject, spare string, now time
 	return nil
 }
 
-// PurgeCertificates forgets certificates that ended before a time.
+// PurgeCertificates forgets certificates that ended before a time, but not the newest of a station, however long it is away.
 func (tx *Tx) PurgeCertificates(before time.Time) error {
-	if _, err := tx.exec(`DELETE FROM certificates WHERE not_after < ?`, micro(before)); err != nil {
+	_, err := tx.exec(`DELETE FROM certificates WHERE not_after < ? AND NOT (role = ? AND EXISTS (
+		SELECT 1 FROM stations WHERE stations.id = certificates.subject AND stations.join_sequence = certificates.join_sequence))`,
+		micro(before), string(wire.RoleStation))
+	if err != nil {
 		return fmt.Errorf("purge certificates: %w", err)
 	}
 	return nil

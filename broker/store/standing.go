@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	taplinev1 "tapline/proto/tapline/v1"
+
 	"tapline/proto/record"
 )
 
@@ -109,6 +111,14 @@ func (tx *Tx) CopyOf(id record.StationID, request []byte) (Copy, error) {
 	return found[0], nil
 }
 
+// GiveUpOthers marks every copy of a station as given up but the one that asks with request.
+func (tx *Tx) GiveUpOthers(id record.StationID, request []byte) error {
+	if _, err := tx.exec(`UPDATE station_copies SET given_up = 1 WHERE station = ? AND request <> ?`, string(id), request); err != nil {
+		return fmt.Errorf("give up copies of %s: %w", id, err)
+	}
+	return nil
+}
+
 // GiveUpCopies marks every copy of a station as given up but those that have the join sequence number spare.
 func (tx *Tx) GiveUpCopies(id record.StationID, spare uint64) error {
 	_, err := tx.exec(`UPDATE station_copies SET given_up = CASE WHEN join_sequence = ? THEN 0 ELSE 1 END WHERE station = ?`, int64(spare), string(id))
@@ -144,11 +154,13 @@ func (tx *Tx) SpendNonce(nonce []byte, until, now time.Time) error {
 	return nil
 }
 
-// UnawareOfTrust lists, by ID, enrolled stations that have not said that they have the trust statement of a version; at most limit.
-func (tx *Tx) UnawareOfTrust(version uint64, enrolled int32, limit int) ([]record.StationID, error) {
+// UnawareOfTrust lists, by ID, stations that are enrolled or quarantined and have not said that they have the trust statement of a version; at most
+// limit.
+func (tx *Tx) UnawareOfTrust(version uint64, limit int) ([]record.StationID, error) {
 	found, err := all(tx, func(r scanner) (id record.StationID, err error) { return id, r.Scan(&id) },
 		`SELECT s.id FROM stations s LEFT JOIN station_standing t ON t.station = s.id
-		WHERE s.state = ? AND COALESCE(t.trust, 0) < ? ORDER BY s.id LIMIT ?`, enrolled, int64(version), limit)
+		WHERE s.state IN (?, ?) AND COALESCE(t.trust, 0) < ? ORDER BY s.id LIMIT ?`,
+		int32(taplinev1.StationState_STATION_STATE_ENROLLED), int32(taplinev1.StationState_STATION_STATE_QUARANTINED), int64(version), limit)
 	if err != nil {
 		return nil, fmt.Errorf("stations that do not have the trust: %w", err)
 	}

@@ -54,12 +54,18 @@ func (j *judge) Clone() credentials.TransportCredentials {
 	return &judge{j.TransportCredentials.Clone(), j.config}
 }
 
-// verdict verifies a client's chain and says in words what is wrong with it.
+// verdict verifies a client's chain against the roots of now.
 func (j *judge) verdict(chain []*x509.Certificate, now time.Time) (Subject, error) {
 	config, err := j.config.GetConfigForClient(nil)
 	if err != nil {
 		return Subject{}, err
 	}
+	return Judge(config.ClientCAs, chain, now)
+}
+
+// Judge verifies a client's certificate chain, leaf first, and says in words what is wrong with it. The server that NewServer makes does it for each
+// connection.
+func Judge(roots *x509.CertPool, chain []*x509.Certificate, now time.Time) (Subject, error) {
 	if err := inTime(chain[0], now); err != nil {
 		return Subject{}, err
 	}
@@ -68,7 +74,7 @@ func (j *judge) verdict(chain []*x509.Certificate, now time.Time) (Subject, erro
 		between.AddCert(c)
 	}
 	if _, err := chain[0].Verify(x509.VerifyOptions{
-		Roots: config.ClientCAs, Intermediates: between, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		Roots: roots, Intermediates: between, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}); err != nil {
 		var unknown x509.UnknownAuthorityError
 		if errors.As(err, &unknown) {

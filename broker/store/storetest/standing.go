@@ -65,6 +65,10 @@ func (e Engine) copies(t *testing.T) {
 			errs = append(errs, fmt.Errorf("known again: %+v", one))
 		}
 		_, err3 := tx.CopyOf("a/b/c/d", []byte("one"))
+		errs = append(errs, tx.GiveUpOthers(press, []byte("one")))
+		if two, err := tx.CopyOf(press, []byte("two")); err != nil || !two.GivenUp {
+			errs = append(errs, fmt.Errorf("the other one: %+v, %w", two, err))
+		}
 		return errors.Join(append(errs, err, err2, want("another station's", err3, store.ErrNotFound))...)
 	})
 }
@@ -98,7 +102,7 @@ func (e Engine) unaware(t *testing.T) {
 			errs = append(errs, err, tx.SetStationState(record.StationID(id), state, ""))
 		}
 		errs = append(errs, tx.PutStanding("a/a/a/a", store.Standing{Trust: 7}), tx.PutStanding("b/b/b/b", store.Standing{Trust: 6}))
-		got, err := tx.UnawareOfTrust(7, int32(taplinev1.StationState_STATION_STATE_ENROLLED), 10)
+		got, err := tx.UnawareOfTrust(7, 10)
 		if fmt.Sprint(got) != "[b/b/b/b c/c/c/c]" {
 			errs = append(errs, fmt.Errorf("got %v", got))
 		}

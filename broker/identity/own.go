@@ -1,20 +1,19 @@
-package broker
+package identity
 
 import (
 	"context"
 	"crypto/tls"
 	"sync"
 	"time"
-
-	"tapline/broker/identity"
 )
 
-// ownCertificate is the certificate that the broker shows: made when it is first asked for, and anew at half its life, when the authority has changed,
+// Own is the certificate that the broker shows: made when it is first asked for, and anew at half its life, when the authority has changed,
 // and when the clock was set back behind its making. Its key never leaves memory.
-type ownCertificate struct {
-	authority *identity.Authority
-	hosts     []string
-	now       func() time.Time
+type Own struct {
+	Authority *Authority
+	// Hosts are the names and addresses that it is good for.
+	Hosts []string
+	Now   func() time.Time
 
 	mu      sync.Mutex // guards what follows
 	cert    tls.Certificate
@@ -26,21 +25,22 @@ type ownCertificate struct {
 // stepped is how far back the clock may be set before the certificate is made anew.
 const stepped = time.Hour
 
-func (o *ownCertificate) get() (tls.Certificate, error) {
+// Get is the certificate for now.
+func (o *Own) Get() (tls.Certificate, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	now := o.now()
-	mark := o.authority.Mark()
+	now := o.Now()
+	mark := o.Authority.Mark()
 	if o.cert.Leaf != nil && now.Before(o.renewAt) && now.After(o.madeAt.Add(-stepped)) && mark == o.mark {
 		return o.cert, nil
 	}
-	if err := o.authority.Ready(context.Background()); err != nil {
+	if err := o.Authority.Ready(context.Background()); err != nil {
 		return tls.Certificate{}, err
 	}
-	cert, err := o.authority.Server(o.hosts)
+	cert, err := o.Authority.Server(o.Hosts)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	o.cert, o.madeAt, o.renewAt, o.mark = cert, now, now.Add(identity.ServerLife/2), o.authority.Mark()
+	o.cert, o.madeAt, o.renewAt, o.mark = cert, now, now.Add(ServerLife/2), o.Authority.Mark()
 	return cert, nil
 }
