@@ -34,7 +34,7 @@ func (b *Broker) measure() error {
 		Buckets: prometheus.ExponentialBuckets(0.0002, 2.5, 12),
 	}, []string{"method", "outcome"})
 	var faults []error
-	for _, c := range append(b.logMetrics(),
+	for _, c := range append(append(b.logMetrics(), b.directoryMetrics()...),
 		records, lines, b.calls, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	) {
 		faults = append(faults, b.metrics.Register(c))

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"tapline/broker/directory"
 	"tapline/broker/roster"
 	"tapline/broker/store"
@@ -43,4 +45,30 @@ func (b *Broker) leads(ctx context.Context) (bool, error) {
 		return err
 	})
 	return lead && err == nil, err
+}
+
+// directoryMetrics are the metrics of the synchronisation; none where there is none.
+func (b *Broker) directoryMetrics() []prometheus.Collector {
+	if b.people == nil {
+		return nil
+	}
+	gauge := func(name, help string, value func(sync.State) float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return value(b.people.State()) })
+	}
+	return []prometheus.Collector{
+		gauge("tapline_sync_age_seconds", "Time since people were last as the LDAP directory has them; 0 before the first time.", func(s sync.State) float64 {
+			if s.LastOK.IsZero() {
+				return 0
+			}
+			return b.now().Sub(s.LastOK).Seconds()
+		}),
+		gauge("tapline_sync_people", "People that the LDAP directory has.", func(s sync.State) float64 { return float64(s.People) }),
+		gauge("tapline_sync_faults", "Entries of the LDAP directory that are not taken as they are.", func(s sync.State) float64 { return float64(s.FaultCount) }),
+		gauge("tapline_sync_held", "1 while the safety brake holds a synchronisation.", func(s sync.State) float64 {
+			if s.Held != "" {
+				return 1
+			}
+			return 0
+		}),
+	}
 }

@@ -50,8 +50,14 @@ func (s *Session) Search(ctx context.Context, q Query, each func(Entry) error) (
 		if err != nil {
 			return sum, fmt.Errorf("search below %q: %w", q.Base, err)
 		}
+		if len(request.Controls) == 0 {
+			return sum, nil
+		}
 		next, ok := ldap.FindControl(answered, ldap.ControlTypePaging).(*ldap.ControlPaging)
-		if !ok || len(next.Cookie) == 0 {
+		if !ok { // whoever is missing from half a list would be taken for somebody who has left
+			return sum, fmt.Errorf("search below %q: %w: a page did not come to its end", q.Base, ErrUnavailable)
+		}
+		if len(next.Cookie) == 0 {
 			return sum, nil
 		}
 		paging.SetCookie(next.Cookie)
@@ -107,9 +113,12 @@ func (s *Session) drain(ctx context.Context, results ldap.Response, take func(ld
 	if err := results.Err(); err != nil {
 		return err
 	}
-	// The library ends without an error when the line was cut.
+	// The library ends without an error when the line was cut, and when it met a message that made it stumble.
 	if ctx.Err() != nil || s.conn.IsClosing() {
 		return ldap.NewError(ldap.ErrorNetwork, errors.New("the line was cut"))
+	}
+	if err := s.conn.GetLastError(); err != nil {
+		return ldap.NewError(ldap.ErrorNetwork, err)
 	}
 	return nil
 }

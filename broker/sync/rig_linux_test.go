@@ -85,11 +85,13 @@ func (p *plant) next() sync.Report {
 }
 
 // run runs the syncer until the test ends or the function is called.
-func (p *plant) run() (stop func()) {
+func (p *plant) run() (stop func()) { return run(p, p.syncer) }
+
+func run(p *plant, s *sync.Syncer) (stop func()) {
 	p.Helper()
 	ctx, cancel := context.WithCancel(p.Context())
 	var running errgroup.Group
-	running.Go(func() error { return p.syncer.Run(ctx) })
+	running.Go(func() error { return s.Run(ctx) })
 	return func() {
 		cancel()
 		p.must(running.Wait())

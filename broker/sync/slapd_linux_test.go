@@ -1,10 +1,14 @@
 package sync_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"tapline/broker/ldap"
 	"tapline/broker/ldap/ldaptest"
@@ -266,5 +270,47 @@ func TestAskingADirectorySaysWhatIsMissing(t *testing.T) {
 	c.Base = "ou=elsewhere," + s.Base
 	if told := fmt.Sprint(sync.Ask(t.Context(), c, time.Now()).Faults); !strings.Contains(told, "no base") {
 		t.Errorf("another base: %s", told)
+	}
+}
+
+func TestOfTwoBrokersOneSynchronises(t *testing.T) {
+	s := newTown(t, ldaptest.SlapdOptions{})
+	p := newPlant(t, s.config())
+	o := p.options
+	o.Lead = func(context.Context) (bool, error) { return false, nil }
+	second, err := sync.New(o)
+	p.must(err)
+	stop := run(p, second)
+	defer stop()
+	r := p.full()
+	p.expect("the first does it", r.Outcome.Added == 3)
+	p.until(10*time.Second, func() bool { return second.State().People == 3 }, "the second sees how it is")
+	s.hire("dora", "p-4", "04000004")
+	p.expect("the second leaves it alone", p.person("p-4") == nil)
+	second.Wake()
+	p.until(10*time.Second, func() bool { return p.person("p-4") != nil }, "the second does it when it is asked")
+
+	// Both at once, again and again: one of them is told that it was too late, and nothing is done twice.
+	for i := range 5 {
+		s.hire(fmt.Sprintf("x%d", i), fmt.Sprintf("p-x%d", i), fmt.Sprintf("0500000%d", i))
+		var both errgroup.Group
+		added := make(chan int, 2)
+		for _, one := range []*sync.Syncer{p.syncer, second} {
+			both.Go(func() error {
+				r, err := one.Once(t.Context())
+				if errors.Is(err, store.ErrRevision) {
+					return nil
+				}
+				added <- r.Outcome.Added
+				return err
+			})
+		}
+		p.must(both.Wait())
+		close(added)
+		sum := 0
+		for n := range added {
+			sum += n
+		}
+		p.expect("somebody joins once", sum == 1)
 	}
 }

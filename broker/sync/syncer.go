@@ -28,6 +28,7 @@ type Syncer struct {
 	ready chan struct{} // there is a cookie to watch from
 
 	mu      sync.Mutex // guards what follows
+	asked   bool       // an administrator asked for a synchronisation by this broker
 	last    State
 	watched []byte // the cookie that a watch may begin with; nil while this broker does not synchronise
 }
@@ -89,7 +90,8 @@ func (s *Syncer) loop(ctx context.Context) error {
 			idle++
 		}
 		lead, err := s.Lead(ctx)
-		if err == nil && !lead {
+		if asked := s.wasAsked(); err == nil && !lead && !asked {
+			s.refresh(ctx)
 			s.watchFrom(nil)
 			timer.Reset(leadEvery)
 			continue
@@ -306,8 +308,21 @@ func (s *Syncer) Accept(tx *store.Tx, difference string) error {
 	return i.write(tx, state, i.stored.Cookie)
 }
 
-// Wake asks for a synchronisation soon, if this broker is the one that synchronises.
-func (s *Syncer) Wake() { nudge(s.wake) }
+// Wake asks for a synchronisation now, by this broker.
+func (s *Syncer) Wake() {
+	s.mu.Lock()
+	s.asked = true
+	s.mu.Unlock()
+	nudge(s.wake)
+}
+
+func (s *Syncer) wasAsked() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	asked := s.asked
+	s.asked = false
+	return asked
+}
 
 // Conditions are what of the synchronisation needs somebody's eye now.
 func (s *Syncer) Conditions() []string {
