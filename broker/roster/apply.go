@@ -49,7 +49,7 @@ func (w Writer) Apply(ctx context.Context, l Listing, r Rules) (Outcome, error) 
 		if err != nil {
 			return Outcome{}, office.Translate(err)
 		}
-		if err := p.stopped(r); err != nil || r.DryRun || p.empty() {
+		if err := p.stopped(r); err != nil || r.DryRun || p.empty() && r.With == nil {
 			return p.Outcome, err
 		}
 		err = w.Store.Update(ctx, func(tx *store.Tx) error {
@@ -79,7 +79,9 @@ func (w Writer) Apply(ctx context.Context, l Listing, r Rules) (Outcome, error) 
 		if err != nil {
 			return p.Outcome, office.Translate(err)
 		}
-		w.Changed()
+		if !p.empty() {
+			w.Changed()
+		}
 		return p.Outcome, nil
 	}
 }
@@ -125,8 +127,13 @@ func (w Writer) write(tx *store.Tx, p *plan, l Listing, r Rules, caller string) 
 			return err
 		}
 	}
+	if r.With != nil {
+		if err := r.With(tx); err != nil {
+			return err
+		}
+	}
 	err := w.Acts.Write(tx, acts.Act{Method: cmp.Or(r.Method, "Directory"), Actor: actor, Target: l.Source, Digest: digest(l.Source, p.Changes)})
-	if err != nil {
+	if err != nil || p.empty() {
 		return err
 	}
 	return tx.Changed()

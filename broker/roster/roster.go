@@ -103,6 +103,8 @@ type Rules struct {
 	Also func(*store.Tx) error
 	// Method names the act in records, such as "ImportDirectory"; Actor is who does it, empty for the caller of the context.
 	Method, Actor string
+	// With is written together with the listing, in the same update, also when the listing changes nothing; nil for nothing. Its error stops everything.
+	With func(*store.Tx) error
 }
 
 // Brake says how many of a source's people may lose their access at once. Both limits hold; Free are always let go, for small plants, but never
