@@ -42,6 +42,9 @@ type Config struct {
 	Log           LogConfig `yaml:"log"`
 	// LDAP keeps people as a directory has them; nothing for none.
 	LDAP *sync.Config `yaml:"ldap"`
+	// ScimListen serves SCIM 2.0 over HTTPS to identity providers; empty for nowhere.
+	ScimListen string     `yaml:"scim_listen"`
+	Scim       ScimConfig `yaml:"scim"`
 }
 
 // LogConfig says how much is logged, on standard error.
@@ -137,6 +140,15 @@ func (c Config) Check() []error {
 		if !goodAddress(c.MetricsListen) {
 			bad("metrics_listen %q: want host:port, or nothing", c.MetricsListen)
 		}
+	}
+	if c.ScimListen != "" && !goodAddress(c.ScimListen) {
+		bad("scim_listen %q: want host:port, or nothing", c.ScimListen)
+	}
+	if (c.Scim.Certificate == "") != (c.Scim.Key == "") {
+		bad("scim: certificate and key go together")
+	}
+	if err := c.Scim.mapping().Check(); err != nil {
+		bad("scim.%w", err)
 	}
 	if c.Data == "" {
 		bad("data: no folder is named")

@@ -50,6 +50,12 @@ type plant struct {
 
 func newPlant(t testing.TB) *plant {
 	t.Helper()
+	return newPlantWith(t, func(*Config) {})
+}
+
+// newPlantWith is newPlant with another configuration.
+func newPlantWith(t testing.TB, change func(*Config)) *plant {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -62,6 +68,7 @@ func newPlant(t testing.TB) *plant {
 		Listen: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Data: t.TempDir(), Site: "plant", Hosts: []string{"127.0.0.1"},
 		Log: LogConfig{Level: "error", Format: "json"},
 	}}
+	change(&p.cfg)
 	if err := p.cfg.fill(); err != nil {
 		t.Fatal(err)
 	}

@@ -64,6 +64,9 @@ func (b *Broker) Run(ctx context.Context) error {
 	if b.cfg.MetricsListen != "" {
 		task("metrics", b.serveMetrics)
 	}
+	if b.cfg.ScimListen != "" {
+		task("scim", b.serveScim)
+	}
 	osservice.Ready(ctx)
 	err = g.Wait()
 	b.log.Info("broker stopped")

@@ -49,7 +49,7 @@ func (w Writer) Apply(ctx context.Context, l Listing, r Rules) (Outcome, error) 
 		if err != nil {
 			return Outcome{}, office.Translate(err)
 		}
-		if err := p.stopped(r); err != nil || r.DryRun || p.empty() && r.With == nil {
+		if err := p.stopped(r); err != nil || r.DryRun || p.empty() && !r.Always {
 			return p.Outcome, err
 		}
 		err = w.Store.Update(ctx, func(tx *store.Tx) error {
@@ -124,11 +124,6 @@ func (w Writer) write(tx *store.Tx, p *plan, l Listing, r Rules, caller string) 
 			return err
 		}
 		if err := w.Acts.Write(tx, acts.Act{Method: "Directory." + string(s.Kind), Actor: actor, Target: string(s.Person), Digest: digest(l.Source, s.Change)}); err != nil {
-			return err
-		}
-	}
-	if r.With != nil {
-		if err := r.With(tx); err != nil {
 			return err
 		}
 	}

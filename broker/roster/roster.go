@@ -98,13 +98,13 @@ type Rules struct {
 	Force bool
 	// Brake is when too many would go. Its zero value stands for DefaultBrake.
 	Brake Brake
-	// Also, if it is set, is done in the update that writes the changes, after them; its error undoes them. It is not called when there are none, and
+	// Also, if it is set, is done in the update that writes the changes, after them; its error undoes them. Without Always it is not called when there are none, and it
 	// may be called again after an attempt that came to nothing.
 	Also func(*store.Tx) error
 	// Method names the act in records, such as "ImportDirectory"; Actor is who does it, empty for the caller of the context.
 	Method, Actor string
-	// With is written together with the listing, in the same update, also when the listing changes nothing; nil for nothing. Its error stops everything.
-	With func(*store.Tx) error
+	// Always does Also, and records the act, when there are no changes too.
+	Always bool
 }
 
 // Brake says how many of a source's people may lose their access at once. Both limits hold; Free are always let go, for small plants, but never

@@ -164,7 +164,7 @@ func passes(params scim.ListRequestParams, row store.ScimResource, a attributes)
 func (s *Server) apply(r *http.Request, method string, l roster.Listing, strict bool, with func(*store.Tx) error) error {
 	l.Source = roster.SCIM
 	out, err := s.Roster.Apply(r.Context(), l, roster.Rules{
-		Strict: strict, Force: true, Method: method, Actor: "scim/" + client(r), With: with,
+		Strict: strict, Force: true, Method: method, Actor: "scim/" + client(r), Also: with, Always: true,
 	})
 	if err != nil && strict && len(out.Conflicts) > 0 {
 		c := out.Conflicts[0]

@@ -106,22 +106,22 @@ func (tx *Tx) changeBadge(what, id, query string, args ...any) error {
 
 // RevokeBadge makes a badge worthless for good.
 func (tx *Tx) RevokeBadge(id, reason string) error {
-	return tx.changeBadge("revoke", id, `UPDATE badges SET revoked = 1, reason = ? WHERE id = ?`, reason, id)
+	return tx.changeBadge("revoke", id, `UPDATE badges SET revoked = 1, reason = ? WHERE id = ?`, reason)
 }
 
 // LoseBadge makes a badge worthless until it is found; a zero time says that it was found.
 func (tx *Tx) LoseBadge(id string, when time.Time) error {
-	return tx.changeBadge("lose", id, `UPDATE badges SET lost_at = ? WHERE id = ?`, micro(when), id)
+	return tx.changeBadge("lose", id, `UPDATE badges SET lost_at = ? WHERE id = ?`, micro(when))
 }
 
 // DescribeBadge changes what is said of a badge: its label and its end, zero for none.
 func (tx *Tx) DescribeBadge(id, label string, notAfter time.Time) error {
-	return tx.changeBadge("describe", id, `UPDATE badges SET label = ?, not_after = ? WHERE id = ?`, label, micro(notAfter), id)
+	return tx.changeBadge("describe", id, `UPDATE badges SET label = ?, not_after = ? WHERE id = ?`, label, micro(notAfter))
 }
 
 // SettleBadge says that a badge has taken the place of the one that it replaces.
 func (tx *Tx) SettleBadge(id string) error {
-	return tx.changeBadge("settle", id, `UPDATE badges SET replaces = '' WHERE id = ?`, id)
+	return tx.changeBadge("settle", id, `UPDATE badges SET replaces = '' WHERE id = ?`)
 }
 
 // BadgesOf reads every badge of a person, the newest first.

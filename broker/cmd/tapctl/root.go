@@ -70,7 +70,7 @@ A first station in five lines:
 	f.StringVarP(&o.output, "output", "o", "table", "table or json")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long to wait for the broker")
 	c.AddCommand(
-		personCommands(o), badgeCommands(o), shiftCommands(o), importCommand(o),
+		personCommands(o), badgeCommands(o), shiftCommands(o), importCommand(o), scimCommands(o),
 		accountCommands(o), stationCommands(o), zoneCommands(o), tokenCommands(o), policyCommands(o),
 		leaseCommands(o), alarmCommands(o), syncCommands(o), sessionCommands(o), whoCommand(o), exportCommand(o), trustCommand(o), authorityCommands(o), statusCommand(o), versionCommand(),
 	)

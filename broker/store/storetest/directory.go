@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"tapline/broker/store"
 	taplinev1 "tapline/proto/tapline/v1"
@@ -26,6 +27,73 @@ func (e Engine) shifts(t *testing.T) {
 			errs = append(errs, err, err2, err3, tx.DeleteShift("late"), want("again", tx.DeleteShift("late"), store.ErrNotFound))
 			_, err = tx.Shift("late")
 			return errors.Join(append(errs, want("deleted", err, store.ErrNotFound))...)
+		})
+	})
+}
+
+func (e Engine) scim(t *testing.T) {
+	t.Run("a SCIM resource has one name, versions that follow one another, and members", func(t *testing.T) {
+		do(t, e.fresh(t), func(tx *store.Tx) error {
+			put := func(kind, id, name string, version uint64) error {
+				return tx.PutScim(store.ScimResource{Kind: kind, ID: id, Name: name, Doc: "{}", Version: version, MadeAt: begin(), ChangedAt: begin()})
+			}
+			errs := []error{
+				put(store.ScimUser, "u-1", "anna", 1), put(store.ScimGroup, "g-1", "anna", 1), put(store.ScimUser, "u-2", "ben", 1),
+				want("the name of another", put(store.ScimUser, "u-2", "anna", 2), store.ErrExists),
+				want("made again", put(store.ScimUser, "u-1", "anna", 1), store.ErrRevision), put(store.ScimUser, "u-1", "cleo", 2),
+				want("an old version", put(store.ScimUser, "u-1", "cleo", 2), store.ErrRevision),
+			}
+			for _, m := range []store.ScimMembership{{Group: "g-1", User: "u-1"}, {Group: "g-1", User: "u-2"}, {Group: "g-1", User: "u-1"}} {
+				errs = append(errs, tx.PutScimMember(m, true))
+			}
+			errs = append(errs, tx.PutScimMember(store.ScimMembership{Group: "g-1", User: "u-2"}, false))
+			r, err := tx.ScimByName(store.ScimUser, "cleo")
+			members, err2 := tx.ScimMembers("g-1", "")
+			every, err3 := tx.EveryScim(store.ScimUser)
+			if r.ID != "u-1" || r.Version != 2 || len(members) != 1 || members[0].User != "u-1" || len(every) != 2 {
+				errs = append(errs, fmt.Errorf("read back: %v, %v, %v", r, members, every))
+			}
+			errs = append(errs, err, err2, err3, tx.DeleteScim(store.ScimUser, "u-1"), want("again", tx.DeleteScim(store.ScimUser, "u-1"), store.ErrNotFound))
+			members, err = tx.ScimMembers("", "u-1")
+			if len(members) != 0 {
+				errs = append(errs, fmt.Errorf("a user who is gone is in %v", members))
+			}
+			return errors.Join(append(errs, err)...)
+		})
+	})
+	t.Run("a SCIM token is found by its hash, used and revoked", func(t *testing.T) {
+		do(t, e.fresh(t), func(tx *store.Tx) error {
+			err := tx.AddScimToken(store.ScimToken{ID: "t-1", Name: "entra", Hash: []byte("h"), MadeAt: begin(), MadeBy: "olga", ExpiresAt: begin().Add(1)})
+			errs := []error{err, tx.UseScimToken("t-1", begin()), tx.RevokeScimToken("t-1", begin()), want("another", tx.RevokeScimToken("t-2", begin()), store.ErrNotFound)}
+			_, err = tx.ScimTokenByHash([]byte("x"))
+			errs = append(errs, want("another hash", err, store.ErrNotFound))
+			got, err := tx.ScimTokenByHash([]byte("h"))
+			if got.Name != "entra" || !got.LastUsedAt.Equal(begin()) || !got.RevokedAt.Equal(begin()) {
+				errs = append(errs, fmt.Errorf("read back: %+v", got))
+			}
+			return errors.Join(append(errs, err)...)
+		})
+	})
+}
+
+func (e Engine) badges(t *testing.T) {
+	t.Run("a badge is lost and found, and what is said of it stays", func(t *testing.T) {
+		do(t, e.fresh(t), func(tx *store.Tx) error {
+			end := begin().Add(1e9)
+			errs := []error{
+				tx.AddBadge(store.Badge{ID: "b-1", Person: "p-1", Lookup: []byte("l"), Number: []byte("n"), AssignedAt: begin(), Source: "csv", Temporary: true, Replaces: "b-0"}),
+				tx.LoseBadge("b-1", begin()), tx.DescribeBadge("b-1", "blue", end),
+			}
+			b, err := tx.Badge("b-1")
+			if b.Source != "csv" || !b.Temporary || b.Replaces != "b-0" || !b.LostAt.Equal(begin()) || b.Label != "blue" || !b.NotAfter.Equal(end) || b.Good(begin()) {
+				errs = append(errs, fmt.Errorf("read back: %+v", b))
+			}
+			errs = append(errs, err, tx.LoseBadge("b-1", time.Time{}), tx.SettleBadge("b-1"), want("another", tx.LoseBadge("b-2", begin()), store.ErrNotFound))
+			of, err := tx.BadgesOf("p-1")
+			if len(of) != 1 || !of[0].Good(begin()) || of[0].Good(end) || of[0].Replaces != "" {
+				errs = append(errs, fmt.Errorf("read back: %+v", of))
+			}
+			return errors.Join(append(errs, err)...)
 		})
 	})
 }

@@ -85,6 +85,8 @@ func (e Engine) directory(t *testing.T) {
 	})
 	e.inForce(t)
 	e.shifts(t)
+	e.badges(t)
+	e.scim(t)
 }
 
 // inForce is what there is one of at a time.

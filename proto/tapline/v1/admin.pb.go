@@ -5969,6 +5969,409 @@ func (*DeleteShiftResponse) Descriptor() ([]byte, []int) {
 	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{100}
 }
 
+// CreateScimTokenRequest names the client.
+type CreateScimTokenRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the client is called in records, such as "entra": 1 to 64 characters.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// How long it can be used; 0 means 365 days, the most is 1,096.
+	Lifetime      *durationpb.Duration `protobuf:"bytes,2,opt,name=lifetime,proto3" json:"lifetime,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateScimTokenRequest) Reset() {
+	*x = CreateScimTokenRequest{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[101]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateScimTokenRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateScimTokenRequest) ProtoMessage() {}
+
+func (x *CreateScimTokenRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[101]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateScimTokenRequest.ProtoReflect.Descriptor instead.
+func (*CreateScimTokenRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{101}
+}
+
+func (x *CreateScimTokenRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CreateScimTokenRequest) GetLifetime() *durationpb.Duration {
+	if x != nil {
+		return x.Lifetime
+	}
+	return nil
+}
+
+// CreateScimTokenResponse is the token.
+type CreateScimTokenResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The token.
+	Token *ScimToken `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// The bearer token to enter at the client. Shown once.
+	Secret        string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateScimTokenResponse) Reset() {
+	*x = CreateScimTokenResponse{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[102]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateScimTokenResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateScimTokenResponse) ProtoMessage() {}
+
+func (x *CreateScimTokenResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[102]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateScimTokenResponse.ProtoReflect.Descriptor instead.
+func (*CreateScimTokenResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{102}
+}
+
+func (x *CreateScimTokenResponse) GetToken() *ScimToken {
+	if x != nil {
+		return x.Token
+	}
+	return nil
+}
+
+func (x *CreateScimTokenResponse) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+// ListScimTokensRequest asks for a page.
+type ListScimTokensRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most this many; 0 means 100, the most is 1,000.
+	PageSize uint32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the page before ended; empty for the first.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListScimTokensRequest) Reset() {
+	*x = ListScimTokensRequest{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[103]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListScimTokensRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListScimTokensRequest) ProtoMessage() {}
+
+func (x *ListScimTokensRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[103]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListScimTokensRequest.ProtoReflect.Descriptor instead.
+func (*ListScimTokensRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{103}
+}
+
+func (x *ListScimTokensRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListScimTokensRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListScimTokensResponse is a page.
+type ListScimTokensResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tokens.
+	Tokens []*ScimToken `protobuf:"bytes,1,rep,name=tokens,proto3" json:"tokens,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListScimTokensResponse) Reset() {
+	*x = ListScimTokensResponse{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[104]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListScimTokensResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListScimTokensResponse) ProtoMessage() {}
+
+func (x *ListScimTokensResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[104]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListScimTokensResponse.ProtoReflect.Descriptor instead.
+func (*ListScimTokensResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{104}
+}
+
+func (x *ListScimTokensResponse) GetTokens() []*ScimToken {
+	if x != nil {
+		return x.Tokens
+	}
+	return nil
+}
+
+func (x *ListScimTokensResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// RevokeScimTokenRequest names the token.
+type RevokeScimTokenRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its ID.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeScimTokenRequest) Reset() {
+	*x = RevokeScimTokenRequest{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[105]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeScimTokenRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeScimTokenRequest) ProtoMessage() {}
+
+func (x *RevokeScimTokenRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[105]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeScimTokenRequest.ProtoReflect.Descriptor instead.
+func (*RevokeScimTokenRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{105}
+}
+
+func (x *RevokeScimTokenRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// RevokeScimTokenResponse says that it is gone.
+type RevokeScimTokenResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeScimTokenResponse) Reset() {
+	*x = RevokeScimTokenResponse{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[106]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeScimTokenResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeScimTokenResponse) ProtoMessage() {}
+
+func (x *RevokeScimTokenResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[106]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeScimTokenResponse.ProtoReflect.Descriptor instead.
+func (*RevokeScimTokenResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{106}
+}
+
+// ScimToken is the token of a SCIM client, without its secret.
+type ScimToken struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its ID.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// What the client is called in records.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// When it was made.
+	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// Who made it.
+	CreatedBy string `protobuf:"bytes,4,opt,name=created_by,json=createdBy,proto3" json:"created_by,omitempty"`
+	// When it ends.
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// When it was last used, to the minute; unset if never.
+	LastUsedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=last_used_at,json=lastUsedAt,proto3" json:"last_used_at,omitempty"`
+	// True when it was taken back.
+	Revoked       bool `protobuf:"varint,7,opt,name=revoked,proto3" json:"revoked,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScimToken) Reset() {
+	*x = ScimToken{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[107]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScimToken) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScimToken) ProtoMessage() {}
+
+func (x *ScimToken) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[107]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScimToken.ProtoReflect.Descriptor instead.
+func (*ScimToken) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{107}
+}
+
+func (x *ScimToken) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ScimToken) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ScimToken) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
+func (x *ScimToken) GetCreatedBy() string {
+	if x != nil {
+		return x.CreatedBy
+	}
+	return ""
+}
+
+func (x *ScimToken) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *ScimToken) GetLastUsedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastUsedAt
+	}
+	return nil
+}
+
+func (x *ScimToken) GetRevoked() bool {
+	if x != nil {
+		return x.Revoked
+	}
+	return false
+}
+
 // ListAlarmsRequest asks for a page.
 type ListAlarmsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -5984,7 +6387,7 @@ type ListAlarmsRequest struct {
 
 func (x *ListAlarmsRequest) Reset() {
 	*x = ListAlarmsRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[101]
+	mi := &file_tapline_v1_admin_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5996,7 +6399,7 @@ func (x *ListAlarmsRequest) String() string {
 func (*ListAlarmsRequest) ProtoMessage() {}
 
 func (x *ListAlarmsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[101]
+	mi := &file_tapline_v1_admin_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6009,7 +6412,7 @@ func (x *ListAlarmsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAlarmsRequest.ProtoReflect.Descriptor instead.
 func (*ListAlarmsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{101}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{108}
 }
 
 func (x *ListAlarmsRequest) GetPageSize() uint32 {
@@ -6046,7 +6449,7 @@ type ListAlarmsResponse struct {
 
 func (x *ListAlarmsResponse) Reset() {
 	*x = ListAlarmsResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[102]
+	mi := &file_tapline_v1_admin_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6058,7 +6461,7 @@ func (x *ListAlarmsResponse) String() string {
 func (*ListAlarmsResponse) ProtoMessage() {}
 
 func (x *ListAlarmsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[102]
+	mi := &file_tapline_v1_admin_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6071,7 +6474,7 @@ func (x *ListAlarmsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAlarmsResponse.ProtoReflect.Descriptor instead.
 func (*ListAlarmsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{102}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{109}
 }
 
 func (x *ListAlarmsResponse) GetAlarms() []*Alarm {
@@ -6101,7 +6504,7 @@ type CloseAlarmRequest struct {
 
 func (x *CloseAlarmRequest) Reset() {
 	*x = CloseAlarmRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[103]
+	mi := &file_tapline_v1_admin_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6113,7 +6516,7 @@ func (x *CloseAlarmRequest) String() string {
 func (*CloseAlarmRequest) ProtoMessage() {}
 
 func (x *CloseAlarmRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[103]
+	mi := &file_tapline_v1_admin_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6126,7 +6529,7 @@ func (x *CloseAlarmRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseAlarmRequest.ProtoReflect.Descriptor instead.
 func (*CloseAlarmRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{103}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{110}
 }
 
 func (x *CloseAlarmRequest) GetId() string {
@@ -6154,7 +6557,7 @@ type CloseAlarmResponse struct {
 
 func (x *CloseAlarmResponse) Reset() {
 	*x = CloseAlarmResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[104]
+	mi := &file_tapline_v1_admin_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6166,7 +6569,7 @@ func (x *CloseAlarmResponse) String() string {
 func (*CloseAlarmResponse) ProtoMessage() {}
 
 func (x *CloseAlarmResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[104]
+	mi := &file_tapline_v1_admin_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6179,7 +6582,7 @@ func (x *CloseAlarmResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseAlarmResponse.ProtoReflect.Descriptor instead.
 func (*CloseAlarmResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{104}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{111}
 }
 
 func (x *CloseAlarmResponse) GetAlarm() *Alarm {
@@ -6198,7 +6601,7 @@ type GetHealthRequest struct {
 
 func (x *GetHealthRequest) Reset() {
 	*x = GetHealthRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[105]
+	mi := &file_tapline_v1_admin_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6210,7 +6613,7 @@ func (x *GetHealthRequest) String() string {
 func (*GetHealthRequest) ProtoMessage() {}
 
 func (x *GetHealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[105]
+	mi := &file_tapline_v1_admin_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6223,7 +6626,7 @@ func (x *GetHealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHealthRequest.ProtoReflect.Descriptor instead.
 func (*GetHealthRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{105}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{112}
 }
 
 // GetHealthResponse is how it is.
@@ -6249,7 +6652,7 @@ type GetHealthResponse struct {
 
 func (x *GetHealthResponse) Reset() {
 	*x = GetHealthResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[106]
+	mi := &file_tapline_v1_admin_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6261,7 +6664,7 @@ func (x *GetHealthResponse) String() string {
 func (*GetHealthResponse) ProtoMessage() {}
 
 func (x *GetHealthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[106]
+	mi := &file_tapline_v1_admin_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6274,7 +6677,7 @@ func (x *GetHealthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHealthResponse.ProtoReflect.Descriptor instead.
 func (*GetHealthResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{106}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{113}
 }
 
 func (x *GetHealthResponse) GetBuild() string {
@@ -6359,7 +6762,7 @@ type PersonEntry struct {
 
 func (x *PersonEntry) Reset() {
 	*x = PersonEntry{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[107]
+	mi := &file_tapline_v1_admin_proto_msgTypes[114]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6371,7 +6774,7 @@ func (x *PersonEntry) String() string {
 func (*PersonEntry) ProtoMessage() {}
 
 func (x *PersonEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[107]
+	mi := &file_tapline_v1_admin_proto_msgTypes[114]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6384,7 +6787,7 @@ func (x *PersonEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonEntry.ProtoReflect.Descriptor instead.
 func (*PersonEntry) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{107}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{114}
 }
 
 func (x *PersonEntry) GetId() string {
@@ -6494,7 +6897,7 @@ type Shift struct {
 
 func (x *Shift) Reset() {
 	*x = Shift{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[108]
+	mi := &file_tapline_v1_admin_proto_msgTypes[115]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6506,7 +6909,7 @@ func (x *Shift) String() string {
 func (*Shift) ProtoMessage() {}
 
 func (x *Shift) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[108]
+	mi := &file_tapline_v1_admin_proto_msgTypes[115]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6519,7 +6922,7 @@ func (x *Shift) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Shift.ProtoReflect.Descriptor instead.
 func (*Shift) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{108}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{115}
 }
 
 func (x *Shift) GetId() string {
@@ -6586,7 +6989,7 @@ type ShiftWindow struct {
 
 func (x *ShiftWindow) Reset() {
 	*x = ShiftWindow{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[109]
+	mi := &file_tapline_v1_admin_proto_msgTypes[116]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6598,7 +7001,7 @@ func (x *ShiftWindow) String() string {
 func (*ShiftWindow) ProtoMessage() {}
 
 func (x *ShiftWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[109]
+	mi := &file_tapline_v1_admin_proto_msgTypes[116]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6611,7 +7014,7 @@ func (x *ShiftWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShiftWindow.ProtoReflect.Descriptor instead.
 func (*ShiftWindow) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{109}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{116}
 }
 
 func (x *ShiftWindow) GetDays() []uint32 {
@@ -6648,7 +7051,7 @@ type Certification struct {
 
 func (x *Certification) Reset() {
 	*x = Certification{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[110]
+	mi := &file_tapline_v1_admin_proto_msgTypes[117]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6660,7 +7063,7 @@ func (x *Certification) String() string {
 func (*Certification) ProtoMessage() {}
 
 func (x *Certification) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[110]
+	mi := &file_tapline_v1_admin_proto_msgTypes[117]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6673,7 +7076,7 @@ func (x *Certification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certification.ProtoReflect.Descriptor instead.
 func (*Certification) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{110}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{117}
 }
 
 func (x *Certification) GetName() string {
@@ -6727,7 +7130,7 @@ type Badge struct {
 
 func (x *Badge) Reset() {
 	*x = Badge{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[111]
+	mi := &file_tapline_v1_admin_proto_msgTypes[118]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6739,7 +7142,7 @@ func (x *Badge) String() string {
 func (*Badge) ProtoMessage() {}
 
 func (x *Badge) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[111]
+	mi := &file_tapline_v1_admin_proto_msgTypes[118]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6752,7 +7155,7 @@ func (x *Badge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Badge.ProtoReflect.Descriptor instead.
 func (*Badge) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{111}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{118}
 }
 
 func (x *Badge) GetId() string {
@@ -6874,7 +7277,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[112]
+	mi := &file_tapline_v1_admin_proto_msgTypes[119]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6886,7 +7289,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[112]
+	mi := &file_tapline_v1_admin_proto_msgTypes[119]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6899,7 +7302,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{112}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{119}
 }
 
 func (x *Account) GetId() string {
@@ -6991,7 +7394,7 @@ type Station struct {
 
 func (x *Station) Reset() {
 	*x = Station{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[113]
+	mi := &file_tapline_v1_admin_proto_msgTypes[120]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7003,7 +7406,7 @@ func (x *Station) String() string {
 func (*Station) ProtoMessage() {}
 
 func (x *Station) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[113]
+	mi := &file_tapline_v1_admin_proto_msgTypes[120]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7016,7 +7419,7 @@ func (x *Station) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Station.ProtoReflect.Descriptor instead.
 func (*Station) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{113}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{120}
 }
 
 func (x *Station) GetId() string {
@@ -7183,7 +7586,7 @@ type Zone struct {
 
 func (x *Zone) Reset() {
 	*x = Zone{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[114]
+	mi := &file_tapline_v1_admin_proto_msgTypes[121]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7195,7 +7598,7 @@ func (x *Zone) String() string {
 func (*Zone) ProtoMessage() {}
 
 func (x *Zone) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[114]
+	mi := &file_tapline_v1_admin_proto_msgTypes[121]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7208,7 +7611,7 @@ func (x *Zone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Zone.ProtoReflect.Descriptor instead.
 func (*Zone) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{114}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{121}
 }
 
 func (x *Zone) GetId() string {
@@ -7305,7 +7708,7 @@ type PinRules struct {
 
 func (x *PinRules) Reset() {
 	*x = PinRules{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[115]
+	mi := &file_tapline_v1_admin_proto_msgTypes[122]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7317,7 +7720,7 @@ func (x *PinRules) String() string {
 func (*PinRules) ProtoMessage() {}
 
 func (x *PinRules) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[115]
+	mi := &file_tapline_v1_admin_proto_msgTypes[122]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7330,7 +7733,7 @@ func (x *PinRules) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PinRules.ProtoReflect.Descriptor instead.
 func (*PinRules) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{115}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{122}
 }
 
 func (x *PinRules) GetAlways() bool {
@@ -7374,7 +7777,7 @@ type OfflineTiers struct {
 
 func (x *OfflineTiers) Reset() {
 	*x = OfflineTiers{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[116]
+	mi := &file_tapline_v1_admin_proto_msgTypes[123]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7386,7 +7789,7 @@ func (x *OfflineTiers) String() string {
 func (*OfflineTiers) ProtoMessage() {}
 
 func (x *OfflineTiers) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[116]
+	mi := &file_tapline_v1_admin_proto_msgTypes[123]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7399,7 +7802,7 @@ func (x *OfflineTiers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfflineTiers.ProtoReflect.Descriptor instead.
 func (*OfflineTiers) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{116}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{123}
 }
 
 func (x *OfflineTiers) GetEverybody() *durationpb.Duration {
@@ -7437,7 +7840,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[117]
+	mi := &file_tapline_v1_admin_proto_msgTypes[124]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7449,7 +7852,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[117]
+	mi := &file_tapline_v1_admin_proto_msgTypes[124]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7462,7 +7865,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{117}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{124}
 }
 
 func (x *Token) GetId() string {
@@ -7528,7 +7931,7 @@ type PolicySet struct {
 
 func (x *PolicySet) Reset() {
 	*x = PolicySet{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[118]
+	mi := &file_tapline_v1_admin_proto_msgTypes[125]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7540,7 +7943,7 @@ func (x *PolicySet) String() string {
 func (*PolicySet) ProtoMessage() {}
 
 func (x *PolicySet) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[118]
+	mi := &file_tapline_v1_admin_proto_msgTypes[125]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7553,7 +7956,7 @@ func (x *PolicySet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicySet.ProtoReflect.Descriptor instead.
 func (*PolicySet) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{118}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{125}
 }
 
 func (x *PolicySet) GetVersion() string {
@@ -7623,7 +8026,7 @@ type RefusedTap struct {
 
 func (x *RefusedTap) Reset() {
 	*x = RefusedTap{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[119]
+	mi := &file_tapline_v1_admin_proto_msgTypes[126]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7635,7 +8038,7 @@ func (x *RefusedTap) String() string {
 func (*RefusedTap) ProtoMessage() {}
 
 func (x *RefusedTap) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[119]
+	mi := &file_tapline_v1_admin_proto_msgTypes[126]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7648,7 +8051,7 @@ func (x *RefusedTap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefusedTap.ProtoReflect.Descriptor instead.
 func (*RefusedTap) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{119}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{126}
 }
 
 func (x *RefusedTap) GetCode() string {
@@ -7726,7 +8129,7 @@ type HeldLease struct {
 
 func (x *HeldLease) Reset() {
 	*x = HeldLease{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[120]
+	mi := &file_tapline_v1_admin_proto_msgTypes[127]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7738,7 +8141,7 @@ func (x *HeldLease) String() string {
 func (*HeldLease) ProtoMessage() {}
 
 func (x *HeldLease) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[120]
+	mi := &file_tapline_v1_admin_proto_msgTypes[127]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7751,7 +8154,7 @@ func (x *HeldLease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldLease.ProtoReflect.Descriptor instead.
 func (*HeldLease) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{120}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{127}
 }
 
 func (x *HeldLease) GetLease() *Lease {
@@ -7822,7 +8225,7 @@ type Visit struct {
 
 func (x *Visit) Reset() {
 	*x = Visit{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[121]
+	mi := &file_tapline_v1_admin_proto_msgTypes[128]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7834,7 +8237,7 @@ func (x *Visit) String() string {
 func (*Visit) ProtoMessage() {}
 
 func (x *Visit) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[121]
+	mi := &file_tapline_v1_admin_proto_msgTypes[128]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7847,7 +8250,7 @@ func (x *Visit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Visit.ProtoReflect.Descriptor instead.
 func (*Visit) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{121}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{128}
 }
 
 func (x *Visit) GetId() string {
@@ -7949,7 +8352,7 @@ type ImportFault struct {
 
 func (x *ImportFault) Reset() {
 	*x = ImportFault{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[122]
+	mi := &file_tapline_v1_admin_proto_msgTypes[129]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7961,7 +8364,7 @@ func (x *ImportFault) String() string {
 func (*ImportFault) ProtoMessage() {}
 
 func (x *ImportFault) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[122]
+	mi := &file_tapline_v1_admin_proto_msgTypes[129]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7974,7 +8377,7 @@ func (x *ImportFault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportFault.ProtoReflect.Descriptor instead.
 func (*ImportFault) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{122}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{129}
 }
 
 func (x *ImportFault) GetLine() uint32 {
@@ -8025,7 +8428,7 @@ type Alarm struct {
 
 func (x *Alarm) Reset() {
 	*x = Alarm{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[123]
+	mi := &file_tapline_v1_admin_proto_msgTypes[130]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8037,7 +8440,7 @@ func (x *Alarm) String() string {
 func (*Alarm) ProtoMessage() {}
 
 func (x *Alarm) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[123]
+	mi := &file_tapline_v1_admin_proto_msgTypes[130]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8050,7 +8453,7 @@ func (x *Alarm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alarm.ProtoReflect.Descriptor instead.
 func (*Alarm) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{123}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{130}
 }
 
 func (x *Alarm) GetId() string {
@@ -8462,7 +8865,35 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"$\n" +
 	"\x12DeleteShiftRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"\x15\n" +
-	"\x13DeleteShiftResponse\"l\n" +
+	"\x13DeleteShiftResponse\"c\n" +
+	"\x16CreateScimTokenRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x125\n" +
+	"\blifetime\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\blifetime\"c\n" +
+	"\x17CreateScimTokenResponse\x12+\n" +
+	"\x05token\x18\x01 \x01(\v2\x15.tapline.v1.ScimTokenR\x05token\x12\x1b\n" +
+	"\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01R\x06secret\"S\n" +
+	"\x15ListScimTokensRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\"o\n" +
+	"\x16ListScimTokensResponse\x12-\n" +
+	"\x06tokens\x18\x01 \x03(\v2\x15.tapline.v1.ScimTokenR\x06tokens\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"(\n" +
+	"\x16RevokeScimTokenRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\x19\n" +
+	"\x17RevokeScimTokenResponse\"\x9c\x02\n" +
+	"\tScimToken\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x129\n" +
+	"\n" +
+	"created_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x1d\n" +
+	"\n" +
+	"created_by\x18\x04 \x01(\tR\tcreatedBy\x129\n" +
+	"\n" +
+	"expires_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12<\n" +
+	"\flast_used_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"lastUsedAt\x12\x18\n" +
+	"\arevoked\x18\a \x01(\bR\arevoked\"l\n" +
 	"\x11ListAlarmsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -8682,7 +9113,7 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\rImportLeavers\x12\x1e\n" +
 	"\x1aIMPORT_LEAVERS_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13IMPORT_LEAVERS_KEEP\x10\x01\x12\x1a\n" +
-	"\x16IMPORT_LEAVERS_SUSPEND\x10\x022\xd1\x1e\n" +
+	"\x16IMPORT_LEAVERS_SUSPEND\x10\x022\xe2 \n" +
 	"\fAdminService\x12H\n" +
 	"\tPutPerson\x12\x1c.tapline.v1.PutPersonRequest\x1a\x1d.tapline.v1.PutPersonResponse\x12H\n" +
 	"\tGetPerson\x12\x1c.tapline.v1.GetPersonRequest\x1a\x1d.tapline.v1.GetPersonResponse\x12K\n" +
@@ -8743,7 +9174,10 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\bPutShift\x12\x1b.tapline.v1.PutShiftRequest\x1a\x1c.tapline.v1.PutShiftResponse\x12K\n" +
 	"\n" +
 	"ListShifts\x12\x1d.tapline.v1.ListShiftsRequest\x1a\x1e.tapline.v1.ListShiftsResponse\x12N\n" +
-	"\vDeleteShift\x12\x1e.tapline.v1.DeleteShiftRequest\x1a\x1f.tapline.v1.DeleteShiftResponse\x12K\n" +
+	"\vDeleteShift\x12\x1e.tapline.v1.DeleteShiftRequest\x1a\x1f.tapline.v1.DeleteShiftResponse\x12Z\n" +
+	"\x0fCreateScimToken\x12\".tapline.v1.CreateScimTokenRequest\x1a#.tapline.v1.CreateScimTokenResponse\x12W\n" +
+	"\x0eListScimTokens\x12!.tapline.v1.ListScimTokensRequest\x1a\".tapline.v1.ListScimTokensResponse\x12Z\n" +
+	"\x0fRevokeScimToken\x12\".tapline.v1.RevokeScimTokenRequest\x1a#.tapline.v1.RevokeScimTokenResponse\x12K\n" +
 	"\n" +
 	"ListAlarms\x12\x1d.tapline.v1.ListAlarmsRequest\x1a\x1e.tapline.v1.ListAlarmsResponse\x12K\n" +
 	"\n" +
@@ -8763,7 +9197,7 @@ func file_tapline_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_tapline_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_tapline_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 125)
+var file_tapline_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 132)
 var file_tapline_v1_admin_proto_goTypes = []any{
 	(StationState)(0),               // 0: tapline.v1.StationState
 	(VisitState)(0),                 // 1: tapline.v1.VisitState
@@ -8870,267 +9304,286 @@ var file_tapline_v1_admin_proto_goTypes = []any{
 	(*ListShiftsResponse)(nil),      // 102: tapline.v1.ListShiftsResponse
 	(*DeleteShiftRequest)(nil),      // 103: tapline.v1.DeleteShiftRequest
 	(*DeleteShiftResponse)(nil),     // 104: tapline.v1.DeleteShiftResponse
-	(*ListAlarmsRequest)(nil),       // 105: tapline.v1.ListAlarmsRequest
-	(*ListAlarmsResponse)(nil),      // 106: tapline.v1.ListAlarmsResponse
-	(*CloseAlarmRequest)(nil),       // 107: tapline.v1.CloseAlarmRequest
-	(*CloseAlarmResponse)(nil),      // 108: tapline.v1.CloseAlarmResponse
-	(*GetHealthRequest)(nil),        // 109: tapline.v1.GetHealthRequest
-	(*GetHealthResponse)(nil),       // 110: tapline.v1.GetHealthResponse
-	(*PersonEntry)(nil),             // 111: tapline.v1.PersonEntry
-	(*Shift)(nil),                   // 112: tapline.v1.Shift
-	(*ShiftWindow)(nil),             // 113: tapline.v1.ShiftWindow
-	(*Certification)(nil),           // 114: tapline.v1.Certification
-	(*Badge)(nil),                   // 115: tapline.v1.Badge
-	(*Account)(nil),                 // 116: tapline.v1.Account
-	(*Station)(nil),                 // 117: tapline.v1.Station
-	(*Zone)(nil),                    // 118: tapline.v1.Zone
-	(*PinRules)(nil),                // 119: tapline.v1.PinRules
-	(*OfflineTiers)(nil),            // 120: tapline.v1.OfflineTiers
-	(*Token)(nil),                   // 121: tapline.v1.Token
-	(*PolicySet)(nil),               // 122: tapline.v1.PolicySet
-	(*RefusedTap)(nil),              // 123: tapline.v1.RefusedTap
-	(*HeldLease)(nil),               // 124: tapline.v1.HeldLease
-	(*Visit)(nil),                   // 125: tapline.v1.Visit
-	(*ImportFault)(nil),             // 126: tapline.v1.ImportFault
-	(*Alarm)(nil),                   // 127: tapline.v1.Alarm
-	nil,                             // 128: tapline.v1.Station.HintsEntry
-	(*timestamppb.Timestamp)(nil),   // 129: google.protobuf.Timestamp
-	(*BadgeProof)(nil),              // 130: tapline.v1.BadgeProof
-	(*durationpb.Duration)(nil),     // 131: google.protobuf.Duration
-	(*Decision)(nil),                // 132: tapline.v1.Decision
-	(Assurance)(0),                  // 133: tapline.v1.Assurance
-	(*SessionTerms)(nil),            // 134: tapline.v1.SessionTerms
-	(Mode)(0),                       // 135: tapline.v1.Mode
-	(RefusalCause)(0),               // 136: tapline.v1.RefusalCause
-	(*Lease)(nil),                   // 137: tapline.v1.Lease
+	(*CreateScimTokenRequest)(nil),  // 105: tapline.v1.CreateScimTokenRequest
+	(*CreateScimTokenResponse)(nil), // 106: tapline.v1.CreateScimTokenResponse
+	(*ListScimTokensRequest)(nil),   // 107: tapline.v1.ListScimTokensRequest
+	(*ListScimTokensResponse)(nil),  // 108: tapline.v1.ListScimTokensResponse
+	(*RevokeScimTokenRequest)(nil),  // 109: tapline.v1.RevokeScimTokenRequest
+	(*RevokeScimTokenResponse)(nil), // 110: tapline.v1.RevokeScimTokenResponse
+	(*ScimToken)(nil),               // 111: tapline.v1.ScimToken
+	(*ListAlarmsRequest)(nil),       // 112: tapline.v1.ListAlarmsRequest
+	(*ListAlarmsResponse)(nil),      // 113: tapline.v1.ListAlarmsResponse
+	(*CloseAlarmRequest)(nil),       // 114: tapline.v1.CloseAlarmRequest
+	(*CloseAlarmResponse)(nil),      // 115: tapline.v1.CloseAlarmResponse
+	(*GetHealthRequest)(nil),        // 116: tapline.v1.GetHealthRequest
+	(*GetHealthResponse)(nil),       // 117: tapline.v1.GetHealthResponse
+	(*PersonEntry)(nil),             // 118: tapline.v1.PersonEntry
+	(*Shift)(nil),                   // 119: tapline.v1.Shift
+	(*ShiftWindow)(nil),             // 120: tapline.v1.ShiftWindow
+	(*Certification)(nil),           // 121: tapline.v1.Certification
+	(*Badge)(nil),                   // 122: tapline.v1.Badge
+	(*Account)(nil),                 // 123: tapline.v1.Account
+	(*Station)(nil),                 // 124: tapline.v1.Station
+	(*Zone)(nil),                    // 125: tapline.v1.Zone
+	(*PinRules)(nil),                // 126: tapline.v1.PinRules
+	(*OfflineTiers)(nil),            // 127: tapline.v1.OfflineTiers
+	(*Token)(nil),                   // 128: tapline.v1.Token
+	(*PolicySet)(nil),               // 129: tapline.v1.PolicySet
+	(*RefusedTap)(nil),              // 130: tapline.v1.RefusedTap
+	(*HeldLease)(nil),               // 131: tapline.v1.HeldLease
+	(*Visit)(nil),                   // 132: tapline.v1.Visit
+	(*ImportFault)(nil),             // 133: tapline.v1.ImportFault
+	(*Alarm)(nil),                   // 134: tapline.v1.Alarm
+	nil,                             // 135: tapline.v1.Station.HintsEntry
+	(*timestamppb.Timestamp)(nil),   // 136: google.protobuf.Timestamp
+	(*BadgeProof)(nil),              // 137: tapline.v1.BadgeProof
+	(*durationpb.Duration)(nil),     // 138: google.protobuf.Duration
+	(*Decision)(nil),                // 139: tapline.v1.Decision
+	(Assurance)(0),                  // 140: tapline.v1.Assurance
+	(*SessionTerms)(nil),            // 141: tapline.v1.SessionTerms
+	(Mode)(0),                       // 142: tapline.v1.Mode
+	(RefusalCause)(0),               // 143: tapline.v1.RefusalCause
+	(*Lease)(nil),                   // 144: tapline.v1.Lease
 }
 var file_tapline_v1_admin_proto_depIdxs = []int32{
-	111, // 0: tapline.v1.PutPersonRequest.person:type_name -> tapline.v1.PersonEntry
-	111, // 1: tapline.v1.PutPersonResponse.person:type_name -> tapline.v1.PersonEntry
-	111, // 2: tapline.v1.GetPersonResponse.person:type_name -> tapline.v1.PersonEntry
-	115, // 3: tapline.v1.GetPersonResponse.badges:type_name -> tapline.v1.Badge
-	129, // 4: tapline.v1.GetPersonResponse.shift_changes_at:type_name -> google.protobuf.Timestamp
-	111, // 5: tapline.v1.ListPeopleResponse.people:type_name -> tapline.v1.PersonEntry
-	130, // 6: tapline.v1.AssignBadgeRequest.badge:type_name -> tapline.v1.BadgeProof
-	129, // 7: tapline.v1.AssignBadgeRequest.not_after:type_name -> google.protobuf.Timestamp
-	115, // 8: tapline.v1.AssignBadgeResponse.badge:type_name -> tapline.v1.Badge
-	115, // 9: tapline.v1.ListBadgesResponse.badges:type_name -> tapline.v1.Badge
-	115, // 10: tapline.v1.RevokeBadgeResponse.badge:type_name -> tapline.v1.Badge
-	115, // 11: tapline.v1.LoseBadgeResponse.badge:type_name -> tapline.v1.Badge
-	115, // 12: tapline.v1.FindBadgeResponse.badge:type_name -> tapline.v1.Badge
-	116, // 13: tapline.v1.PutAccountRequest.account:type_name -> tapline.v1.Account
-	116, // 14: tapline.v1.PutAccountResponse.account:type_name -> tapline.v1.Account
-	116, // 15: tapline.v1.ListAccountsResponse.accounts:type_name -> tapline.v1.Account
-	117, // 16: tapline.v1.PutStationRequest.station:type_name -> tapline.v1.Station
-	117, // 17: tapline.v1.PutStationResponse.station:type_name -> tapline.v1.Station
-	117, // 18: tapline.v1.ListStationsResponse.stations:type_name -> tapline.v1.Station
-	117, // 19: tapline.v1.RevokeStationResponse.station:type_name -> tapline.v1.Station
-	117, // 20: tapline.v1.ReleaseStationResponse.station:type_name -> tapline.v1.Station
-	129, // 21: tapline.v1.ApproveRecoveryResponse.until:type_name -> google.protobuf.Timestamp
-	117, // 22: tapline.v1.GetStationResponse.station:type_name -> tapline.v1.Station
+	118, // 0: tapline.v1.PutPersonRequest.person:type_name -> tapline.v1.PersonEntry
+	118, // 1: tapline.v1.PutPersonResponse.person:type_name -> tapline.v1.PersonEntry
+	118, // 2: tapline.v1.GetPersonResponse.person:type_name -> tapline.v1.PersonEntry
+	122, // 3: tapline.v1.GetPersonResponse.badges:type_name -> tapline.v1.Badge
+	136, // 4: tapline.v1.GetPersonResponse.shift_changes_at:type_name -> google.protobuf.Timestamp
+	118, // 5: tapline.v1.ListPeopleResponse.people:type_name -> tapline.v1.PersonEntry
+	137, // 6: tapline.v1.AssignBadgeRequest.badge:type_name -> tapline.v1.BadgeProof
+	136, // 7: tapline.v1.AssignBadgeRequest.not_after:type_name -> google.protobuf.Timestamp
+	122, // 8: tapline.v1.AssignBadgeResponse.badge:type_name -> tapline.v1.Badge
+	122, // 9: tapline.v1.ListBadgesResponse.badges:type_name -> tapline.v1.Badge
+	122, // 10: tapline.v1.RevokeBadgeResponse.badge:type_name -> tapline.v1.Badge
+	122, // 11: tapline.v1.LoseBadgeResponse.badge:type_name -> tapline.v1.Badge
+	122, // 12: tapline.v1.FindBadgeResponse.badge:type_name -> tapline.v1.Badge
+	123, // 13: tapline.v1.PutAccountRequest.account:type_name -> tapline.v1.Account
+	123, // 14: tapline.v1.PutAccountResponse.account:type_name -> tapline.v1.Account
+	123, // 15: tapline.v1.ListAccountsResponse.accounts:type_name -> tapline.v1.Account
+	124, // 16: tapline.v1.PutStationRequest.station:type_name -> tapline.v1.Station
+	124, // 17: tapline.v1.PutStationResponse.station:type_name -> tapline.v1.Station
+	124, // 18: tapline.v1.ListStationsResponse.stations:type_name -> tapline.v1.Station
+	124, // 19: tapline.v1.RevokeStationResponse.station:type_name -> tapline.v1.Station
+	124, // 20: tapline.v1.ReleaseStationResponse.station:type_name -> tapline.v1.Station
+	136, // 21: tapline.v1.ApproveRecoveryResponse.until:type_name -> google.protobuf.Timestamp
+	124, // 22: tapline.v1.GetStationResponse.station:type_name -> tapline.v1.Station
 	44,  // 23: tapline.v1.GetStationResponse.identity:type_name -> tapline.v1.StationIdentity
-	129, // 24: tapline.v1.StationIdentity.enrolled_at:type_name -> google.protobuf.Timestamp
+	136, // 24: tapline.v1.StationIdentity.enrolled_at:type_name -> google.protobuf.Timestamp
 	45,  // 25: tapline.v1.StationIdentity.certificates:type_name -> tapline.v1.StationCertificate
 	46,  // 26: tapline.v1.StationIdentity.copies:type_name -> tapline.v1.StationCopy
-	129, // 27: tapline.v1.StationIdentity.quarantined_at:type_name -> google.protobuf.Timestamp
-	129, // 28: tapline.v1.StationIdentity.recovers_until:type_name -> google.protobuf.Timestamp
-	129, // 29: tapline.v1.StationIdentity.approved_until:type_name -> google.protobuf.Timestamp
-	129, // 30: tapline.v1.StationCertificate.not_before:type_name -> google.protobuf.Timestamp
-	129, // 31: tapline.v1.StationCertificate.not_after:type_name -> google.protobuf.Timestamp
-	129, // 32: tapline.v1.StationCopy.first_seen_at:type_name -> google.protobuf.Timestamp
-	129, // 33: tapline.v1.StationCopy.last_seen_at:type_name -> google.protobuf.Timestamp
+	136, // 27: tapline.v1.StationIdentity.quarantined_at:type_name -> google.protobuf.Timestamp
+	136, // 28: tapline.v1.StationIdentity.recovers_until:type_name -> google.protobuf.Timestamp
+	136, // 29: tapline.v1.StationIdentity.approved_until:type_name -> google.protobuf.Timestamp
+	136, // 30: tapline.v1.StationCertificate.not_before:type_name -> google.protobuf.Timestamp
+	136, // 31: tapline.v1.StationCertificate.not_after:type_name -> google.protobuf.Timestamp
+	136, // 32: tapline.v1.StationCopy.first_seen_at:type_name -> google.protobuf.Timestamp
+	136, // 33: tapline.v1.StationCopy.last_seen_at:type_name -> google.protobuf.Timestamp
 	2,   // 34: tapline.v1.RootCertificate.state:type_name -> tapline.v1.RootState
-	129, // 35: tapline.v1.RootCertificate.since:type_name -> google.protobuf.Timestamp
-	129, // 36: tapline.v1.RootCertificate.not_after:type_name -> google.protobuf.Timestamp
-	129, // 37: tapline.v1.RootCertificate.next_from:type_name -> google.protobuf.Timestamp
+	136, // 35: tapline.v1.RootCertificate.since:type_name -> google.protobuf.Timestamp
+	136, // 36: tapline.v1.RootCertificate.not_after:type_name -> google.protobuf.Timestamp
+	136, // 37: tapline.v1.RootCertificate.next_from:type_name -> google.protobuf.Timestamp
 	47,  // 38: tapline.v1.GetAuthorityResponse.roots:type_name -> tapline.v1.RootCertificate
-	129, // 39: tapline.v1.GetAuthorityResponse.issuing_not_after:type_name -> google.protobuf.Timestamp
+	136, // 39: tapline.v1.GetAuthorityResponse.issuing_not_after:type_name -> google.protobuf.Timestamp
 	49,  // 40: tapline.v1.RotateAuthorityResponse.authority:type_name -> tapline.v1.GetAuthorityResponse
-	131, // 41: tapline.v1.CreateTokenRequest.lifetime:type_name -> google.protobuf.Duration
-	121, // 42: tapline.v1.CreateTokenResponse.token:type_name -> tapline.v1.Token
-	121, // 43: tapline.v1.ListTokensResponse.tokens:type_name -> tapline.v1.Token
-	122, // 44: tapline.v1.PutPolicyResponse.policy:type_name -> tapline.v1.PolicySet
-	122, // 45: tapline.v1.GetPolicyResponse.policy:type_name -> tapline.v1.PolicySet
-	118, // 46: tapline.v1.PutZoneRequest.zone:type_name -> tapline.v1.Zone
-	118, // 47: tapline.v1.PutZoneResponse.zone:type_name -> tapline.v1.Zone
-	118, // 48: tapline.v1.ListZonesResponse.zones:type_name -> tapline.v1.Zone
-	122, // 49: tapline.v1.ListPoliciesResponse.policies:type_name -> tapline.v1.PolicySet
-	129, // 50: tapline.v1.ReplayTapsRequest.since:type_name -> google.protobuf.Timestamp
+	138, // 41: tapline.v1.CreateTokenRequest.lifetime:type_name -> google.protobuf.Duration
+	128, // 42: tapline.v1.CreateTokenResponse.token:type_name -> tapline.v1.Token
+	128, // 43: tapline.v1.ListTokensResponse.tokens:type_name -> tapline.v1.Token
+	129, // 44: tapline.v1.PutPolicyResponse.policy:type_name -> tapline.v1.PolicySet
+	129, // 45: tapline.v1.GetPolicyResponse.policy:type_name -> tapline.v1.PolicySet
+	125, // 46: tapline.v1.PutZoneRequest.zone:type_name -> tapline.v1.Zone
+	125, // 47: tapline.v1.PutZoneResponse.zone:type_name -> tapline.v1.Zone
+	125, // 48: tapline.v1.ListZonesResponse.zones:type_name -> tapline.v1.Zone
+	129, // 49: tapline.v1.ListPoliciesResponse.policies:type_name -> tapline.v1.PolicySet
+	136, // 50: tapline.v1.ReplayTapsRequest.since:type_name -> google.protobuf.Timestamp
 	72,  // 51: tapline.v1.ReplayTapsResponse.differences:type_name -> tapline.v1.ReplayedTap
-	129, // 52: tapline.v1.ReplayedTap.at:type_name -> google.protobuf.Timestamp
-	132, // 53: tapline.v1.ReplayedTap.now:type_name -> tapline.v1.Decision
-	132, // 54: tapline.v1.ReplayedTap.draft:type_name -> tapline.v1.Decision
-	133, // 55: tapline.v1.ExplainTapRequest.assurance:type_name -> tapline.v1.Assurance
-	129, // 56: tapline.v1.ExplainTapRequest.at:type_name -> google.protobuf.Timestamp
-	132, // 57: tapline.v1.ExplainTapResponse.decision:type_name -> tapline.v1.Decision
-	134, // 58: tapline.v1.ExplainTapResponse.terms:type_name -> tapline.v1.SessionTerms
-	123, // 59: tapline.v1.ExplainCodeResponse.tap:type_name -> tapline.v1.RefusedTap
-	124, // 60: tapline.v1.ListLeasesResponse.leases:type_name -> tapline.v1.HeldLease
-	125, // 61: tapline.v1.PutVisitRequest.visit:type_name -> tapline.v1.Visit
-	125, // 62: tapline.v1.PutVisitResponse.visit:type_name -> tapline.v1.Visit
-	125, // 63: tapline.v1.ListVisitsResponse.visits:type_name -> tapline.v1.Visit
-	125, // 64: tapline.v1.DecideVisitResponse.visit:type_name -> tapline.v1.Visit
+	136, // 52: tapline.v1.ReplayedTap.at:type_name -> google.protobuf.Timestamp
+	139, // 53: tapline.v1.ReplayedTap.now:type_name -> tapline.v1.Decision
+	139, // 54: tapline.v1.ReplayedTap.draft:type_name -> tapline.v1.Decision
+	140, // 55: tapline.v1.ExplainTapRequest.assurance:type_name -> tapline.v1.Assurance
+	136, // 56: tapline.v1.ExplainTapRequest.at:type_name -> google.protobuf.Timestamp
+	139, // 57: tapline.v1.ExplainTapResponse.decision:type_name -> tapline.v1.Decision
+	141, // 58: tapline.v1.ExplainTapResponse.terms:type_name -> tapline.v1.SessionTerms
+	130, // 59: tapline.v1.ExplainCodeResponse.tap:type_name -> tapline.v1.RefusedTap
+	131, // 60: tapline.v1.ListLeasesResponse.leases:type_name -> tapline.v1.HeldLease
+	132, // 61: tapline.v1.PutVisitRequest.visit:type_name -> tapline.v1.Visit
+	132, // 62: tapline.v1.PutVisitResponse.visit:type_name -> tapline.v1.Visit
+	132, // 63: tapline.v1.ListVisitsResponse.visits:type_name -> tapline.v1.Visit
+	132, // 64: tapline.v1.DecideVisitResponse.visit:type_name -> tapline.v1.Visit
 	3,   // 65: tapline.v1.ImportDirectoryRequest.leavers:type_name -> tapline.v1.ImportLeavers
-	126, // 66: tapline.v1.ImportDirectoryResponse.faults:type_name -> tapline.v1.ImportFault
+	133, // 66: tapline.v1.ImportDirectoryResponse.faults:type_name -> tapline.v1.ImportFault
 	91,  // 67: tapline.v1.ImportDirectoryResponse.changes:type_name -> tapline.v1.ImportChange
 	94,  // 68: tapline.v1.GetSyncResponse.state:type_name -> tapline.v1.SyncState
-	129, // 69: tapline.v1.SyncState.last_ok_at:type_name -> google.protobuf.Timestamp
-	129, // 70: tapline.v1.SyncState.full_at:type_name -> google.protobuf.Timestamp
-	129, // 71: tapline.v1.SyncState.failing_since:type_name -> google.protobuf.Timestamp
+	136, // 69: tapline.v1.SyncState.last_ok_at:type_name -> google.protobuf.Timestamp
+	136, // 70: tapline.v1.SyncState.full_at:type_name -> google.protobuf.Timestamp
+	136, // 71: tapline.v1.SyncState.failing_since:type_name -> google.protobuf.Timestamp
 	91,  // 72: tapline.v1.RunSyncResponse.changes:type_name -> tapline.v1.ImportChange
 	94,  // 73: tapline.v1.RunSyncResponse.state:type_name -> tapline.v1.SyncState
-	112, // 74: tapline.v1.PutShiftRequest.shift:type_name -> tapline.v1.Shift
-	112, // 75: tapline.v1.PutShiftResponse.shift:type_name -> tapline.v1.Shift
-	112, // 76: tapline.v1.ListShiftsResponse.shifts:type_name -> tapline.v1.Shift
-	127, // 77: tapline.v1.ListAlarmsResponse.alarms:type_name -> tapline.v1.Alarm
-	127, // 78: tapline.v1.CloseAlarmResponse.alarm:type_name -> tapline.v1.Alarm
-	129, // 79: tapline.v1.GetHealthResponse.started_at:type_name -> google.protobuf.Timestamp
-	114, // 80: tapline.v1.PersonEntry.certifications:type_name -> tapline.v1.Certification
-	129, // 81: tapline.v1.PersonEntry.left_at:type_name -> google.protobuf.Timestamp
-	113, // 82: tapline.v1.Shift.windows:type_name -> tapline.v1.ShiftWindow
-	129, // 83: tapline.v1.Certification.not_after:type_name -> google.protobuf.Timestamp
-	133, // 84: tapline.v1.Badge.assurance:type_name -> tapline.v1.Assurance
-	129, // 85: tapline.v1.Badge.not_after:type_name -> google.protobuf.Timestamp
-	129, // 86: tapline.v1.Badge.assigned_at:type_name -> google.protobuf.Timestamp
-	129, // 87: tapline.v1.Badge.last_used_at:type_name -> google.protobuf.Timestamp
-	129, // 88: tapline.v1.Badge.lost_at:type_name -> google.protobuf.Timestamp
-	131, // 89: tapline.v1.Account.lease_time:type_name -> google.protobuf.Duration
-	135, // 90: tapline.v1.Station.mode:type_name -> tapline.v1.Mode
-	134, // 91: tapline.v1.Station.terms:type_name -> tapline.v1.SessionTerms
-	0,   // 92: tapline.v1.Station.state:type_name -> tapline.v1.StationState
-	129, // 93: tapline.v1.Station.last_seen_at:type_name -> google.protobuf.Timestamp
-	129, // 94: tapline.v1.Station.certificate_expires_at:type_name -> google.protobuf.Timestamp
-	128, // 95: tapline.v1.Station.hints:type_name -> tapline.v1.Station.HintsEntry
-	133, // 96: tapline.v1.Station.requires_assurance:type_name -> tapline.v1.Assurance
-	135, // 97: tapline.v1.Zone.mode:type_name -> tapline.v1.Mode
-	133, // 98: tapline.v1.Zone.requires_assurance:type_name -> tapline.v1.Assurance
-	119, // 99: tapline.v1.Zone.pin:type_name -> tapline.v1.PinRules
-	120, // 100: tapline.v1.Zone.offline:type_name -> tapline.v1.OfflineTiers
-	131, // 101: tapline.v1.Zone.idle:type_name -> google.protobuf.Duration
-	131, // 102: tapline.v1.Zone.longest:type_name -> google.protobuf.Duration
-	133, // 103: tapline.v1.PinRules.weak_below:type_name -> tapline.v1.Assurance
-	131, // 104: tapline.v1.PinRules.after_idle:type_name -> google.protobuf.Duration
-	131, // 105: tapline.v1.OfflineTiers.everybody:type_name -> google.protobuf.Duration
-	131, // 106: tapline.v1.OfflineTiers.essential:type_name -> google.protobuf.Duration
-	129, // 107: tapline.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
-	129, // 108: tapline.v1.Token.used_at:type_name -> google.protobuf.Timestamp
-	129, // 109: tapline.v1.PolicySet.since:type_name -> google.protobuf.Timestamp
-	129, // 110: tapline.v1.RefusedTap.at:type_name -> google.protobuf.Timestamp
-	136, // 111: tapline.v1.RefusedTap.refusal:type_name -> tapline.v1.RefusalCause
-	133, // 112: tapline.v1.RefusedTap.assurance:type_name -> tapline.v1.Assurance
-	132, // 113: tapline.v1.RefusedTap.decision:type_name -> tapline.v1.Decision
-	137, // 114: tapline.v1.HeldLease.lease:type_name -> tapline.v1.Lease
-	129, // 115: tapline.v1.HeldLease.opened_at:type_name -> google.protobuf.Timestamp
-	129, // 116: tapline.v1.Visit.starts_at:type_name -> google.protobuf.Timestamp
-	129, // 117: tapline.v1.Visit.ends_at:type_name -> google.protobuf.Timestamp
-	1,   // 118: tapline.v1.Visit.state:type_name -> tapline.v1.VisitState
-	129, // 119: tapline.v1.Alarm.at:type_name -> google.protobuf.Timestamp
-	129, // 120: tapline.v1.Alarm.closed_at:type_name -> google.protobuf.Timestamp
-	4,   // 121: tapline.v1.AdminService.PutPerson:input_type -> tapline.v1.PutPersonRequest
-	6,   // 122: tapline.v1.AdminService.GetPerson:input_type -> tapline.v1.GetPersonRequest
-	8,   // 123: tapline.v1.AdminService.ListPeople:input_type -> tapline.v1.ListPeopleRequest
-	10,  // 124: tapline.v1.AdminService.DeletePerson:input_type -> tapline.v1.DeletePersonRequest
-	12,  // 125: tapline.v1.AdminService.AssignBadge:input_type -> tapline.v1.AssignBadgeRequest
-	14,  // 126: tapline.v1.AdminService.ListBadges:input_type -> tapline.v1.ListBadgesRequest
-	16,  // 127: tapline.v1.AdminService.RevokeBadge:input_type -> tapline.v1.RevokeBadgeRequest
-	18,  // 128: tapline.v1.AdminService.LoseBadge:input_type -> tapline.v1.LoseBadgeRequest
-	20,  // 129: tapline.v1.AdminService.FindBadge:input_type -> tapline.v1.FindBadgeRequest
-	22,  // 130: tapline.v1.AdminService.SetPin:input_type -> tapline.v1.SetPinRequest
-	24,  // 131: tapline.v1.AdminService.PutAccount:input_type -> tapline.v1.PutAccountRequest
-	26,  // 132: tapline.v1.AdminService.ListAccounts:input_type -> tapline.v1.ListAccountsRequest
-	28,  // 133: tapline.v1.AdminService.DeleteAccount:input_type -> tapline.v1.DeleteAccountRequest
-	30,  // 134: tapline.v1.AdminService.PutStation:input_type -> tapline.v1.PutStationRequest
-	32,  // 135: tapline.v1.AdminService.ListStations:input_type -> tapline.v1.ListStationsRequest
-	34,  // 136: tapline.v1.AdminService.DeleteStation:input_type -> tapline.v1.DeleteStationRequest
-	36,  // 137: tapline.v1.AdminService.RevokeStation:input_type -> tapline.v1.RevokeStationRequest
-	38,  // 138: tapline.v1.AdminService.ReleaseStation:input_type -> tapline.v1.ReleaseStationRequest
-	40,  // 139: tapline.v1.AdminService.ApproveRecovery:input_type -> tapline.v1.ApproveRecoveryRequest
-	42,  // 140: tapline.v1.AdminService.GetStation:input_type -> tapline.v1.GetStationRequest
-	48,  // 141: tapline.v1.AdminService.GetAuthority:input_type -> tapline.v1.GetAuthorityRequest
-	50,  // 142: tapline.v1.AdminService.RotateAuthority:input_type -> tapline.v1.RotateAuthorityRequest
-	52,  // 143: tapline.v1.AdminService.CreateToken:input_type -> tapline.v1.CreateTokenRequest
-	54,  // 144: tapline.v1.AdminService.ListTokens:input_type -> tapline.v1.ListTokensRequest
-	56,  // 145: tapline.v1.AdminService.RevokeToken:input_type -> tapline.v1.RevokeTokenRequest
-	58,  // 146: tapline.v1.AdminService.PutPolicy:input_type -> tapline.v1.PutPolicyRequest
-	62,  // 147: tapline.v1.AdminService.PutZone:input_type -> tapline.v1.PutZoneRequest
-	64,  // 148: tapline.v1.AdminService.ListZones:input_type -> tapline.v1.ListZonesRequest
-	66,  // 149: tapline.v1.AdminService.DeleteZone:input_type -> tapline.v1.DeleteZoneRequest
-	68,  // 150: tapline.v1.AdminService.ListPolicies:input_type -> tapline.v1.ListPoliciesRequest
-	70,  // 151: tapline.v1.AdminService.ReplayTaps:input_type -> tapline.v1.ReplayTapsRequest
-	60,  // 152: tapline.v1.AdminService.GetPolicy:input_type -> tapline.v1.GetPolicyRequest
-	73,  // 153: tapline.v1.AdminService.ExplainTap:input_type -> tapline.v1.ExplainTapRequest
-	75,  // 154: tapline.v1.AdminService.ExplainCode:input_type -> tapline.v1.ExplainCodeRequest
-	77,  // 155: tapline.v1.AdminService.ListLeases:input_type -> tapline.v1.ListLeasesRequest
-	79,  // 156: tapline.v1.AdminService.EndLease:input_type -> tapline.v1.EndLeaseRequest
-	81,  // 157: tapline.v1.AdminService.PutVisit:input_type -> tapline.v1.PutVisitRequest
-	83,  // 158: tapline.v1.AdminService.ListVisits:input_type -> tapline.v1.ListVisitsRequest
-	85,  // 159: tapline.v1.AdminService.DeleteVisit:input_type -> tapline.v1.DeleteVisitRequest
-	87,  // 160: tapline.v1.AdminService.DecideVisit:input_type -> tapline.v1.DecideVisitRequest
-	89,  // 161: tapline.v1.AdminService.ImportDirectory:input_type -> tapline.v1.ImportDirectoryRequest
-	92,  // 162: tapline.v1.AdminService.GetSync:input_type -> tapline.v1.GetSyncRequest
-	95,  // 163: tapline.v1.AdminService.RunSync:input_type -> tapline.v1.RunSyncRequest
-	97,  // 164: tapline.v1.AdminService.AcceptSync:input_type -> tapline.v1.AcceptSyncRequest
-	99,  // 165: tapline.v1.AdminService.PutShift:input_type -> tapline.v1.PutShiftRequest
-	101, // 166: tapline.v1.AdminService.ListShifts:input_type -> tapline.v1.ListShiftsRequest
-	103, // 167: tapline.v1.AdminService.DeleteShift:input_type -> tapline.v1.DeleteShiftRequest
-	105, // 168: tapline.v1.AdminService.ListAlarms:input_type -> tapline.v1.ListAlarmsRequest
-	107, // 169: tapline.v1.AdminService.CloseAlarm:input_type -> tapline.v1.CloseAlarmRequest
-	109, // 170: tapline.v1.AdminService.GetHealth:input_type -> tapline.v1.GetHealthRequest
-	5,   // 171: tapline.v1.AdminService.PutPerson:output_type -> tapline.v1.PutPersonResponse
-	7,   // 172: tapline.v1.AdminService.GetPerson:output_type -> tapline.v1.GetPersonResponse
-	9,   // 173: tapline.v1.AdminService.ListPeople:output_type -> tapline.v1.ListPeopleResponse
-	11,  // 174: tapline.v1.AdminService.DeletePerson:output_type -> tapline.v1.DeletePersonResponse
-	13,  // 175: tapline.v1.AdminService.AssignBadge:output_type -> tapline.v1.AssignBadgeResponse
-	15,  // 176: tapline.v1.AdminService.ListBadges:output_type -> tapline.v1.ListBadgesResponse
-	17,  // 177: tapline.v1.AdminService.RevokeBadge:output_type -> tapline.v1.RevokeBadgeResponse
-	19,  // 178: tapline.v1.AdminService.LoseBadge:output_type -> tapline.v1.LoseBadgeResponse
-	21,  // 179: tapline.v1.AdminService.FindBadge:output_type -> tapline.v1.FindBadgeResponse
-	23,  // 180: tapline.v1.AdminService.SetPin:output_type -> tapline.v1.SetPinResponse
-	25,  // 181: tapline.v1.AdminService.PutAccount:output_type -> tapline.v1.PutAccountResponse
-	27,  // 182: tapline.v1.AdminService.ListAccounts:output_type -> tapline.v1.ListAccountsResponse
-	29,  // 183: tapline.v1.AdminService.DeleteAccount:output_type -> tapline.v1.DeleteAccountResponse
-	31,  // 184: tapline.v1.AdminService.PutStation:output_type -> tapline.v1.PutStationResponse
-	33,  // 185: tapline.v1.AdminService.ListStations:output_type -> tapline.v1.ListStationsResponse
-	35,  // 186: tapline.v1.AdminService.DeleteStation:output_type -> tapline.v1.DeleteStationResponse
-	37,  // 187: tapline.v1.AdminService.RevokeStation:output_type -> tapline.v1.RevokeStationResponse
-	39,  // 188: tapline.v1.AdminService.ReleaseStation:output_type -> tapline.v1.ReleaseStationResponse
-	41,  // 189: tapline.v1.AdminService.ApproveRecovery:output_type -> tapline.v1.ApproveRecoveryResponse
-	43,  // 190: tapline.v1.AdminService.GetStation:output_type -> tapline.v1.GetStationResponse
-	49,  // 191: tapline.v1.AdminService.GetAuthority:output_type -> tapline.v1.GetAuthorityResponse
-	51,  // 192: tapline.v1.AdminService.RotateAuthority:output_type -> tapline.v1.RotateAuthorityResponse
-	53,  // 193: tapline.v1.AdminService.CreateToken:output_type -> tapline.v1.CreateTokenResponse
-	55,  // 194: tapline.v1.AdminService.ListTokens:output_type -> tapline.v1.ListTokensResponse
-	57,  // 195: tapline.v1.AdminService.RevokeToken:output_type -> tapline.v1.RevokeTokenResponse
-	59,  // 196: tapline.v1.AdminService.PutPolicy:output_type -> tapline.v1.PutPolicyResponse
-	63,  // 197: tapline.v1.AdminService.PutZone:output_type -> tapline.v1.PutZoneResponse
-	65,  // 198: tapline.v1.AdminService.ListZones:output_type -> tapline.v1.ListZonesResponse
-	67,  // 199: tapline.v1.AdminService.DeleteZone:output_type -> tapline.v1.DeleteZoneResponse
-	69,  // 200: tapline.v1.AdminService.ListPolicies:output_type -> tapline.v1.ListPoliciesResponse
-	71,  // 201: tapline.v1.AdminService.ReplayTaps:output_type -> tapline.v1.ReplayTapsResponse
-	61,  // 202: tapline.v1.AdminService.GetPolicy:output_type -> tapline.v1.GetPolicyResponse
-	74,  // 203: tapline.v1.AdminService.ExplainTap:output_type -> tapline.v1.ExplainTapResponse
-	76,  // 204: tapline.v1.AdminService.ExplainCode:output_type -> tapline.v1.ExplainCodeResponse
-	78,  // 205: tapline.v1.AdminService.ListLeases:output_type -> tapline.v1.ListLeasesResponse
-	80,  // 206: tapline.v1.AdminService.EndLease:output_type -> tapline.v1.EndLeaseResponse
-	82,  // 207: tapline.v1.AdminService.PutVisit:output_type -> tapline.v1.PutVisitResponse
-	84,  // 208: tapline.v1.AdminService.ListVisits:output_type -> tapline.v1.ListVisitsResponse
-	86,  // 209: tapline.v1.AdminService.DeleteVisit:output_type -> tapline.v1.DeleteVisitResponse
-	88,  // 210: tapline.v1.AdminService.DecideVisit:output_type -> tapline.v1.DecideVisitResponse
-	90,  // 211: tapline.v1.AdminService.ImportDirectory:output_type -> tapline.v1.ImportDirectoryResponse
-	93,  // 212: tapline.v1.AdminService.GetSync:output_type -> tapline.v1.GetSyncResponse
-	96,  // 213: tapline.v1.AdminService.RunSync:output_type -> tapline.v1.RunSyncResponse
-	98,  // 214: tapline.v1.AdminService.AcceptSync:output_type -> tapline.v1.AcceptSyncResponse
-	100, // 215: tapline.v1.AdminService.PutShift:output_type -> tapline.v1.PutShiftResponse
-	102, // 216: tapline.v1.AdminService.ListShifts:output_type -> tapline.v1.ListShiftsResponse
-	104, // 217: tapline.v1.AdminService.DeleteShift:output_type -> tapline.v1.DeleteShiftResponse
-	106, // 218: tapline.v1.AdminService.ListAlarms:output_type -> tapline.v1.ListAlarmsResponse
-	108, // 219: tapline.v1.AdminService.CloseAlarm:output_type -> tapline.v1.CloseAlarmResponse
-	110, // 220: tapline.v1.AdminService.GetHealth:output_type -> tapline.v1.GetHealthResponse
-	171, // [171:221] is the sub-list for method output_type
-	121, // [121:171] is the sub-list for method input_type
-	121, // [121:121] is the sub-list for extension type_name
-	121, // [121:121] is the sub-list for extension extendee
-	0,   // [0:121] is the sub-list for field type_name
+	119, // 74: tapline.v1.PutShiftRequest.shift:type_name -> tapline.v1.Shift
+	119, // 75: tapline.v1.PutShiftResponse.shift:type_name -> tapline.v1.Shift
+	119, // 76: tapline.v1.ListShiftsResponse.shifts:type_name -> tapline.v1.Shift
+	138, // 77: tapline.v1.CreateScimTokenRequest.lifetime:type_name -> google.protobuf.Duration
+	111, // 78: tapline.v1.CreateScimTokenResponse.token:type_name -> tapline.v1.ScimToken
+	111, // 79: tapline.v1.ListScimTokensResponse.tokens:type_name -> tapline.v1.ScimToken
+	136, // 80: tapline.v1.ScimToken.created_at:type_name -> google.protobuf.Timestamp
+	136, // 81: tapline.v1.ScimToken.expires_at:type_name -> google.protobuf.Timestamp
+	136, // 82: tapline.v1.ScimToken.last_used_at:type_name -> google.protobuf.Timestamp
+	134, // 83: tapline.v1.ListAlarmsResponse.alarms:type_name -> tapline.v1.Alarm
+	134, // 84: tapline.v1.CloseAlarmResponse.alarm:type_name -> tapline.v1.Alarm
+	136, // 85: tapline.v1.GetHealthResponse.started_at:type_name -> google.protobuf.Timestamp
+	121, // 86: tapline.v1.PersonEntry.certifications:type_name -> tapline.v1.Certification
+	136, // 87: tapline.v1.PersonEntry.left_at:type_name -> google.protobuf.Timestamp
+	120, // 88: tapline.v1.Shift.windows:type_name -> tapline.v1.ShiftWindow
+	136, // 89: tapline.v1.Certification.not_after:type_name -> google.protobuf.Timestamp
+	140, // 90: tapline.v1.Badge.assurance:type_name -> tapline.v1.Assurance
+	136, // 91: tapline.v1.Badge.not_after:type_name -> google.protobuf.Timestamp
+	136, // 92: tapline.v1.Badge.assigned_at:type_name -> google.protobuf.Timestamp
+	136, // 93: tapline.v1.Badge.last_used_at:type_name -> google.protobuf.Timestamp
+	136, // 94: tapline.v1.Badge.lost_at:type_name -> google.protobuf.Timestamp
+	138, // 95: tapline.v1.Account.lease_time:type_name -> google.protobuf.Duration
+	142, // 96: tapline.v1.Station.mode:type_name -> tapline.v1.Mode
+	141, // 97: tapline.v1.Station.terms:type_name -> tapline.v1.SessionTerms
+	0,   // 98: tapline.v1.Station.state:type_name -> tapline.v1.StationState
+	136, // 99: tapline.v1.Station.last_seen_at:type_name -> google.protobuf.Timestamp
+	136, // 100: tapline.v1.Station.certificate_expires_at:type_name -> google.protobuf.Timestamp
+	135, // 101: tapline.v1.Station.hints:type_name -> tapline.v1.Station.HintsEntry
+	140, // 102: tapline.v1.Station.requires_assurance:type_name -> tapline.v1.Assurance
+	142, // 103: tapline.v1.Zone.mode:type_name -> tapline.v1.Mode
+	140, // 104: tapline.v1.Zone.requires_assurance:type_name -> tapline.v1.Assurance
+	126, // 105: tapline.v1.Zone.pin:type_name -> tapline.v1.PinRules
+	127, // 106: tapline.v1.Zone.offline:type_name -> tapline.v1.OfflineTiers
+	138, // 107: tapline.v1.Zone.idle:type_name -> google.protobuf.Duration
+	138, // 108: tapline.v1.Zone.longest:type_name -> google.protobuf.Duration
+	140, // 109: tapline.v1.PinRules.weak_below:type_name -> tapline.v1.Assurance
+	138, // 110: tapline.v1.PinRules.after_idle:type_name -> google.protobuf.Duration
+	138, // 111: tapline.v1.OfflineTiers.everybody:type_name -> google.protobuf.Duration
+	138, // 112: tapline.v1.OfflineTiers.essential:type_name -> google.protobuf.Duration
+	136, // 113: tapline.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
+	136, // 114: tapline.v1.Token.used_at:type_name -> google.protobuf.Timestamp
+	136, // 115: tapline.v1.PolicySet.since:type_name -> google.protobuf.Timestamp
+	136, // 116: tapline.v1.RefusedTap.at:type_name -> google.protobuf.Timestamp
+	143, // 117: tapline.v1.RefusedTap.refusal:type_name -> tapline.v1.RefusalCause
+	140, // 118: tapline.v1.RefusedTap.assurance:type_name -> tapline.v1.Assurance
+	139, // 119: tapline.v1.RefusedTap.decision:type_name -> tapline.v1.Decision
+	144, // 120: tapline.v1.HeldLease.lease:type_name -> tapline.v1.Lease
+	136, // 121: tapline.v1.HeldLease.opened_at:type_name -> google.protobuf.Timestamp
+	136, // 122: tapline.v1.Visit.starts_at:type_name -> google.protobuf.Timestamp
+	136, // 123: tapline.v1.Visit.ends_at:type_name -> google.protobuf.Timestamp
+	1,   // 124: tapline.v1.Visit.state:type_name -> tapline.v1.VisitState
+	136, // 125: tapline.v1.Alarm.at:type_name -> google.protobuf.Timestamp
+	136, // 126: tapline.v1.Alarm.closed_at:type_name -> google.protobuf.Timestamp
+	4,   // 127: tapline.v1.AdminService.PutPerson:input_type -> tapline.v1.PutPersonRequest
+	6,   // 128: tapline.v1.AdminService.GetPerson:input_type -> tapline.v1.GetPersonRequest
+	8,   // 129: tapline.v1.AdminService.ListPeople:input_type -> tapline.v1.ListPeopleRequest
+	10,  // 130: tapline.v1.AdminService.DeletePerson:input_type -> tapline.v1.DeletePersonRequest
+	12,  // 131: tapline.v1.AdminService.AssignBadge:input_type -> tapline.v1.AssignBadgeRequest
+	14,  // 132: tapline.v1.AdminService.ListBadges:input_type -> tapline.v1.ListBadgesRequest
+	16,  // 133: tapline.v1.AdminService.RevokeBadge:input_type -> tapline.v1.RevokeBadgeRequest
+	18,  // 134: tapline.v1.AdminService.LoseBadge:input_type -> tapline.v1.LoseBadgeRequest
+	20,  // 135: tapline.v1.AdminService.FindBadge:input_type -> tapline.v1.FindBadgeRequest
+	22,  // 136: tapline.v1.AdminService.SetPin:input_type -> tapline.v1.SetPinRequest
+	24,  // 137: tapline.v1.AdminService.PutAccount:input_type -> tapline.v1.PutAccountRequest
+	26,  // 138: tapline.v1.AdminService.ListAccounts:input_type -> tapline.v1.ListAccountsRequest
+	28,  // 139: tapline.v1.AdminService.DeleteAccount:input_type -> tapline.v1.DeleteAccountRequest
+	30,  // 140: tapline.v1.AdminService.PutStation:input_type -> tapline.v1.PutStationRequest
+	32,  // 141: tapline.v1.AdminService.ListStations:input_type -> tapline.v1.ListStationsRequest
+	34,  // 142: tapline.v1.AdminService.DeleteStation:input_type -> tapline.v1.DeleteStationRequest
+	36,  // 143: tapline.v1.AdminService.RevokeStation:input_type -> tapline.v1.RevokeStationRequest
+	38,  // 144: tapline.v1.AdminService.ReleaseStation:input_type -> tapline.v1.ReleaseStationRequest
+	40,  // 145: tapline.v1.AdminService.ApproveRecovery:input_type -> tapline.v1.ApproveRecoveryRequest
+	42,  // 146: tapline.v1.AdminService.GetStation:input_type -> tapline.v1.GetStationRequest
+	48,  // 147: tapline.v1.AdminService.GetAuthority:input_type -> tapline.v1.GetAuthorityRequest
+	50,  // 148: tapline.v1.AdminService.RotateAuthority:input_type -> tapline.v1.RotateAuthorityRequest
+	52,  // 149: tapline.v1.AdminService.CreateToken:input_type -> tapline.v1.CreateTokenRequest
+	54,  // 150: tapline.v1.AdminService.ListTokens:input_type -> tapline.v1.ListTokensRequest
+	56,  // 151: tapline.v1.AdminService.RevokeToken:input_type -> tapline.v1.RevokeTokenRequest
+	58,  // 152: tapline.v1.AdminService.PutPolicy:input_type -> tapline.v1.PutPolicyRequest
+	62,  // 153: tapline.v1.AdminService.PutZone:input_type -> tapline.v1.PutZoneRequest
+	64,  // 154: tapline.v1.AdminService.ListZones:input_type -> tapline.v1.ListZonesRequest
+	66,  // 155: tapline.v1.AdminService.DeleteZone:input_type -> tapline.v1.DeleteZoneRequest
+	68,  // 156: tapline.v1.AdminService.ListPolicies:input_type -> tapline.v1.ListPoliciesRequest
+	70,  // 157: tapline.v1.AdminService.ReplayTaps:input_type -> tapline.v1.ReplayTapsRequest
+	60,  // 158: tapline.v1.AdminService.GetPolicy:input_type -> tapline.v1.GetPolicyRequest
+	73,  // 159: tapline.v1.AdminService.ExplainTap:input_type -> tapline.v1.ExplainTapRequest
+	75,  // 160: tapline.v1.AdminService.ExplainCode:input_type -> tapline.v1.ExplainCodeRequest
+	77,  // 161: tapline.v1.AdminService.ListLeases:input_type -> tapline.v1.ListLeasesRequest
+	79,  // 162: tapline.v1.AdminService.EndLease:input_type -> tapline.v1.EndLeaseRequest
+	81,  // 163: tapline.v1.AdminService.PutVisit:input_type -> tapline.v1.PutVisitRequest
+	83,  // 164: tapline.v1.AdminService.ListVisits:input_type -> tapline.v1.ListVisitsRequest
+	85,  // 165: tapline.v1.AdminService.DeleteVisit:input_type -> tapline.v1.DeleteVisitRequest
+	87,  // 166: tapline.v1.AdminService.DecideVisit:input_type -> tapline.v1.DecideVisitRequest
+	89,  // 167: tapline.v1.AdminService.ImportDirectory:input_type -> tapline.v1.ImportDirectoryRequest
+	92,  // 168: tapline.v1.AdminService.GetSync:input_type -> tapline.v1.GetSyncRequest
+	95,  // 169: tapline.v1.AdminService.RunSync:input_type -> tapline.v1.RunSyncRequest
+	97,  // 170: tapline.v1.AdminService.AcceptSync:input_type -> tapline.v1.AcceptSyncRequest
+	99,  // 171: tapline.v1.AdminService.PutShift:input_type -> tapline.v1.PutShiftRequest
+	101, // 172: tapline.v1.AdminService.ListShifts:input_type -> tapline.v1.ListShiftsRequest
+	103, // 173: tapline.v1.AdminService.DeleteShift:input_type -> tapline.v1.DeleteShiftRequest
+	105, // 174: tapline.v1.AdminService.CreateScimToken:input_type -> tapline.v1.CreateScimTokenRequest
+	107, // 175: tapline.v1.AdminService.ListScimTokens:input_type -> tapline.v1.ListScimTokensRequest
+	109, // 176: tapline.v1.AdminService.RevokeScimToken:input_type -> tapline.v1.RevokeScimTokenRequest
+	112, // 177: tapline.v1.AdminService.ListAlarms:input_type -> tapline.v1.ListAlarmsRequest
+	114, // 178: tapline.v1.AdminService.CloseAlarm:input_type -> tapline.v1.CloseAlarmRequest
+	116, // 179: tapline.v1.AdminService.GetHealth:input_type -> tapline.v1.GetHealthRequest
+	5,   // 180: tapline.v1.AdminService.PutPerson:output_type -> tapline.v1.PutPersonResponse
+	7,   // 181: tapline.v1.AdminService.GetPerson:output_type -> tapline.v1.GetPersonResponse
+	9,   // 182: tapline.v1.AdminService.ListPeople:output_type -> tapline.v1.ListPeopleResponse
+	11,  // 183: tapline.v1.AdminService.DeletePerson:output_type -> tapline.v1.DeletePersonResponse
+	13,  // 184: tapline.v1.AdminService.AssignBadge:output_type -> tapline.v1.AssignBadgeResponse
+	15,  // 185: tapline.v1.AdminService.ListBadges:output_type -> tapline.v1.ListBadgesResponse
+	17,  // 186: tapline.v1.AdminService.RevokeBadge:output_type -> tapline.v1.RevokeBadgeResponse
+	19,  // 187: tapline.v1.AdminService.LoseBadge:output_type -> tapline.v1.LoseBadgeResponse
+	21,  // 188: tapline.v1.AdminService.FindBadge:output_type -> tapline.v1.FindBadgeResponse
+	23,  // 189: tapline.v1.AdminService.SetPin:output_type -> tapline.v1.SetPinResponse
+	25,  // 190: tapline.v1.AdminService.PutAccount:output_type -> tapline.v1.PutAccountResponse
+	27,  // 191: tapline.v1.AdminService.ListAccounts:output_type -> tapline.v1.ListAccountsResponse
+	29,  // 192: tapline.v1.AdminService.DeleteAccount:output_type -> tapline.v1.DeleteAccountResponse
+	31,  // 193: tapline.v1.AdminService.PutStation:output_type -> tapline.v1.PutStationResponse
+	33,  // 194: tapline.v1.AdminService.ListStations:output_type -> tapline.v1.ListStationsResponse
+	35,  // 195: tapline.v1.AdminService.DeleteStation:output_type -> tapline.v1.DeleteStationResponse
+	37,  // 196: tapline.v1.AdminService.RevokeStation:output_type -> tapline.v1.RevokeStationResponse
+	39,  // 197: tapline.v1.AdminService.ReleaseStation:output_type -> tapline.v1.ReleaseStationResponse
+	41,  // 198: tapline.v1.AdminService.ApproveRecovery:output_type -> tapline.v1.ApproveRecoveryResponse
+	43,  // 199: tapline.v1.AdminService.GetStation:output_type -> tapline.v1.GetStationResponse
+	49,  // 200: tapline.v1.AdminService.GetAuthority:output_type -> tapline.v1.GetAuthorityResponse
+	51,  // 201: tapline.v1.AdminService.RotateAuthority:output_type -> tapline.v1.RotateAuthorityResponse
+	53,  // 202: tapline.v1.AdminService.CreateToken:output_type -> tapline.v1.CreateTokenResponse
+	55,  // 203: tapline.v1.AdminService.ListTokens:output_type -> tapline.v1.ListTokensResponse
+	57,  // 204: tapline.v1.AdminService.RevokeToken:output_type -> tapline.v1.RevokeTokenResponse
+	59,  // 205: tapline.v1.AdminService.PutPolicy:output_type -> tapline.v1.PutPolicyResponse
+	63,  // 206: tapline.v1.AdminService.PutZone:output_type -> tapline.v1.PutZoneResponse
+	65,  // 207: tapline.v1.AdminService.ListZones:output_type -> tapline.v1.ListZonesResponse
+	67,  // 208: tapline.v1.AdminService.DeleteZone:output_type -> tapline.v1.DeleteZoneResponse
+	69,  // 209: tapline.v1.AdminService.ListPolicies:output_type -> tapline.v1.ListPoliciesResponse
+	71,  // 210: tapline.v1.AdminService.ReplayTaps:output_type -> tapline.v1.ReplayTapsResponse
+	61,  // 211: tapline.v1.AdminService.GetPolicy:output_type -> tapline.v1.GetPolicyResponse
+	74,  // 212: tapline.v1.AdminService.ExplainTap:output_type -> tapline.v1.ExplainTapResponse
+	76,  // 213: tapline.v1.AdminService.ExplainCode:output_type -> tapline.v1.ExplainCodeResponse
+	78,  // 214: tapline.v1.AdminService.ListLeases:output_type -> tapline.v1.ListLeasesResponse
+	80,  // 215: tapline.v1.AdminService.EndLease:output_type -> tapline.v1.EndLeaseResponse
+	82,  // 216: tapline.v1.AdminService.PutVisit:output_type -> tapline.v1.PutVisitResponse
+	84,  // 217: tapline.v1.AdminService.ListVisits:output_type -> tapline.v1.ListVisitsResponse
+	86,  // 218: tapline.v1.AdminService.DeleteVisit:output_type -> tapline.v1.DeleteVisitResponse
+	88,  // 219: tapline.v1.AdminService.DecideVisit:output_type -> tapline.v1.DecideVisitResponse
+	90,  // 220: tapline.v1.AdminService.ImportDirectory:output_type -> tapline.v1.ImportDirectoryResponse
+	93,  // 221: tapline.v1.AdminService.GetSync:output_type -> tapline.v1.GetSyncResponse
+	96,  // 222: tapline.v1.AdminService.RunSync:output_type -> tapline.v1.RunSyncResponse
+	98,  // 223: tapline.v1.AdminService.AcceptSync:output_type -> tapline.v1.AcceptSyncResponse
+	100, // 224: tapline.v1.AdminService.PutShift:output_type -> tapline.v1.PutShiftResponse
+	102, // 225: tapline.v1.AdminService.ListShifts:output_type -> tapline.v1.ListShiftsResponse
+	104, // 226: tapline.v1.AdminService.DeleteShift:output_type -> tapline.v1.DeleteShiftResponse
+	106, // 227: tapline.v1.AdminService.CreateScimToken:output_type -> tapline.v1.CreateScimTokenResponse
+	108, // 228: tapline.v1.AdminService.ListScimTokens:output_type -> tapline.v1.ListScimTokensResponse
+	110, // 229: tapline.v1.AdminService.RevokeScimToken:output_type -> tapline.v1.RevokeScimTokenResponse
+	113, // 230: tapline.v1.AdminService.ListAlarms:output_type -> tapline.v1.ListAlarmsResponse
+	115, // 231: tapline.v1.AdminService.CloseAlarm:output_type -> tapline.v1.CloseAlarmResponse
+	117, // 232: tapline.v1.AdminService.GetHealth:output_type -> tapline.v1.GetHealthResponse
+	180, // [180:233] is the sub-list for method output_type
+	127, // [127:180] is the sub-list for method input_type
+	127, // [127:127] is the sub-list for extension type_name
+	127, // [127:127] is the sub-list for extension extendee
+	0,   // [0:127] is the sub-list for field type_name
 }
 
 func init() { file_tapline_v1_admin_proto_init() }
@@ -9145,7 +9598,7 @@ func file_tapline_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tapline_v1_admin_proto_rawDesc), len(file_tapline_v1_admin_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   125,
+			NumMessages:   132,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -68,6 +68,9 @@ const (
 	AdminService_PutShift_FullMethodName        = "/tapline.v1.AdminService/PutShift"
 	AdminService_ListShifts_FullMethodName      = "/tapline.v1.AdminService/ListShifts"
 	AdminService_DeleteShift_FullMethodName     = "/tapline.v1.AdminService/DeleteShift"
+	AdminService_CreateScimToken_FullMethodName = "/tapline.v1.AdminService/CreateScimToken"
+	AdminService_ListScimTokens_FullMethodName  = "/tapline.v1.AdminService/ListScimTokens"
+	AdminService_RevokeScimToken_FullMethodName = "/tapline.v1.AdminService/RevokeScimToken"
 	AdminService_ListAlarms_FullMethodName      = "/tapline.v1.AdminService/ListAlarms"
 	AdminService_CloseAlarm_FullMethodName      = "/tapline.v1.AdminService/CloseAlarm"
 	AdminService_GetHealth_FullMethodName       = "/tapline.v1.AdminService/GetHealth"
@@ -175,6 +178,12 @@ type AdminServiceClient interface {
 	ListShifts(ctx context.Context, in *ListShiftsRequest, opts ...grpc.CallOption) (*ListShiftsResponse, error)
 	// DeleteShift removes a shift. Errors: NOT_FOUND; FAILED_PRECONDITION people still have it.
 	DeleteShift(ctx context.Context, in *DeleteShiftRequest, opts ...grpc.CallOption) (*DeleteShiftResponse, error)
+	// CreateScimToken makes a token for a SCIM client. The secret is shown once.
+	CreateScimToken(ctx context.Context, in *CreateScimTokenRequest, opts ...grpc.CallOption) (*CreateScimTokenResponse, error)
+	// ListScimTokens returns tokens of SCIM clients, without their secrets.
+	ListScimTokens(ctx context.Context, in *ListScimTokensRequest, opts ...grpc.CallOption) (*ListScimTokensResponse, error)
+	// RevokeScimToken makes a token worthless at once.
+	RevokeScimToken(ctx context.Context, in *RevokeScimTokenRequest, opts ...grpc.CallOption) (*RevokeScimTokenResponse, error)
 	// ListAlarms returns alarms, newest first.
 	ListAlarms(ctx context.Context, in *ListAlarmsRequest, opts ...grpc.CallOption) (*ListAlarmsResponse, error)
 	// CloseAlarm closes an alarm.
@@ -661,6 +670,36 @@ func (c *adminServiceClient) DeleteShift(ctx context.Context, in *DeleteShiftReq
 	return out, nil
 }
 
+func (c *adminServiceClient) CreateScimToken(ctx context.Context, in *CreateScimTokenRequest, opts ...grpc.CallOption) (*CreateScimTokenResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CreateScimTokenResponse)
+	err := c.cc.Invoke(ctx, AdminService_CreateScimToken_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) ListScimTokens(ctx context.Context, in *ListScimTokensRequest, opts ...grpc.CallOption) (*ListScimTokensResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListScimTokensResponse)
+	err := c.cc.Invoke(ctx, AdminService_ListScimTokens_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) RevokeScimToken(ctx context.Context, in *RevokeScimTokenRequest, opts ...grpc.CallOption) (*RevokeScimTokenResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RevokeScimTokenResponse)
+	err := c.cc.Invoke(ctx, AdminService_RevokeScimToken_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminServiceClient) ListAlarms(ctx context.Context, in *ListAlarmsRequest, opts ...grpc.CallOption) (*ListAlarmsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListAlarmsResponse)
@@ -793,6 +832,12 @@ type AdminServiceServer interface {
 	ListShifts(context.Context, *ListShiftsRequest) (*ListShiftsResponse, error)
 	// DeleteShift removes a shift. Errors: NOT_FOUND; FAILED_PRECONDITION people still have it.
 	DeleteShift(context.Context, *DeleteShiftRequest) (*DeleteShiftResponse, error)
+	// CreateScimToken makes a token for a SCIM client. The secret is shown once.
+	CreateScimToken(context.Context, *CreateScimTokenRequest) (*CreateScimTokenResponse, error)
+	// ListScimTokens returns tokens of SCIM clients, without their secrets.
+	ListScimTokens(context.Context, *ListScimTokensRequest) (*ListScimTokensResponse, error)
+	// RevokeScimToken makes a token worthless at once.
+	RevokeScimToken(context.Context, *RevokeScimTokenRequest) (*RevokeScimTokenResponse, error)
 	// ListAlarms returns alarms, newest first.
 	ListAlarms(context.Context, *ListAlarmsRequest) (*ListAlarmsResponse, error)
 	// CloseAlarm closes an alarm.
@@ -949,6 +994,15 @@ func (UnimplementedAdminServiceServer) ListShifts(context.Context, *ListShiftsRe
 }
 func (UnimplementedAdminServiceServer) DeleteShift(context.Context, *DeleteShiftRequest) (*DeleteShiftResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteShift not implemented")
+}
+func (UnimplementedAdminServiceServer) CreateScimToken(context.Context, *CreateScimTokenRequest) (*CreateScimTokenResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateScimToken not implemented")
+}
+func (UnimplementedAdminServiceServer) ListScimTokens(context.Context, *ListScimTokensRequest) (*ListScimTokensResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListScimTokens not implemented")
+}
+func (UnimplementedAdminServiceServer) RevokeScimToken(context.Context, *RevokeScimTokenRequest) (*RevokeScimTokenResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RevokeScimToken not implemented")
 }
 func (UnimplementedAdminServiceServer) ListAlarms(context.Context, *ListAlarmsRequest) (*ListAlarmsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAlarms not implemented")
@@ -1826,6 +1880,60 @@ func _AdminService_DeleteShift_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdminService_CreateScimToken_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateScimTokenRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).CreateScimToken(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_CreateScimToken_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).CreateScimToken(ctx, req.(*CreateScimTokenRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_ListScimTokens_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListScimTokensRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ListScimTokens(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ListScimTokens_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ListScimTokens(ctx, req.(*ListScimTokensRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_RevokeScimToken_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RevokeScimTokenRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).RevokeScimToken(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_RevokeScimToken_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).RevokeScimToken(ctx, req.(*RevokeScimTokenRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AdminService_ListAlarms_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListAlarmsRequest)
 	if err := dec(in); err != nil {
@@ -2074,6 +2182,18 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteShift",
 			Handler:    _AdminService_DeleteShift_Handler,
+		},
+		{
+			MethodName: "CreateScimToken",
+			Handler:    _AdminService_CreateScimToken_Handler,
+		},
+		{
+			MethodName: "ListScimTokens",
+			Handler:    _AdminService_ListScimTokens_Handler,
+		},
+		{
+			MethodName: "RevokeScimToken",
+			Handler:    _AdminService_RevokeScimToken_Handler,
 		},
 		{
 			MethodName: "ListAlarms",
