@@ -72,6 +72,12 @@ func (b *Broker) logMetrics() []prometheus.Collector {
 			return b.now().Sub(s.Published).Seconds()
 		}),
 		gauge("tapline_log_epoch", "Epoch of the broker that wrote the newest checkpoint.", func(s tlog.State) float64 { return float64(s.Epoch) }),
+		gauge("tapline_log_leader", "1 at the broker that extends the log.", func(s tlog.State) float64 {
+			if s.Leads {
+				return 1
+			}
+			return 0
+		}),
 		gauge("tapline_log_forked", "1 when the log is not the one that was published: nothing is signed any more.", func(s tlog.State) float64 {
 			if s.Fault != nil {
 				return 1

@@ -67,6 +67,7 @@ type State struct {
 	Published time.Time // when the newest checkpoint was; zero before the first
 	Waiting   time.Time // since when there are records that are in no checkpoint; zero if there are none
 	Epoch     uint64    // of the leader that wrote it
+	Leads     bool      // this broker extends the log
 	Fault     error     // the log forked or went back; nothing is signed any more
 }
 
@@ -225,7 +226,7 @@ func (l *Log) note(f found, now time.Time) {
 	}
 	s := &l.state
 	s.Size, s.Published, s.Epoch = f.published.Size, f.published.At, f.published.Epoch
-	s.Lag = f.records - min(f.records, s.Size)
+	s.Lag, s.Leads = f.records-min(f.records, s.Size), f.leader == l.Holder
 	switch {
 	case s.Lag == 0:
 		s.Waiting = time.Time{}
