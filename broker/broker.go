@@ -60,6 +60,7 @@ type Broker struct {
 	board     *switchboard.Board
 	gate      *gate.Gate
 	news      *news.Feed
+	sentry    *session.Sentry
 	tree      *tlog.Log
 	people    *sync.Syncer // nil where no LDAP directory is configured
 	own       *identity.Own
@@ -152,6 +153,7 @@ func (b *Broker) wire(ctx context.Context, place vault.Place) error {
 		Bundles: &bundle.Maker{Store: b.store, Directory: people, Rules: rules, Evidence: evidence, SiteKey: siteKey, Now: b.now},
 	}
 	b.news = news.New(b.store, b.board, b.stations.Announce, b.log)
+	b.sentry = &session.Sentry{Store: b.store, Rules: rules, Now: b.now, Ended: b.news.Changed, Log: b.log}
 	desk := office.Office{Store: b.store, Acts: b.acts, Now: b.now}
 	writer := roster.Writer{Office: desk, Changed: b.news.Changed}
 	if err := b.openDirectory(people, writer); err != nil {

@@ -56,6 +56,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	task("stop", b.stop)
 	task("verify records", b.verify)
 	task("tell stations the news", b.news.Run)
+	task("hold sessions against the policy", b.sentry.Run)
 	task("extend the log", b.tree.Run)
 	task("housekeeping", b.keepHouse)
 	if b.people != nil {
