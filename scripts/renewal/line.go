@@ -25,14 +25,31 @@ type weather struct {
 
 // connect is how a station reaches a broker.
 func (w *weather) connect(address string, c *tls.Config) (agent.Registrar, func() error, error) {
-	return &line{weather: w, address: address, secure: c}, func() error { return nil }, nil
+	return &line{weather: w, address: address, secure: c, shaken: map[*replica]*admitted{}}, func() error { return nil }, nil
 }
 
-// line is one connection. Each call of it may reach another broker on the store, as behind one address; that is harder than what stations meet.
+// line is one connection. One call in four reaches another broker on the store, as behind one address; that is harder than what stations meet.
 type line struct {
 	*weather
 	address string
 	secure  *tls.Config
+	to      *replica
+	shaken  map[*replica]*admitted
+}
+
+// broker is the broker that a call reaches, with who calls it. As on a connection, both sides look at their certificates once.
+func (l *line) broker() (*replica, *admitted, error) {
+	if l.to == nil || l.chance.IntN(4) == 0 {
+		l.to = l.site.replicas[l.chance.IntN(len(l.site.replicas))]
+	}
+	if who, ok := l.shaken[l.to]; ok {
+		return l.to, who, nil
+	}
+	who, err := l.shake(l.to)
+	if err == nil {
+		l.shaken[l.to] = who
+	}
+	return l.to, who, err
 }
 
 var errLost = wire.E(wire.Unavailable, "lost")
@@ -98,8 +115,7 @@ func call[T any](ctx context.Context, l *line, method string, do func(*replica, 
 		l.r1++
 		return none, errLost
 	}
-	r := l.site.replicas[l.chance.IntN(len(l.site.replicas))]
-	who, err := l.shake(r)
+	r, who, err := l.broker()
 	if err != nil {
 		return none, err
 	}

@@ -158,8 +158,11 @@ func (s *station) plan(ctx context.Context) error {
 	if s.offset != 0 && s.odds(300) {
 		s.offset = 0 // somebody set the clock
 	}
+	if s.last {
+		return nil
+	}
 	s.in(s.next(), s.act)
-	if s.o.Quiet || s.last || s.wrong() || s.upkeep.kept {
+	if s.o.Quiet || s.wrong() || s.upkeep.kept {
 		return nil
 	}
 	switch {
@@ -181,7 +184,7 @@ func (s *station) plan(ctx context.Context) error {
 
 // next is when a station renews next: at half life, unless it is switched off meanwhile.
 func (s *station) next() time.Duration {
-	if s.o.Quiet || s.last || !s.odds(30) {
+	if s.o.Quiet || !s.odds(30) {
 		return s.spread(every)
 	}
 	s.story, s.slept = asleep, s.at

@@ -77,6 +77,9 @@ func (f *fleet) putStoreBack(ctx context.Context) error {
 	if f.upkeep.changed || !f.nobodyDoubled() {
 		return nil
 	}
+	for _, s := range f.stations { // a disk from before what the store forgot fits the store
+		s.putBack = nil
+	}
 	f.result.Restores++
 	return f.site.restore(ctx)
 }
