@@ -73,7 +73,7 @@ Exit status: 0 good, 1 bad evidence, 2 the question could not be answered.`,
 		Args:          cobra.NoArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.AddCommand(newVerify(), newShow(), newCat(), newLog(), newVersion())
+	root.AddCommand(newVerify(), newShow(), newCat(), newLog(), newWitness(), newVersion())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	return root
 }

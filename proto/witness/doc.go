@@ -1,0 +1,9 @@
+// Package witness cosigns the checkpoints of logs, so that a log cannot show two histories to two people.
+//
+// A witness stands outside of the plant, or with those who do not trust it, and does one thing: it remembers the newest checkpoint of each log that
+// it was told of, and cosigns one that continues it. It speaks the protocol of C2SP tlog-witness (add-checkpoint), so that it serves other logs too, and
+// the broker asks other witnesses. tapaudit witness runs one.
+//
+// What it has seen is durable before its cosignature leaves. A checkpoint with a log's good signature that does not continue what was seen proves that
+// the log forked; it is refused and kept. The package reads no record, and never signs a smaller log or two roots of a size.
+package witness
