@@ -134,6 +134,19 @@ func (tx *Tx) ClearLogTiles() error {
 	return nil
 }
 
+// ForgetLog takes heads, cosignatures, tiles and the sealed key away: the next log is another one.
+func (tx *Tx) ForgetLog(key string) error {
+	if _, err := tx.exec(`DELETE FROM secrets WHERE name = ?`, key); err != nil {
+		return fmt.Errorf("forget the log's key: %w", err)
+	}
+	for _, table := range []string{"log_cosignatures", "log_heads", "log_tiles"} {
+		if _, err := tx.exec(`DELETE FROM ` + table); err != nil {
+			return fmt.Errorf("forget the log: %w", err)
+		}
+	}
+	return nil
+}
+
 // Leaves reads the data of leaves from an index on, limit at most: the envelopes of records, in the order of their cursors.
 func (tx *Tx) Leaves(from uint64, limit int) ([][]byte, error) {
 	next := from + 1

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tapline/broker/store"
+	"tapline/broker/vault"
 	"tapline/proto/checkpoint"
 	"tapline/proto/wire"
 )
@@ -366,4 +367,40 @@ func TestWhoAwaitsACheckpointIsWoken(t *testing.T) {
 	}
 	stop()
 	r.must(g.Wait())
+}
+
+func TestALostLogIsBegunAnew(t *testing.T) {
+	r := newRig(t)
+	data := t.TempDir()
+	r.write(30)
+	l := r.log(data)
+	r.looks(l)
+	old := r.copyStore()
+	l.Store = r.store
+	r.write(10)
+	r.looks(l)
+	r.dir = old
+	r.open()
+	r.leaves, r.chain = r.leaves[:30], nil
+	wantErr(t, "an older copy", Check(t.Context(), r.store, data), ErrBehind)
+	kept, err := Restart(t.Context(), r.store, data, r.now)
+	r.must(err)
+	if _, c, ok, err := ReadFile(data); err != nil || ok {
+		t.Errorf("the file has %+v, %v", c, err)
+	}
+	r.must(Check(t.Context(), r.store, data))
+	origin := r.key.Origin
+	v, err := vault.New(make([]byte, vault.KeySize))
+	r.must(err)
+	r.key, err = LoadKey(t.Context(), r.store, v, "plant", r.now)
+	r.must(err)
+	if r.key.Origin == origin || kept == "" {
+		t.Errorf("the new log is %s, the old one is kept as %q", r.key.Origin, kept)
+	}
+	again := r.log(data)
+	for range 3 {
+		r.looks(again)
+		r.now = r.now.Add(Term)
+	}
+	r.published(again)
 }

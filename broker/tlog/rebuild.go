@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"time"
 
+	"tapline/broker/alarm"
 	"tapline/broker/store"
 	"tapline/proto/checkpoint"
 )
@@ -131,4 +135,28 @@ func (r *Report) step(ctx context.Context, s *store.Store, b *checkpoint.Builder
 		}
 	}
 	return nil
+}
+
+// Restart forgets the log and its key, so that the next start begins another one, with another name, over the records that are there. It is for a store
+// whose newer copy was lost. kept is where the checkpoint of the old log went; empty if there was none. No broker may run on the store.
+func Restart(ctx context.Context, s *store.Store, data string, now time.Time) (kept string, err error) {
+	_, c, ok, err := ReadFile(data)
+	if err != nil {
+		return "", err
+	}
+	err = s.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.ForgetLog(keyName); err != nil {
+			return err
+		}
+		return alarm.Raise(tx, alarm.LogFork, "", now, "the log was begun anew; of %s %d records had been published", c.Origin, c.Size)
+	})
+	if err != nil || !ok {
+		return "", err
+	}
+	path := filepath.Join(data, FileName)
+	kept = fmt.Sprintf("%s.lost-%d-%s", path, c.Size, now.UTC().Format("20060102T150405"))
+	if err := os.Rename(path, kept); err != nil {
+		return "", fmt.Errorf("keep the old checkpoint: %w", err)
+	}
+	return kept, syncFolder(data)
 }

@@ -62,7 +62,7 @@ everything else, so keep a copy of that apart.`,
 come back. SIGHUP reads log.level again; other keys need a restart.`,
 			RunE: func(*cobra.Command, []string) error { return osservice.Run(spec, c.serve) },
 		},
-		c.checkCommand(), c.migrateCommand(), c.keyCommand(), osservice.Commands(spec, c.serve),
+		c.checkCommand(), c.migrateCommand(), c.keyCommand(), c.logCommand(), osservice.Commands(spec, c.serve),
 		&cobra.Command{
 			Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {

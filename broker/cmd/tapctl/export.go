@@ -20,12 +20,15 @@ import (
 
 func exportCommand(o *options) *cobra.Command {
 	req := &taplinev1.ExportRequest{}
-	var from string
+	var from, since string
 	c := &cobra.Command{
 		Use: "export DIR", Short: "Write the evidence of stations into a new folder that tapaudit verifies", Args: cobra.ExactArgs(1),
 		Long: `Writes the signed records of stations, the broker's receipts and its public
 keys into DIR, which must not exist or be empty. An auditor checks it without a
-broker:  tapaudit verify DIR`,
+broker:  tapaudit verify DIR
+
+With --since the evidence also proves that the broker's log continues the one of
+that checkpoint:  tapaudit verify DIR --since OLD`,
 		Example: "  tapctl export evidence-2026-11 --station plant/press/ --from 720h",
 		RunE: func(c *cobra.Command, args []string) error {
 			if from != "" {
@@ -34,6 +37,13 @@ broker:  tapaudit verify DIR`,
 					return err
 				}
 				req.From = stamp(t)
+			}
+			if since != "" {
+				size, err := sizeOf("--since", since)
+				if err != nil {
+					return err
+				}
+				req.SinceSize = size
 			}
 			return o.stream(c.Context(), func(ctx context.Context, b client) error {
 				s, err := b.audit.Export(ctx, req)
@@ -53,6 +63,7 @@ broker:  tapaudit verify DIR`,
 		},
 	}
 	c.Flags().StringSliceVar(&req.Stations, "station", nil, "station; a trailing / takes all below")
+	c.Flags().StringVar(&since, "since", "", "prove that the log continues this one: the file of a checkpoint, or a folder of evidence")
 	c.Flags().StringVar(&from, "from", "", "only chains with records from this time on: RFC 3339, or an age")
 	return c
 }

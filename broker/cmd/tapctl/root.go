@@ -72,7 +72,8 @@ A first station in five lines:
 	c.AddCommand(
 		personCommands(o), badgeCommands(o), shiftCommands(o), importCommand(o), scimCommands(o),
 		accountCommands(o), stationCommands(o), zoneCommands(o), tokenCommands(o), policyCommands(o),
-		leaseCommands(o), alarmCommands(o), syncCommands(o), sessionCommands(o), whoCommand(o), exportCommand(o), trustCommand(o), authorityCommands(o), statusCommand(o), versionCommand(),
+		leaseCommands(o), alarmCommands(o), syncCommands(o), sessionCommands(o), whoCommand(o),
+		exportCommand(o), logCommands(o), trustCommand(o), authorityCommands(o), statusCommand(o), versionCommand(),
 	)
 	return c
 }
