@@ -45,6 +45,8 @@ type Config struct {
 	// ScimListen serves SCIM 2.0 over HTTPS to identity providers; empty for nowhere.
 	ScimListen string     `yaml:"scim_listen"`
 	Scim       ScimConfig `yaml:"scim"`
+	// Witnesses are asked to cosign the checkpoints of the Merkle log. Default: none.
+	Witnesses []WitnessConfig `yaml:"witnesses"`
 }
 
 // LogConfig says how much is logged, on standard error.
@@ -149,6 +151,9 @@ func (c Config) Check() []error {
 	}
 	if err := c.Scim.mapping().Check(); err != nil {
 		bad("scim.%w", err)
+	}
+	if _, err := c.witnesses(); err != nil {
+		faults = append(faults, err)
 	}
 	if c.Data == "" {
 		bad("data: no folder is named")

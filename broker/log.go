@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,6 +14,7 @@ import (
 	"tapline/broker/tlog"
 	"tapline/broker/vault"
 	"tapline/installer/osservice"
+	"tapline/proto/checkpoint"
 )
 
 // headsKept is how long every head of the log is kept; of older ones the last of each hour stays.
@@ -46,10 +48,46 @@ func (b *Broker) openLog(ctx context.Context, v *vault.Vault) error {
 		}
 		holder = run.String()
 	}
+	witnesses, err := b.cfg.witnesses()
+	if err != nil {
+		return err
+	}
 	b.tree, err = tlog.New(tlog.Config{
-		Store: b.store, Key: key, Data: b.cfg.Data, Holder: holder, Now: b.now, Log: b.log,
+		Store: b.store, Key: key, Data: b.cfg.Data, Holder: holder, Witnesses: witnesses, Now: b.now, Log: b.log,
 	})
 	return err
+}
+
+// WitnessConfig names a witness that is asked to cosign the log.
+type WitnessConfig struct {
+	Key string `yaml:"key"` // verifier key
+	URL string `yaml:"url"` // where it is asked; the call's path is appended
+}
+
+// witnesses are those of the configuration.
+func (c Config) witnesses() ([]tlog.Witness, error) {
+	var all []tlog.Witness
+	var faults []error
+	names := map[string]bool{}
+	for i, w := range c.Witnesses {
+		k, err := checkpoint.ParseKey(w.Key)
+		if err == nil && k.IsLog() {
+			err = errors.New("it is the key of a log")
+		}
+		if err != nil {
+			faults = append(faults, fmt.Errorf("witnesses: key of entry %d: %w; the witness prints it when it starts", i+1, err))
+		}
+		if names[k.Name()] && k.Name() != "" {
+			faults = append(faults, fmt.Errorf("witnesses: %s is there twice", k.Name()))
+		}
+		names[k.Name()] = true
+		u, err := url.Parse(w.URL)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			faults = append(faults, fmt.Errorf("witnesses: url %q of entry %d: want http:// or https://", w.URL, i+1))
+		}
+		all = append(all, tlog.Witness{Key: k, URL: w.URL})
+	}
+	return all, errors.Join(faults...)
 }
 
 // thinHeads forgets heads of the log that nobody will ask for.
@@ -62,7 +100,7 @@ func (b *Broker) logMetrics() []prometheus.Collector {
 	gauge := func(name, help string, value func(tlog.State) float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return value(b.tree.State()) })
 	}
-	return []prometheus.Collector{
+	all := []prometheus.Collector{
 		gauge("tapline_log_size", "Records in the newest checkpoint of the log.", func(s tlog.State) float64 { return float64(s.Size) }),
 		gauge("tapline_log_lag_records", "Stored records that are in no checkpoint yet.", func(s tlog.State) float64 { return float64(s.Lag) }),
 		gauge("tapline_log_checkpoint_age_seconds", "Time since the newest checkpoint; it ages while nothing is recorded.", func(s tlog.State) float64 {
@@ -85,4 +123,10 @@ func (b *Broker) logMetrics() []prometheus.Collector {
 			return 0
 		}),
 	}
+	for i, w := range b.tree.WitnessStates() {
+		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "tapline_log_cosigned_size", Help: "Records in the newest checkpoint that a witness cosigned for this broker.", ConstLabels: prometheus.Labels{"witness": w.Name},
+		}, func() float64 { return float64(b.tree.WitnessStates()[i].Size) }))
+	}
+	return all
 }

@@ -1,8 +1,10 @@
 package broker
 
 import (
+	"crypto/ed25519"
 	"errors"
 	"io"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +18,7 @@ import (
 	"tapline/proto/record/evidence"
 	taplinev1 "tapline/proto/tapline/v1"
 	"tapline/proto/wire"
+	"tapline/proto/witness"
 )
 
 // logKey is the log's key as an auditor learns it, with the evidence key's word for it.
@@ -232,4 +235,46 @@ func TestAnExportIsCheckedAgainstTheLogAndAnEarlierCheckpoint(t *testing.T) {
 	p.must(err)
 	_, err = stream.Recv()
 	refused(t, err, wire.Invalid, "since_size: ")
+}
+
+// A plant has its log cosigned outside; the evidence holds the cosignature, and who names the witness wants it.
+func TestEvidenceIsCosignedByTheWitnessesOfTheConfiguration(t *testing.T) {
+	seed := make([]byte, ed25519.SeedSize)
+	key, err := witness.NewKey("auditor.example", seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPlant(t)
+	w, err := witness.New(key, []checkpoint.Key{p.logKey()}, t.TempDir(), p.clock.now, func(_, what string) { t.Error(what) })
+	p.must(err)
+	server := httptest.NewServer(w)
+	t.Cleanup(server.Close)
+	p.stop()
+	p.cfg.Witnesses = []WitnessConfig{{Key: key.Verifier().String(), URL: server.URL}}
+	p.start()
+	p.staff()
+	dir := p.export()
+	f := p.verifyLog(dir, evidence.LogOptions{Witnesses: []checkpoint.Key{key.Verifier()}, Cosigned: 1})
+	if f.Fault != nil || len(f.Cosignatures) != 1 || f.Unlogged != 0 {
+		t.Errorf("found %+v, %v", f, f.Fault)
+	}
+	r, err := p.audit.GetCheckpoint(t.Context(), &taplinev1.GetCheckpointRequest{Cosignatures: 1})
+	p.must(err)
+	if _, err := checkpoint.Open(r.GetCheckpoint(), p.logKey(), key.Verifier()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAWitnessThatIsNoneIsAFaultOfTheConfiguration(t *testing.T) {
+	cfg, err := DefaultConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Witnesses = []WitnessConfig{{Key: "abc", URL: "ftp://x"}, {URL: "http://w.example"}}
+	said := errors.Join(cfg.Check()...).Error()
+	for _, want := range []string{"key of entry 1", "url \"ftp://x\" of entry 1", "key of entry 2"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("%q does not say %q", said, want)
+		}
+	}
 }

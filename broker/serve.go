@@ -58,6 +58,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	task("tell stations the news", b.news.Run)
 	task("hold sessions against the policy", b.sentry.Run)
 	task("extend the log", b.tree.Run)
+	task("have the log cosigned", b.tree.RunWitnesses)
 	task("housekeeping", b.keepHouse)
 	if b.people != nil {
 		task("keep people as the directory has them", b.people.Run)

@@ -13,8 +13,11 @@ import (
 	"tapline/proto/wire"
 )
 
-// awaitLog is how long an export waits for a checkpoint that covers it: longer than the log needs, shorter than a person's patience.
-const awaitLog = 5 * time.Second
+// How long an export waits for a checkpoint that covers it, and for its witnesses: longer than they need, shorter than a person's patience.
+const (
+	awaitLog       = 5 * time.Second
+	awaitWitnesses = 8 * time.Second
+)
 
 // prepare chooses the checkpoint that the export is proven under: one that covers every record that is stored now, if it comes in time.
 func (x *exporter) prepare(since uint64) error {
@@ -31,6 +34,11 @@ func (x *exporter) prepare(since uint64) error {
 	defer cancel()
 	if !log.Await(waiting, last) && ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if len(log.Witnesses) > 0 {
+		asked, cancel := context.WithTimeout(ctx, awaitWitnesses)
+		defer cancel()
+		log.AwaitCosigned(asked, last)
 	}
 	signed, err := log.Covering(ctx, last)
 	if wire.KindOf(err) == wire.NotFound && since == 0 {

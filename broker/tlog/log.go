@@ -58,6 +58,8 @@ type Log struct {
 	grown  chan struct{}         // closed when a newer checkpoint is seen
 	seen   checkpoint.Checkpoint // the newest that was published, as far as this process knows; changed by Run alone
 	forked error                 // why nothing is signed any more
+
+	witnesses map[string]WitnessState // by verifier key
 }
 
 // State is how the log stands, as far as this broker knows.
@@ -84,7 +86,7 @@ const (
 
 // New makes a log. What stands in the data folder must have been checked (Check).
 func New(c Config) (*Log, error) {
-	l := &Log{Config: c, wake: make(chan struct{}, 1), grown: make(chan struct{})}
+	l := &Log{Config: c, wake: make(chan struct{}, 1), grown: make(chan struct{}), witnesses: map[string]WitnessState{}}
 	_, last, ok, err := ReadFile(c.Data)
 	if err != nil {
 		return nil, err
@@ -275,14 +277,20 @@ func (l *Log) State() State {
 
 // Conditions are what needs somebody's eye now.
 func (l *Log) Conditions() []string {
-	s := l.State()
+	var all []string
+	s, now := l.State(), l.Now()
 	switch {
 	case s.Fault != nil:
-		return []string{"the log is not signed any more: " + s.Fault.Error()}
-	case !s.Waiting.IsZero() && l.Now().Sub(s.Waiting) >= lateAfter:
-		return []string{fmt.Sprintf("%d records are in no checkpoint of the log", s.Lag)}
+		all = append(all, "the log is not signed any more: "+s.Fault.Error())
+	case !s.Waiting.IsZero() && now.Sub(s.Waiting) >= lateAfter:
+		all = append(all, fmt.Sprintf("%d records are in no checkpoint of the log", s.Lag))
 	}
-	return nil
+	for _, w := range l.WitnessStates() {
+		if !w.Failed.IsZero() && now.Sub(w.Failed) >= lateAfter {
+			all = append(all, fmt.Sprintf("witness %s does not cosign: %s", w.Name, w.Fault))
+		}
+	}
+	return all
 }
 
 // Await waits until a checkpoint of at least a size was published, or ctx ends; it says whether.
