@@ -103,7 +103,7 @@ func (s *Syncer) apply(ctx context.Context, r *reader, i image, n news, d draft,
 			return err
 		}
 		if other {
-			if err := alarm.Raise(tx, alarm.SyncEntry, "", s.Now(), "%d entries of the directory are not taken as they are, the first: %s", state.FaultCount, state.Faults[0]); err != nil {
+			if err := alarm.Raise(tx, alarm.SyncEntry, "", s.Now(), "entries of the directory that are not taken as they are: %d, the first: %s", state.FaultCount, state.Faults[0]); err != nil {
 				return err
 			}
 		}

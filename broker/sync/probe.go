@@ -110,7 +110,7 @@ func (p *Probe) base(ctx context.Context, r *reader) {
 			p.bad("%s", fault)
 		}
 		who := f.person.Entry
-		p.Lines = append(p.Lines, fmt.Sprintf("%s: person %s, %q, %d badges, may work: %t", e.DN, who.GetId(), who.GetDisplayName(), len(f.person.Badges), !who.GetSuspended()))
+		p.Lines = append(p.Lines, fmt.Sprintf("%s: person %s, %q, badges: %d, may work: %t", e.DN, who.GetId(), who.GetDisplayName(), len(f.person.Badges), !who.GetSuspended()))
 		return nil
 	})
 	switch {

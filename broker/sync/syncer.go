@@ -264,21 +264,22 @@ func waitFor(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// Full does a full synchronisation for an administrator; dry only says what would change.
+// Full does a full synchronisation for an administrator; dry only says what would change. Errors: of kind Precondition if the brake holds or the
+// directory cannot be read, Stale if another broker synchronised meanwhile.
 func (s *Syncer) Full(ctx context.Context, dry bool) (Report, error) {
 	report, err := s.do(ctx, how{full: true, dry: dry})
 	var held *HeldError
 	switch {
 	case err == nil:
 		return report, nil
+	case ctx.Err() != nil:
+		return report, wire.E(wire.Deadline, "the synchronisation took too long")
 	case errors.As(err, &held):
 		return report, wire.E(wire.Precondition, "%w", err)
 	case errors.Is(err, store.ErrRevision):
 		return report, wire.E(wire.Stale, "another broker synchronised meanwhile: try again")
-	case wire.KindOf(err) == wire.Internal:
-		return report, wire.E(wire.Unavailable, "%s", line(err))
 	}
-	return report, err
+	return report, wire.E(wire.Precondition, "the directory cannot be read: %s", line(err))
 }
 
 // Look reads the state from the store.
@@ -335,7 +336,7 @@ func (s *Syncer) Conditions() []string {
 		all = append(all, "the directory's changes are held: "+state.Held+" (tapctl sync status)")
 	}
 	if state.FaultCount > 0 {
-		all = append(all, fmt.Sprintf("%d entries of the directory are not taken as they are (tapctl sync status)", state.FaultCount))
+		all = append(all, fmt.Sprintf("entries of the directory that are not taken as they are: %d (tapctl sync status)", state.FaultCount))
 	}
 	return append(append(all, s.Config.Warnings("ldap")...), state.Notes...)
 }

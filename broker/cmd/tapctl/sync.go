@@ -127,7 +127,7 @@ func syncOutcome(out io.Writer, dry bool, r *taplinev1.RunSyncResponse) error {
 		Added: r.GetAdded(), Changed: r.GetChanged(), Unchanged: r.GetUnchanged(), Left: r.GetLeft(), Changes: r.GetChanges(),
 	})
 	if n := r.GetState().GetFaultCount(); err == nil && n > 0 {
-		_, err = fmt.Fprintf(out, "%d entries are not taken as they are: tapctl sync status\n", n)
+		_, err = fmt.Fprintf(out, "not taken as they are: %d, see tapctl sync status\n", n)
 	}
 	return err
 }
@@ -144,7 +144,7 @@ directory says something else by the time that it is read, the brake holds again
 				if err != nil {
 					return err
 				}
-				return show(c, o, r, "accepted: it is done at once; tapctl sync status shows it")
+				return show(c, o, r, "accepted; tapctl sync status shows when it is done")
 			})
 		},
 	}
