@@ -69,12 +69,12 @@ func (s *Syncer) once(ctx context.Context, h how) (Report, error) {
 func (s *Syncer) read(ctx context.Context, r *reader, i image, h how) (news, error) {
 	due := s.Now().Sub(i.state.FullAt) >= s.fullInterval() || i.state.Sum != s.sum()
 	if h.full || due || !r.delta() || len(i.stored.Cookie) == 0 {
-		return r.everything(ctx)
+		return r.everything(ctx, i.stored.Cookie)
 	}
 	n, err := r.since(ctx, i)
 	if errors.Is(err, errFull) {
 		s.Log.Info("the directory is read as a whole", zap.Error(err))
-		return r.everything(ctx)
+		return r.everything(ctx, i.stored.Cookie)
 	}
 	return n, err
 }

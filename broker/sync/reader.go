@@ -62,11 +62,14 @@ func (r *reader) watched() []string {
 // delta says whether the server tells changes.
 func (r *reader) delta() bool { return r.session.Facts().Kind != ldap.Other }
 
-// everything reads everybody. The cookie comes first: what changes meanwhile is read again.
-func (r *reader) everything(ctx context.Context) (news, error) {
+// everything reads everybody. The cookie comes first: what changes meanwhile is read again. An old one spares the server a list of everything.
+func (r *reader) everything(ctx context.Context, cookie []byte) (news, error) {
 	n := news{full: true, grouped: true}
 	if r.delta() {
-		changes, err := r.session.Changes(ctx, r.base(), r.watched(), nil)
+		changes, err := r.session.Changes(ctx, r.base(), r.watched(), cookie)
+		if len(cookie) > 0 && (errors.Is(err, ldap.ErrCookie) || errors.Is(err, ldap.ErrTooMuch)) {
+			changes, err = r.session.Changes(ctx, r.base(), r.watched(), nil)
+		}
 		switch {
 		case errors.Is(err, ldap.ErrUnavailable):
 			return n, err
