@@ -168,7 +168,7 @@ type AdminServiceClient interface {
 	ImportDirectory(ctx context.Context, in *ImportDirectoryRequest, opts ...grpc.CallOption) (*ImportDirectoryResponse, error)
 	// GetSync tells how the synchronisation with an LDAP directory is.
 	GetSync(ctx context.Context, in *GetSyncRequest, opts ...grpc.CallOption) (*GetSyncResponse, error)
-	// RunSync reads the whole LDAP directory now. Errors: FAILED_PRECONDITION there is none, or the safety brake holds; UNAVAILABLE says what is wrong with it.
+	// RunSync reads the whole LDAP directory now. Errors: FAILED_PRECONDITION there is none, it cannot be read, or the safety brake holds.
 	RunSync(ctx context.Context, in *RunSyncRequest, opts ...grpc.CallOption) (*RunSyncResponse, error)
 	// AcceptSync lets a difference through that the safety brake holds. Errors: ABORTED the brake holds another one by now; FAILED_PRECONDITION it holds none.
 	AcceptSync(ctx context.Context, in *AcceptSyncRequest, opts ...grpc.CallOption) (*AcceptSyncResponse, error)
@@ -822,7 +822,7 @@ type AdminServiceServer interface {
 	ImportDirectory(context.Context, *ImportDirectoryRequest) (*ImportDirectoryResponse, error)
 	// GetSync tells how the synchronisation with an LDAP directory is.
 	GetSync(context.Context, *GetSyncRequest) (*GetSyncResponse, error)
-	// RunSync reads the whole LDAP directory now. Errors: FAILED_PRECONDITION there is none, or the safety brake holds; UNAVAILABLE says what is wrong with it.
+	// RunSync reads the whole LDAP directory now. Errors: FAILED_PRECONDITION there is none, it cannot be read, or the safety brake holds.
 	RunSync(context.Context, *RunSyncRequest) (*RunSyncResponse, error)
 	// AcceptSync lets a difference through that the safety brake holds. Errors: ABORTED the brake holds another one by now; FAILED_PRECONDITION it holds none.
 	AcceptSync(context.Context, *AcceptSyncRequest) (*AcceptSyncResponse, error)
