@@ -54,7 +54,7 @@ func NewCluster(ctx context.Context, dir, bin string, brokers int, settings stri
 	for i, m := range c.Members {
 		err := errors.Join(m.prepare(addresses, settings), m.inherit(c.Members[0]))
 		if err == nil {
-			err = m.begin(ctx)
+			err = m.Begin(ctx)
 		}
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("start broker %d: %w", i+1, err), c.Close())
@@ -85,8 +85,8 @@ func (m *Member) inherit(from *Member) error {
 	return os.WriteFile(filepath.Join(m.dir, masterKey), key, 0o600)
 }
 
-// begin starts the broker and waits until it says that it is well.
-func (m *Member) begin(ctx context.Context) error {
+// Begin starts the broker and waits until it says that it is well.
+func (m *Member) Begin(ctx context.Context) error {
 	if err := m.Start(); err != nil {
 		return err
 	}
@@ -115,6 +115,23 @@ func (m *Member) get(ctx context.Context, path string) (string, error) {
 		err = fmt.Errorf("%s: %s", path, resp.Status)
 	}
 	return string(b), err
+}
+
+// leads is what a broker's metrics say when it extends the log.
+const leads = "\ntapline_log_leader 1\n"
+
+// Leader is the broker that extends the log.
+func (c *Cluster) Leader(ctx context.Context) (*Member, error) {
+	for _, m := range c.Members {
+		said, err := m.get(ctx, "/metrics")
+		if err != nil {
+			return nil, err
+		}
+		if strings.Contains(said, leads) {
+			return m, nil
+		}
+	}
+	return nil, errors.New("no broker says that it leads")
 }
 
 // Identity is the administrator's identity folder.

@@ -9,6 +9,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -38,11 +39,50 @@ func main() {
 // bench is what every benchmark is given.
 type bench struct {
 	bin, dir string
-	n        int
+	n        int           // how much of what it counts
+	wait     time.Duration // how long, where it watches
 	million  int
+	stations int
 	stores   []string
-	wait     time.Duration
+	seed     uint64
+	say      io.Writer // progress
 	report   func(any) error
+}
+
+// kind is one benchmark: what it shows, and the flag that says how much of it.
+type kind struct {
+	name, short  string
+	count, use   string // flag of n; empty for none
+	n            int
+	length, span string // flag of wait; empty for none
+	wait         time.Duration
+	run          func(context.Context) error
+}
+
+func (b *bench) kinds() []kind {
+	return []kind{
+		{
+			name: "tap", short: "Time from the reader's event to the durable, attributed session: online and offline",
+			count: "taps", n: 300, use: "taps per case", run: b.tap,
+		},
+		{name: "idle", short: "What an agent uses while nobody taps", length: "for", wait: time.Minute, span: "how long to watch", run: b.idle},
+		{
+			name: "decide", short: "Time and CPU of a decision at the broker: 1, 16 and 64 stations, on each store",
+			count: "taps", n: 3000, use: "decisions per case", run: b.decide,
+		},
+		{
+			name: "ingest", short: "Records that a broker takes in, in batches of 100, every signature verified, on each store; its memory over a million",
+			count: "records", n: 100_000, use: "records per case", run: b.ingest,
+		},
+		{
+			name: "failover", short: "Two brokers on PostgreSQL with a standby, under load: kill the leader, then the primary, and count",
+			length: "phase", wait: 10 * time.Second, span: "time between the faults", run: b.failover,
+		},
+		{
+			name: "renewal", short: "A fleet that lives with its certificates for years, on a line that loses a tenth of all requests and replies",
+			count: "renewals", n: 100_000, use: "renewals in all", run: b.renewal,
+		},
+	}
 }
 
 func command() *cobra.Command {
@@ -50,33 +90,35 @@ func command() *cobra.Command {
 	b := &bench{}
 	c := &cobra.Command{
 		Use: "bench", Short: "Measure Tapline on this machine", SilenceUsage: true, SilenceErrors: true,
-		Long: `Each benchmark runs the shipped programs: a broker, an agent, and the real
-PC/SC service with virtual readers that badges are laid on.`,
+		Long: `Each benchmark runs the shipped programs, or the code that is in them: agents with
+the real PC/SC service and virtual readers that badges are laid on, or brokers
+with a simulated fleet before them, on SQLite or a real PostgreSQL.
+
+Compare figures of one run only: machines differ, and so do their days.`,
 	}
 	c.PersistentFlags().BoolVar(&asJSON, "json", false, "one JSON object a line and case")
-	c.AddCommand(
-		b.named("tap", "Time from the reader's event to the durable, attributed session: online and offline", &asJSON, b.tap),
-		b.named("idle", "What an agent uses while nobody taps", &asJSON, b.idle),
-		b.named("decide", "Time and CPU of a decision at the broker: 1, 16 and 64 stations, on each store", &asJSON, b.decide),
-		b.named("ingest", "Records that a broker takes in, in batches of 100, every signature verified, on each store; and its memory over a million", &asJSON, b.ingest),
-	)
-	tap, _, _ := c.Find([]string{"tap"})
-	tap.Flags().IntVar(&b.n, "taps", 300, "taps per case")
-	idle, _, _ := c.Find([]string{"idle"})
-	idle.Flags().DurationVar(&b.wait, "for", 60*time.Second, "how long to watch")
-	decide, _, _ := c.Find([]string{"decide"})
-	decide.Flags().IntVar(&b.n, "taps", 3000, "decisions per case")
-	ingest, _, _ := c.Find([]string{"ingest"})
-	ingest.Flags().IntVar(&b.n, "records", 100_000, "records per case")
-	ingest.Flags().IntVar(&b.million, "memory", 1_000_000, "records of the case that watches memory; 0 leaves it out")
-	for _, one := range []*cobra.Command{decide, ingest} {
-		one.Flags().StringSliceVar(&b.stores, "store", []string{"sqlite", "postgres"}, "stores to measure")
+	for _, k := range b.kinds() {
+		one := b.command(k, &asJSON)
+		switch f := one.Flags(); k.name {
+		case "decide", "ingest":
+			f.StringSliceVar(&b.stores, "store", []string{"sqlite", "postgres"}, "stores to measure")
+			if k.name == "ingest" {
+				f.IntVar(&b.million, "memory", 1_000_000, "records of the case that watches memory; 0 leaves it out")
+			}
+		case "failover":
+			f.IntVar(&b.stations, "stations", 64, "simulated stations")
+		case "renewal":
+			f.Uint64Var(&b.seed, "seed", 1, "decides what happens")
+		}
+		c.AddCommand(one)
 	}
 	return c
 }
 
-func (b *bench) named(name, short string, asJSON *bool, run func(context.Context) error) *cobra.Command {
-	return &cobra.Command{Use: name, Short: short, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) (err error) {
+func (b *bench) command(k kind, asJSON *bool) *cobra.Command {
+	var n int
+	var wait time.Duration
+	c := &cobra.Command{Use: k.name, Short: k.short, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) (err error) {
 		self, err := os.Executable()
 		if err != nil {
 			return fmt.Errorf("find own programs: %w", err)
@@ -86,9 +128,16 @@ func (b *bench) named(name, short string, asJSON *bool, run func(context.Context
 			return fmt.Errorf("make folder: %w", err)
 		}
 		defer os.RemoveAll(b.dir)
-		b.report = printer(c.OutOrStdout(), *asJSON)
-		return run(c.Context())
+		b.n, b.wait, b.say, b.report = n, wait, c.ErrOrStderr(), printer(c.OutOrStdout(), *asJSON)
+		return k.run(c.Context())
 	}}
+	if k.count != "" {
+		c.Flags().IntVar(&n, k.count, k.n, k.use)
+	}
+	if k.length != "" {
+		c.Flags().DurationVar(&wait, k.length, k.wait, k.span)
+	}
+	return c
 }
 
 // plant starts a plant with one enrolled station, its agent and people.
