@@ -29,6 +29,9 @@ type Config struct {
 	BindDN string `yaml:"bind_dn"`
 	// PasswordFile holds its password on one line. It is read at each connection, so that it can be changed under way.
 	PasswordFile string `yaml:"password_file"`
+	// ChangeBindDN and ChangePasswordFile are the account that changes passwords, so that the one that reads need not be able to. Default: the same.
+	ChangeBindDN       string `yaml:"change_bind_dn"`
+	ChangePasswordFile string `yaml:"change_password_file"`
 	// Kind is the kind of server: ad, rfc4533 (OpenLDAP and its like), or plain for one that tells no changes. Default: what it says of itself.
 	Kind Kind `yaml:"kind"`
 	// Timeout bounds one answer: a page of a search, a bind, a change. Default 30 s.
@@ -93,12 +96,15 @@ func (c Config) Check(field string) []error {
 			bad("servers", "%q: %w", s, err)
 		}
 	}
-	if (c.BindDN == "") != (c.PasswordFile == "") {
-		bad("bind_dn", "bind_dn and password_file belong together")
-	}
-	if c.PasswordFile != "" {
-		if p, err := c.password(); err != nil {
-			bad("password_file", "%w", err)
+	for prefix, account := range map[string]Config{"": c, "change_": c.Changing()} {
+		if (account.BindDN == "") != (account.PasswordFile == "") {
+			bad(prefix+"bind_dn", "%sbind_dn and %spassword_file belong together", prefix, prefix)
+		}
+		if account.PasswordFile == "" || prefix != "" && c.ChangePasswordFile == "" {
+			continue
+		}
+		if p, err := account.password(); err != nil {
+			bad(prefix+"password_file", "%w", err)
 		} else {
 			clear(p)
 		}
@@ -122,6 +128,14 @@ func (c Config) Check(field string) []error {
 		bad("old_password_window", "%s: want a time of up to 30 days", *w)
 	}
 	return faults
+}
+
+// Changing is the configuration with the account that changes passwords.
+func (c Config) Changing() Config {
+	if c.ChangeBindDN != "" || c.ChangePasswordFile != "" {
+		c.BindDN, c.PasswordFile = c.ChangeBindDN, c.ChangePasswordFile
+	}
+	return c
 }
 
 // Warnings are what is allowed and had better not be.

@@ -63,6 +63,9 @@ func (c *Client) Open(ctx context.Context) (*Session, error) {
 	return nil, errors.Join(faults...)
 }
 
+// changer is a client with the account that changes passwords.
+func (c *Client) changer() *Client { return &Client{cfg: c.cfg.Changing(), servers: c.servers} }
+
 // open connects to one server, binds and asks what it can do.
 func (c *Client) open(ctx context.Context, to server) (*Session, error) {
 	inner, cancel := context.WithTimeout(ctx, c.cfg.ConnectTimeout)

@@ -13,7 +13,7 @@ import (
 	"github.com/go-ldap/ldap/v3"
 )
 
-// SetPassword gives an account a new password, as an administrator does: the bind account needs the right to it. account is a DN, or a name that is
+// SetPassword gives an account a new password, as an administrator does: change_bind_dn, or the account that reads, needs the right to it. account is a DN, or a name that is
 // looked for (sAMAccountName, userPrincipalName or uid). Active Directory gets unicodePwd, others the Password Modify of RFC 3062. It is refused on
 // a line without TLS. See OldPasswordWindow for how long the old one lives on.
 //
@@ -25,7 +25,7 @@ func (c *Client) SetPassword(ctx context.Context, account string, password []byt
 	if !utf8.Valid(password) {
 		return fmt.Errorf("%w: not UTF-8", ErrPolicy)
 	}
-	s, err := c.Open(ctx)
+	s, err := c.changer().Open(ctx)
 	if err != nil {
 		return fmt.Errorf("set password of %s: %w", account, err)
 	}

@@ -139,7 +139,7 @@ func wrongPassword(t *testing.T, s *ldaptest.Slapd) {
 
 func setPassword(t *testing.T, s *ldaptest.Slapd, anna string) {
 	c := s.Config
-	c.BindDN = "cn=admin," + s.Base
+	c.ChangeBindDN, c.ChangePasswordFile = "cn=admin,"+s.Base, c.PasswordFile
 	admin := client(t, c)
 	next := []byte("Ein-neues-Kennwort-ü")
 	if err := admin.SetPassword(t.Context(), "anna", next); err != nil {
@@ -316,6 +316,11 @@ func TestAPasswordFileThatOthersMayReadIsAFault(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := ldap.Config{Servers: []string{"ldaps://dc"}, BindDN: "cn=x", PasswordFile: path}
+	c.ChangeBindDN = "cn=y"
+	if faults := c.Check("ldap"); len(faults) != 2 {
+		t.Errorf("and an account without a password: %v", faults)
+	}
+	c.ChangeBindDN = ""
 	faults := c.Check("ldap")
 	if len(faults) != 1 || !strings.Contains(faults[0].Error(), "chmod 600") || !strings.Contains(faults[0].Error(), "ldap.password_file") {
 		t.Errorf("%v", faults)

@@ -57,6 +57,7 @@ func Ask(ctx context.Context, c Config, now time.Time) Probe {
 		return p
 	}
 	defer session.Close()
+	p.changer(ctx, c)
 	key := make([]byte, vault.KeySize)
 	_, _ = rand.Read(key)
 	v, err := vault.New(key)
@@ -72,6 +73,25 @@ func Ask(ctx context.Context, c Config, now time.Time) Probe {
 		p.Lines = append(p.Lines, "warning: "+w)
 	}
 	return p
+}
+
+// changer asks for the account that changes passwords, if it is another one.
+func (p *Probe) changer(ctx context.Context, c Config) {
+	if c.ChangeBindDN == "" {
+		return
+	}
+	client, err := ldap.New(c.Changing())
+	if err != nil {
+		p.Faults = append(p.Faults, err)
+		return
+	}
+	s, err := client.Open(ctx)
+	if err != nil {
+		p.bad("change_bind_dn: %w", err)
+		return
+	}
+	s.Close()
+	p.Lines = append(p.Lines, "the account that changes passwords is taken")
 }
 
 func (p *Probe) changes(r *reader) {

@@ -251,17 +251,18 @@ func TestAServerWithoutChangesIsReadEachTime(t *testing.T) {
 func TestAskingADirectorySaysWhatIsMissing(t *testing.T) {
 	s := newTown(t, ldaptest.SlapdOptions{})
 	c := s.config()
+	c.ChangeBindDN, c.ChangePasswordFile = "cn=admin,"+s.Base, c.PasswordFile
 	good := sync.Ask(t.Context(), c, time.Now())
 	told := strings.Join(good.Lines, "\n")
 	if len(good.Faults) > 0 || !strings.Contains(told, "person p-1") || !strings.Contains(told, "account taken") || strings.Contains(strings.ToLower(told), "a1b2c3") {
 		t.Errorf("a good one: %s, %v", told, good.Faults)
 	}
-	c.Servers = append(c.Servers, "ldaps://127.0.0.1:1")
+	c.Servers, c.ChangeBindDN = append(c.Servers, "ldaps://127.0.0.1:1"), "cn=nobody,"+s.Base
 	c.Map.Name, c.Map.Badges[0].Format = "initials", "h10301"
 	c.Map.Roles.Groups["boss"] = []string{"cn=bosses,ou=groups," + s.Base}
 	bad := sync.Ask(t.Context(), c, time.Now())
 	told = fmt.Sprint(bad.Faults)
-	for _, want := range []string{"127.0.0.1:1", "attribute initials", "person p-1", "carLicense", "cn=bosses"} {
+	for _, want := range []string{"127.0.0.1:1", "change_bind_dn", "attribute initials", "person p-1", "carLicense", "cn=bosses"} {
 		if !strings.Contains(told, want) {
 			t.Errorf("nothing is said of %s in %s", want, told)
 		}
