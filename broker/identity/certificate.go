@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"tapline/broker/store"
+	"tapline/proto/record"
 	"tapline/proto/wire"
 )
 
@@ -76,8 +77,9 @@ const (
 	maxKey = 512
 )
 
-// readCSR gives the public key of a certificate request. Nothing else of it is used.
-func readCSR(der []byte) (any, error) {
+// readCSR gives the public key of a certificate request for a station. Nothing else of it is used, and it must not ask for anything else: a request
+// for another name was not made by our agent.
+func readCSR(der []byte, station record.StationID) (any, error) {
 	if len(der) == 0 || len(der) > maxCSR {
 		return nil, wire.E(wire.Invalid, "csr: %d bytes, want 1 to %d", len(der), maxCSR)
 	}
@@ -90,6 +92,12 @@ func readCSR(der []byte) (any, error) {
 	}
 	if !goodKey(csr.PublicKey) {
 		return nil, wire.E(wire.Invalid, "csr: a key of type %T, want ECDSA P-256 or Ed25519", csr.PublicKey)
+	}
+	if cn := csr.Subject.CommonName; cn != "" && cn != string(station) {
+		return nil, wire.E(wire.Invalid, "csr: its subject is %q, not station %s", clip(cn), station)
+	}
+	if len(csr.DNSNames)+len(csr.IPAddresses)+len(csr.EmailAddresses)+len(csr.URIs) > 0 {
+		return nil, wire.E(wire.Invalid, "csr: it asks for names of its own; the broker gives the name")
 	}
 	return csr.PublicKey, nil
 }

@@ -28,7 +28,7 @@ type office struct {
 	at time.Time
 }
 
-func newOffice(t *testing.T) *office {
+func newOffice(t testing.TB) *office {
 	t.Helper()
 	o := &office{at: time.Date(2026, 3, 2, 6, 0, 0, 0, time.UTC)}
 	now := func() time.Time { return o.at }
@@ -51,7 +51,7 @@ func newOffice(t *testing.T) *office {
 	return o
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ type machine struct {
 }
 
 // enrol enrols a station.
-func (o *office) enrol(t *testing.T) *machine {
+func (o *office) enrol(t testing.TB) *machine {
 	t.Helper()
 	var token wire.Token
 	must(t, o.Store.Update(t.Context(), func(tx *store.Tx) error {
@@ -94,14 +94,14 @@ func (o *office) enrol(t *testing.T) *machine {
 	return m
 }
 
-func newEd25519(t *testing.T) ed25519.PrivateKey {
+func newEd25519(t testing.TB) ed25519.PrivateKey {
 	t.Helper()
 	_, k, err := ed25519.GenerateKey(crand.Reader)
 	must(t, err)
 	return k
 }
 
-func newCSR(t *testing.T) []byte {
+func newCSR(t testing.TB) []byte {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), crand.Reader)
 	must(t, err)
@@ -110,7 +110,7 @@ func newCSR(t *testing.T) []byte {
 	return csr
 }
 
-func (m *machine) takeOver(t *testing.T, id *taplinev1.Identity) {
+func (m *machine) takeOver(t testing.TB, id *taplinev1.Identity) {
 	t.Helper()
 	cert, err := x509.ParseCertificate(id.GetCertificates()[0])
 	must(t, err)

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"math/rand/v2"
 	"net"
+	"sync"
 
 	"google.golang.org/grpc"
 
@@ -20,7 +21,8 @@ type weather struct {
 	request       float64
 	reply         float64
 	site          *site
-	calls, r1, r2 int // calls made; requests and answers lost
+	calls, r1, r2 int           // calls made; requests and answers lost
+	busy          *sync.RWMutex // held for reading over a call; nil where nobody else is at the site
 }
 
 // connect is how a station reaches a broker.
@@ -110,6 +112,10 @@ func parse(ders [][]byte) ([]*x509.Certificate, error) {
 // call makes one call over the line, or loses it.
 func call[T any](ctx context.Context, l *line, method string, do func(*replica, *admitted) (T, error)) (T, error) {
 	var none T
+	if l.busy != nil {
+		l.busy.RLock()
+		defer l.busy.RUnlock()
+	}
 	l.calls++
 	if l.chance.Float64() < l.request {
 		l.r1++
