@@ -23,6 +23,7 @@ import (
 	"tapline/installer/osservice"
 	"tapline/proto/ledger"
 	"tapline/proto/record"
+	taplinev1 "tapline/proto/tapline/v1"
 	"tapline/reader"
 )
 
@@ -48,6 +49,8 @@ type Options struct {
 // Line is what the agent asks of its line to the broker; package uplink has the real one.
 type Line interface {
 	Caller
+	// RequestBadge asks for a badge that was refused as unknown. Errors have a kind (package wire).
+	RequestBadge(ctx context.Context, req *taplinev1.RequestBadgeRequest) (*taplinev1.RequestBadgeResponse, error)
 	Run(ctx context.Context) error
 	State() uplink.State
 }

@@ -18,6 +18,7 @@ import (
 	"tapline/agent/session"
 	"tapline/installer/osservice"
 	taplinev1 "tapline/proto/tapline/v1"
+	"tapline/proto/wire"
 	"tapline/reader"
 )
 
@@ -223,6 +224,43 @@ func TestNoBadgeNumberAnywhere(t *testing.T) {
 					t.Errorf("%s holds the badge number of %s as %q", name, person, spelt)
 				}
 			}
+		}
+	}
+}
+
+func TestAnUnknownBadgeIsClaimedByWhoIsHereOrByAPIN(t *testing.T) {
+	p := newPress(t)
+	p.start()
+	p.connected()
+	code := p.refused("right", "eve").GetHelpCode()
+	claim := func(person, pin string) (*taplinev1.ClaimBadgeResponse, error) {
+		return p.local.ClaimBadge(t.Context(), &taplinev1.ClaimBadgeRequest{Code: code, Person: person, Pin: pin})
+	}
+	if _, err := claim("", ""); wire.KindOf(err) != wire.Precondition {
+		t.Errorf("nobody is here, and no person is named: %v", err)
+	}
+	if _, err := claim("p-eve", ""); wire.KindOf(err) != wire.Invalid {
+		t.Errorf("a person without a PIN: %v", err)
+	}
+	if _, err := claim("p-eve", "9999"); wire.KindOf(err) != wire.Denied {
+		t.Errorf("a wrong PIN: %v", err)
+	}
+	if r, err := claim("p-eve", "1234"); err != nil || r.GetApproved() || r.GetPerson() != "p-eve" || r.GetExpiresAt() == nil {
+		t.Errorf("a good PIN: %v, %v", r, err)
+	}
+	p.tap("left", "ann")
+	if r, err := claim("", ""); err != nil || !r.GetApproved() {
+		t.Errorf("Ann is here: %v, %v", r, err)
+	}
+	p.off()
+	p.until("the line is down", func() bool { return !p.agent.line.Connected() })
+	if _, err := claim("", ""); wire.KindOf(err) != wire.Unavailable {
+		t.Errorf("the broker is away: %v", err)
+	}
+	p.stop()
+	for name, b := range p.everything() {
+		if bytes.Contains(b, []byte("1234\"")) || bytes.Contains(b, []byte("9999\"")) {
+			t.Errorf("%s holds a PIN", name)
 		}
 	}
 }

@@ -48,6 +48,21 @@ func (a *Agent) EndSession(ctx context.Context, id string) error {
 	return err
 }
 
+// ClaimBadge asks the broker for a badge that was refused here as unknown, for whoever is here or for a person with their PIN.
+func (a *Agent) ClaimBadge(ctx context.Context, req *taplinev1.ClaimBadgeRequest) (*taplinev1.ClaimBadgeResponse, error) {
+	ask := &taplinev1.RequestBadgeRequest{Code: req.GetCode(), Person: req.GetPerson(), Pin: req.GetPin()}
+	if ask.GetPerson() == "" {
+		if ask.Session = a.hub.presence().GetSession(); ask.Session == "" {
+			return nil, wire.E(wire.Precondition, "nobody is here: tap a badge that is yours first, or give your ID and PIN")
+		}
+	}
+	r, err := a.line.RequestBadge(ctx, ask)
+	if err != nil {
+		return nil, err
+	}
+	return &taplinev1.ClaimBadgeResponse{Person: r.GetPerson(), Approved: r.GetApproved(), ExpiresAt: r.GetExpiresAt()}, nil
+}
+
 // Status tells a technician how the agent is.
 func (a *Agent) Status() *taplinev1.GetStatusResponse {
 	id, line, j := a.identity.Current(), a.line.State(), a.journal.Status()

@@ -17,6 +17,7 @@ import (
 	"tapline/broker/admin"
 	"tapline/broker/audit"
 	"tapline/broker/bundle"
+	"tapline/broker/claim"
 	"tapline/broker/directory"
 	"tapline/broker/gate"
 	"tapline/broker/identity"
@@ -155,12 +156,13 @@ func (b *Broker) wire(ctx context.Context, place vault.Place) error {
 	b.news = news.New(b.store, b.board, b.stations.Announce, b.log)
 	b.sentry = &session.Sentry{Store: b.store, Rules: rules, Now: b.now, Ended: b.news.Changed, Log: b.log}
 	desk := office.Office{Store: b.store, Acts: b.acts, Now: b.now}
+	b.stations.Claims = &claim.Desk{Office: desk, PINs: b.stations.Desk, Auto: b.cfg.AutoApproveBadges, Changed: b.news.Changed}
 	writer := roster.Writer{Office: desk, Changed: b.news.Changed}
 	if err := b.openDirectory(people, writer); err != nil {
 		return err
 	}
 	b.admin = &admin.Service{
-		Office: desk, Directory: people, Roster: writer, Sync: b.people, Rules: rules, Registrar: registrar, PINs: pins, Board: b.board,
+		Office: desk, Directory: people, Roster: writer, Claims: b.stations.Claims, Sync: b.people, Rules: rules, Registrar: registrar, PINs: pins, Board: b.board,
 		Changed: b.news.Changed, Build: b.build, Started: now, Conditions: b.conditions,
 	}
 	b.audit = &audit.Service{Store: b.store, Evidence: evidence, Authority: b.authority, Log: b.tree, Feed: feed, Now: b.now, Connected: b.board.Connected, Stopping: b.stopping}

@@ -42,6 +42,8 @@ type Config struct {
 	Log           LogConfig `yaml:"log"`
 	// LDAP keeps people as a directory has them; nothing for none.
 	LDAP *sync.Config `yaml:"ldap"`
+	// AutoApproveBadges gives a badge that somebody asks for at a station at once, if they showed another one that is at least as good.
+	AutoApproveBadges bool `yaml:"auto_approve_badges"`
 	// ScimListen serves SCIM 2.0 over HTTPS to identity providers; empty for nowhere.
 	ScimListen string     `yaml:"scim_listen"`
 	Scim       ScimConfig `yaml:"scim"`

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.uber.org/zap"
@@ -75,7 +76,10 @@ func (b *Broker) keepHouse(ctx context.Context) error {
 const answersKept = 30 * 24 * time.Hour
 
 func (b *Broker) purgeTaps(ctx context.Context) error {
-	return b.store.Update(ctx, func(tx *store.Tx) error { return tx.PurgeTaps(b.now().Add(-answersKept)) })
+	return b.store.Update(ctx, func(tx *store.Tx) error {
+		before := b.now().Add(-answersKept)
+		return errors.Join(tx.PurgeTaps(before), tx.PurgeBadgeRequests(before))
+	})
 }
 
 // endExpired ends leases whose time is up. Whoever takes a lease looks at the time itself; this is for those who read the list.

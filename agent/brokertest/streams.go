@@ -46,6 +46,19 @@ func (b *Broker) ExtendSession(ctx context.Context, r *taplinev1.ExtendSessionRe
 	}, nil
 }
 
+// RequestBadge takes a request in which somebody shows who they are: by a session, or by the PIN 1234.
+func (b *Broker) RequestBadge(ctx context.Context, r *taplinev1.RequestBadgeRequest) (*taplinev1.RequestBadgeResponse, error) {
+	if _, _, err := b.known(ctx); err != nil {
+		return nil, err
+	}
+	if r.GetSession() == "" && r.GetPin() != "1234" {
+		return nil, wire.E(wire.Denied, "person and PIN do not match")
+	}
+	return &taplinev1.RequestBadgeResponse{
+		Request: r.GetCode(), Person: r.GetPerson(), Approved: r.GetSession() != "", ExpiresAt: timestamppb.New(b.Now().Add(24 * time.Hour)),
+	}, nil
+}
+
 // CloseSession takes note.
 func (b *Broker) CloseSession(ctx context.Context, r *taplinev1.CloseSessionRequest) (*taplinev1.CloseSessionResponse, error) {
 	if _, _, err := b.known(ctx); err != nil {

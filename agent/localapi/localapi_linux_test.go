@@ -39,6 +39,10 @@ func (s *station) EndSession(_ context.Context, id string) error {
 	return nil
 }
 
+func (s *station) ClaimBadge(_ context.Context, req *taplinev1.ClaimBadgeRequest) (*taplinev1.ClaimBadgeResponse, error) {
+	return &taplinev1.ClaimBadgeResponse{Person: "of " + req.GetCode()}, nil
+}
+
 func (s *station) Status() *taplinev1.GetStatusResponse {
 	return &taplinev1.GetStatusResponse{Station: "a/b/c/d"}
 }

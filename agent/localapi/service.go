@@ -39,6 +39,16 @@ func (s *service) EndSession(ctx context.Context, req *taplinev1.EndSessionReque
 	return &taplinev1.EndSessionResponse{}, nil
 }
 
+func (s *service) ClaimBadge(ctx context.Context, req *taplinev1.ClaimBadgeRequest) (*taplinev1.ClaimBadgeResponse, error) {
+	switch {
+	case req.GetCode() == "":
+		return nil, wire.E(wire.Invalid, "code is empty")
+	case (req.GetPerson() == "") != (req.GetPin() == ""):
+		return nil, wire.E(wire.Invalid, "person and pin go together")
+	}
+	return s.station.ClaimBadge(ctx, req)
+}
+
 func (s *service) GetStatus(context.Context, *taplinev1.GetStatusRequest) (*taplinev1.GetStatusResponse, error) {
 	return s.station.Status(), nil
 }

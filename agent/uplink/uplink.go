@@ -106,6 +106,13 @@ func (u *Uplink) OpenSession(ctx context.Context, req *taplinev1.OpenSessionRequ
 	})
 }
 
+// RequestBadge asks the broker for a badge that it refused as unknown, within the deadline of ctx. Errors are as those of OpenSession.
+func (u *Uplink) RequestBadge(ctx context.Context, req *taplinev1.RequestBadgeRequest) (*taplinev1.RequestBadgeResponse, error) {
+	return call(ctx, u, func(ctx context.Context, c taplinev1.StationServiceClient) (*taplinev1.RequestBadgeResponse, error) {
+		return c.RequestBadge(ctx, req)
+	})
+}
+
 // ExtendSession asks the broker to keep a lease, within the deadline of ctx. Errors are as those of OpenSession.
 func (u *Uplink) ExtendSession(ctx context.Context, req *taplinev1.ExtendSessionRequest) (*taplinev1.ExtendSessionResponse, error) {
 	return call(ctx, u, func(ctx context.Context, c taplinev1.StationServiceClient) (*taplinev1.ExtendSessionResponse, error) {

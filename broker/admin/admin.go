@@ -13,6 +13,7 @@ import (
 
 	taplinev1 "tapline/proto/tapline/v1"
 
+	"tapline/broker/claim"
 	"tapline/broker/directory"
 	"tapline/broker/identity"
 	"tapline/broker/office"
@@ -29,6 +30,7 @@ type Service struct {
 	office.Office
 	Directory directory.Directory
 	Roster    roster.Writer
+	Claims    *claim.Desk
 	Rules     *rulebook.Book
 	Registrar *identity.Registrar
 	PINs      *pin.Checker

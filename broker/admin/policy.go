@@ -145,10 +145,7 @@ func (s *Service) ExplainCode(ctx context.Context, req *taplinev1.ExplainCodeReq
 		if err != nil {
 			return err
 		}
-		resp.Tap = &taplinev1.RefusedTap{
-			Code: r.Code, Station: string(r.Station), At: office.Stamp(r.At), Refusal: r.Decision.GetRefusal(), Person: string(r.Person),
-			Technology: r.Technology, Assurance: r.Assurance, Decision: r.Decision,
-		}
+		resp.Tap = refusedTap(r)
 		return nil
 	})
 	return resp, err

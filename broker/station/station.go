@@ -13,6 +13,7 @@ import (
 	taplinev1 "tapline/proto/tapline/v1"
 
 	"tapline/broker/bundle"
+	"tapline/broker/claim"
 	"tapline/broker/gate"
 	"tapline/broker/identity"
 	"tapline/broker/ingest"
@@ -29,6 +30,7 @@ type Service struct {
 	Gate      *gate.Gate
 	Registrar *identity.Registrar
 	Desk      *session.Desk
+	Claims    *claim.Desk
 	Ingest    *ingest.Ingest
 	Bundles   *bundle.Maker
 	Board     *switchboard.Board
@@ -83,6 +85,11 @@ func (s *Service) ExtendSession(ctx context.Context, req *taplinev1.ExtendSessio
 // CloseSession gives a lease back.
 func (s *Service) CloseSession(ctx context.Context, req *taplinev1.CloseSessionRequest) (*taplinev1.CloseSessionResponse, error) {
 	return s.Desk.Close(ctx, gate.Station(ctx), req)
+}
+
+// RequestBadge takes somebody's wish to have an unknown badge.
+func (s *Service) RequestBadge(ctx context.Context, req *taplinev1.RequestBadgeRequest) (*taplinev1.RequestBadgeResponse, error) {
+	return s.Claims.Ask(ctx, gate.Station(ctx), req)
 }
 
 // FetchBundle gives the station's grant bundle.

@@ -12,9 +12,9 @@ import (
 )
 
 func badgeCommands(o *options) *cobra.Command {
-	return noun("badge", "Badges: assign, temporary, replace, lost, found, return, revoke, list",
+	return noun("badge", "Badges: assign, enrol, requests, temporary, replace, lost, found, return, revoke, list",
 		`A badge belongs to one person. Its number is stored sealed and shown nowhere.`,
-		badgeAssign(o), badgeTemporary(o), badgeReplace(o), badgeLost(o), badgeFound(o), badgeReturn(o), badgeRevoke(o), badgeList(o))
+		badgeAssign(o), badgeEnrol(o), badgeRequests(o), badgeDecide(o, true), badgeDecide(o, false), badgeTemporary(o), badgeReplace(o), badgeLost(o), badgeFound(o), badgeReturn(o), badgeRevoke(o), badgeList(o))
 }
 
 // badgeFlags are the ways to say which badge is meant.

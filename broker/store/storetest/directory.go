@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tapline/broker/store"
+	"tapline/proto/record"
 	taplinev1 "tapline/proto/tapline/v1"
 )
 
@@ -94,6 +95,57 @@ func (e Engine) badges(t *testing.T) {
 				errs = append(errs, fmt.Errorf("read back: %+v", of))
 			}
 			return errors.Join(append(errs, err)...)
+		})
+	})
+}
+
+func (e Engine) requests(t *testing.T) {
+	t.Run("a request for a badge is decided once, listed newest first, and forgotten with time", func(t *testing.T) {
+		do(t, e.fresh(t), func(tx *store.Tx) error {
+			var errs []error
+			for i, id := range []string{"r-1", "r-2", "r-3"} {
+				made := begin().Add(time.Duration(i) * time.Hour)
+				errs = append(errs, tx.AddBadgeRequest(store.BadgeRequest{
+					ID: id, Station: press, Person: "p-1", ShownBy: "pin", Technology: "x", Assurance: 1, Lookup: []byte("l"), Number: []byte("n"),
+					MadeAt: made, ExpiresAt: made.Add(90 * time.Minute), State: store.RequestOpen,
+				}))
+			}
+			done := store.BadgeRequest{ID: "r-2", State: store.RequestApproved, DecidedBy: "olga", DecidedAt: begin(), Note: "ok", Badge: "b-1"}
+			errs = append(errs, tx.DecideBadgeRequest(done), want("decided again", tx.DecideBadgeRequest(done), store.ErrExists))
+			got, err := tx.BadgeRequest("r-2")
+			if got.DecidedBy != "olga" || got.Badge != "b-1" || string(got.Number) != "n" || got.State != store.RequestApproved {
+				errs = append(errs, fmt.Errorf("read back: %+v", got))
+			}
+			every, err2 := tx.BadgeRequests(time.Time{}, store.Page{Size: 2})
+			rest, err3 := tx.BadgeRequests(time.Time{}, store.Page{Size: 2, After: "r-2"})
+			open, err4 := tx.BadgeRequests(begin().Add(2*time.Hour), store.Page{Size: 9})
+			here, err5 := tx.BadgeRequestsAt(press, begin())
+			if len(every) != 2 || every[0].ID != "r-3" || len(rest) != 1 || rest[0].ID != "r-1" || len(open) != 1 || open[0].ID != "r-3" || len(here) != 2 {
+				errs = append(errs, fmt.Errorf("listed %v, %v, open %v, here %v", every, rest, open, here))
+			}
+			errs = append(errs, err, err2, err3, err4, err5, tx.PurgeBadgeRequests(begin().Add(time.Minute)))
+			_, err = tx.BadgeRequest("r-1")
+			return errors.Join(append(errs, want("purged", err, store.ErrNotFound))...)
+		})
+	})
+	t.Run("refused taps are listed by station and time", func(t *testing.T) {
+		do(t, e.fresh(t), func(tx *store.Tx) error {
+			var errs []error
+			for i, code := range []string{"AAAAAA", "BBBBBB", "CCCCCC"} {
+				station := record.StationID(press)
+				if i == 2 {
+					station = "plant/packing/line-2/hmi-1"
+				}
+				errs = append(errs, tx.AddRefusal(store.Refusal{
+					Code: code, Station: station, At: begin().Add(time.Duration(i) * time.Minute), Decision: &taplinev1.Decision{}, Lookup: []byte("l"), Number: []byte("n"),
+				}))
+			}
+			here, err := tx.RefusalsAfter(press, begin().Add(-time.Second), 10)
+			later, err2 := tx.RefusalsAfter("", begin(), 1)
+			if len(here) != 2 || here[0].Code != "BBBBBB" || len(later) != 1 || later[0].Code != "CCCCCC" {
+				errs = append(errs, fmt.Errorf("listed %v, %v", here, later))
+			}
+			return errors.Join(append(errs, err, err2)...)
 		})
 	})
 }

@@ -86,6 +86,7 @@ func (e Engine) directory(t *testing.T) {
 	e.inForce(t)
 	e.shifts(t)
 	e.badges(t)
+	e.requests(t)
 	e.scim(t)
 }
 

@@ -1251,6 +1251,526 @@ func (x *FindBadgeResponse) GetBadge() *Badge {
 	return nil
 }
 
+// ListRefusedTapsRequest says which.
+type ListRefusedTapsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At this station; empty for all.
+	Station string `protobuf:"bytes,1,opt,name=station,proto3" json:"station,omitempty"`
+	// After this time; unset for an hour ago.
+	After *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
+	// Only badges that nobody has.
+	UnknownOnly bool `protobuf:"varint,3,opt,name=unknown_only,json=unknownOnly,proto3" json:"unknown_only,omitempty"`
+	// At most this many; 0 means 100, the most is 1,000.
+	Limit         uint32 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRefusedTapsRequest) Reset() {
+	*x = ListRefusedTapsRequest{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRefusedTapsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRefusedTapsRequest) ProtoMessage() {}
+
+func (x *ListRefusedTapsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRefusedTapsRequest.ProtoReflect.Descriptor instead.
+func (*ListRefusedTapsRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ListRefusedTapsRequest) GetStation() string {
+	if x != nil {
+		return x.Station
+	}
+	return ""
+}
+
+func (x *ListRefusedTapsRequest) GetAfter() *timestamppb.Timestamp {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+func (x *ListRefusedTapsRequest) GetUnknownOnly() bool {
+	if x != nil {
+		return x.UnknownOnly
+	}
+	return false
+}
+
+func (x *ListRefusedTapsRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+// ListRefusedTapsResponse is the taps.
+type ListRefusedTapsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The taps.
+	Taps []*RefusedTap `protobuf:"bytes,1,rep,name=taps,proto3" json:"taps,omitempty"`
+	// The broker's time, for asking on.
+	BrokerTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=broker_time,json=brokerTime,proto3" json:"broker_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRefusedTapsResponse) Reset() {
+	*x = ListRefusedTapsResponse{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRefusedTapsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRefusedTapsResponse) ProtoMessage() {}
+
+func (x *ListRefusedTapsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRefusedTapsResponse.ProtoReflect.Descriptor instead.
+func (*ListRefusedTapsResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ListRefusedTapsResponse) GetTaps() []*RefusedTap {
+	if x != nil {
+		return x.Taps
+	}
+	return nil
+}
+
+func (x *ListRefusedTapsResponse) GetBrokerTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.BrokerTime
+	}
+	return nil
+}
+
+// ListBadgeRequestsRequest asks for a page.
+type ListBadgeRequestsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most this many; 0 means 100, the most is 1,000.
+	PageSize uint32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the page before ended; empty for the first.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only those that wait for somebody.
+	OpenOnly      bool `protobuf:"varint,3,opt,name=open_only,json=openOnly,proto3" json:"open_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBadgeRequestsRequest) Reset() {
+	*x = ListBadgeRequestsRequest{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBadgeRequestsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBadgeRequestsRequest) ProtoMessage() {}
+
+func (x *ListBadgeRequestsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBadgeRequestsRequest.ProtoReflect.Descriptor instead.
+func (*ListBadgeRequestsRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ListBadgeRequestsRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListBadgeRequestsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListBadgeRequestsRequest) GetOpenOnly() bool {
+	if x != nil {
+		return x.OpenOnly
+	}
+	return false
+}
+
+// ListBadgeRequestsResponse is a page.
+type ListBadgeRequestsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The requests.
+	Requests []*BadgeRequest `protobuf:"bytes,1,rep,name=requests,proto3" json:"requests,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBadgeRequestsResponse) Reset() {
+	*x = ListBadgeRequestsResponse{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBadgeRequestsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBadgeRequestsResponse) ProtoMessage() {}
+
+func (x *ListBadgeRequestsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBadgeRequestsResponse.ProtoReflect.Descriptor instead.
+func (*ListBadgeRequestsResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ListBadgeRequestsResponse) GetRequests() []*BadgeRequest {
+	if x != nil {
+		return x.Requests
+	}
+	return nil
+}
+
+func (x *ListBadgeRequestsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// DecideBadgeRequestRequest is the verdict.
+type DecideBadgeRequestRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// ID of the request.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// True to give the badge.
+	Approve bool `protobuf:"varint,2,opt,name=approve,proto3" json:"approve,omitempty"`
+	// Label of the badge, at most 64 characters.
+	Label string `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`
+	// Why, at most 500 characters.
+	Note          string `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecideBadgeRequestRequest) Reset() {
+	*x = DecideBadgeRequestRequest{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecideBadgeRequestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecideBadgeRequestRequest) ProtoMessage() {}
+
+func (x *DecideBadgeRequestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecideBadgeRequestRequest.ProtoReflect.Descriptor instead.
+func (*DecideBadgeRequestRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *DecideBadgeRequestRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DecideBadgeRequestRequest) GetApprove() bool {
+	if x != nil {
+		return x.Approve
+	}
+	return false
+}
+
+func (x *DecideBadgeRequestRequest) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *DecideBadgeRequestRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+// DecideBadgeRequestResponse is the request.
+type DecideBadgeRequestResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As stored.
+	Request       *BadgeRequest `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecideBadgeRequestResponse) Reset() {
+	*x = DecideBadgeRequestResponse{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecideBadgeRequestResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecideBadgeRequestResponse) ProtoMessage() {}
+
+func (x *DecideBadgeRequestResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecideBadgeRequestResponse.ProtoReflect.Descriptor instead.
+func (*DecideBadgeRequestResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *DecideBadgeRequestResponse) GetRequest() *BadgeRequest {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+// BadgeRequest is somebody's wish to have an unknown badge.
+type BadgeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// ID, a UUID.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Where it was made.
+	Station string `protobuf:"bytes,2,opt,name=station,proto3" json:"station,omitempty"`
+	// The person.
+	Person string `protobuf:"bytes,3,opt,name=person,proto3" json:"person,omitempty"`
+	// How they showed who they are: "badge" or "pin".
+	ShownBy string `protobuf:"bytes,4,opt,name=shown_by,json=shownBy,proto3" json:"shown_by,omitempty"`
+	// How the unknown badge is read.
+	Technology string `protobuf:"bytes,5,opt,name=technology,proto3" json:"technology,omitempty"`
+	// How hard it is to copy.
+	Assurance Assurance `protobuf:"varint,6,opt,name=assurance,proto3,enum=tapline.v1.Assurance" json:"assurance,omitempty"`
+	// When it was made.
+	MadeAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=made_at,json=madeAt,proto3" json:"made_at,omitempty"`
+	// When it ends unless it is decided.
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// "open", "approved", "refused" or "expired".
+	State string `protobuf:"bytes,9,opt,name=state,proto3" json:"state,omitempty"`
+	// Who decided; "automatic" for a rule of the configuration.
+	DecidedBy string `protobuf:"bytes,10,opt,name=decided_by,json=decidedBy,proto3" json:"decided_by,omitempty"`
+	// When.
+	DecidedAt *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=decided_at,json=decidedAt,proto3" json:"decided_at,omitempty"`
+	// Why.
+	Note string `protobuf:"bytes,12,opt,name=note,proto3" json:"note,omitempty"`
+	// The badge that it became.
+	Badge         string `protobuf:"bytes,13,opt,name=badge,proto3" json:"badge,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BadgeRequest) Reset() {
+	*x = BadgeRequest{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BadgeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BadgeRequest) ProtoMessage() {}
+
+func (x *BadgeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BadgeRequest.ProtoReflect.Descriptor instead.
+func (*BadgeRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *BadgeRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *BadgeRequest) GetStation() string {
+	if x != nil {
+		return x.Station
+	}
+	return ""
+}
+
+func (x *BadgeRequest) GetPerson() string {
+	if x != nil {
+		return x.Person
+	}
+	return ""
+}
+
+func (x *BadgeRequest) GetShownBy() string {
+	if x != nil {
+		return x.ShownBy
+	}
+	return ""
+}
+
+func (x *BadgeRequest) GetTechnology() string {
+	if x != nil {
+		return x.Technology
+	}
+	return ""
+}
+
+func (x *BadgeRequest) GetAssurance() Assurance {
+	if x != nil {
+		return x.Assurance
+	}
+	return Assurance_ASSURANCE_UNSPECIFIED
+}
+
+func (x *BadgeRequest) GetMadeAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.MadeAt
+	}
+	return nil
+}
+
+func (x *BadgeRequest) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *BadgeRequest) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *BadgeRequest) GetDecidedBy() string {
+	if x != nil {
+		return x.DecidedBy
+	}
+	return ""
+}
+
+func (x *BadgeRequest) GetDecidedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DecidedAt
+	}
+	return nil
+}
+
+func (x *BadgeRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *BadgeRequest) GetBadge() string {
+	if x != nil {
+		return x.Badge
+	}
+	return ""
+}
+
 // SetPinRequest is the new PIN.
 type SetPinRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1264,7 +1784,7 @@ type SetPinRequest struct {
 
 func (x *SetPinRequest) Reset() {
 	*x = SetPinRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[18]
+	mi := &file_tapline_v1_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1276,7 +1796,7 @@ func (x *SetPinRequest) String() string {
 func (*SetPinRequest) ProtoMessage() {}
 
 func (x *SetPinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[18]
+	mi := &file_tapline_v1_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1289,7 +1809,7 @@ func (x *SetPinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPinRequest.ProtoReflect.Descriptor instead.
 func (*SetPinRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{18}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SetPinRequest) GetPerson() string {
@@ -1315,7 +1835,7 @@ type SetPinResponse struct {
 
 func (x *SetPinResponse) Reset() {
 	*x = SetPinResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[19]
+	mi := &file_tapline_v1_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1327,7 +1847,7 @@ func (x *SetPinResponse) String() string {
 func (*SetPinResponse) ProtoMessage() {}
 
 func (x *SetPinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[19]
+	mi := &file_tapline_v1_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1340,7 +1860,7 @@ func (x *SetPinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPinResponse.ProtoReflect.Descriptor instead.
 func (*SetPinResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{19}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{26}
 }
 
 // PutAccountRequest is a shared account as it shall be.
@@ -1354,7 +1874,7 @@ type PutAccountRequest struct {
 
 func (x *PutAccountRequest) Reset() {
 	*x = PutAccountRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[20]
+	mi := &file_tapline_v1_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1366,7 +1886,7 @@ func (x *PutAccountRequest) String() string {
 func (*PutAccountRequest) ProtoMessage() {}
 
 func (x *PutAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[20]
+	mi := &file_tapline_v1_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1379,7 +1899,7 @@ func (x *PutAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutAccountRequest.ProtoReflect.Descriptor instead.
 func (*PutAccountRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{20}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *PutAccountRequest) GetAccount() *Account {
@@ -1400,7 +1920,7 @@ type PutAccountResponse struct {
 
 func (x *PutAccountResponse) Reset() {
 	*x = PutAccountResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[21]
+	mi := &file_tapline_v1_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1412,7 +1932,7 @@ func (x *PutAccountResponse) String() string {
 func (*PutAccountResponse) ProtoMessage() {}
 
 func (x *PutAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[21]
+	mi := &file_tapline_v1_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1425,7 +1945,7 @@ func (x *PutAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutAccountResponse.ProtoReflect.Descriptor instead.
 func (*PutAccountResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{21}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *PutAccountResponse) GetAccount() *Account {
@@ -1450,7 +1970,7 @@ type ListAccountsRequest struct {
 
 func (x *ListAccountsRequest) Reset() {
 	*x = ListAccountsRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[22]
+	mi := &file_tapline_v1_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1462,7 +1982,7 @@ func (x *ListAccountsRequest) String() string {
 func (*ListAccountsRequest) ProtoMessage() {}
 
 func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[22]
+	mi := &file_tapline_v1_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1475,7 +1995,7 @@ func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsRequest.ProtoReflect.Descriptor instead.
 func (*ListAccountsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{22}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListAccountsRequest) GetPageSize() uint32 {
@@ -1512,7 +2032,7 @@ type ListAccountsResponse struct {
 
 func (x *ListAccountsResponse) Reset() {
 	*x = ListAccountsResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[23]
+	mi := &file_tapline_v1_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1524,7 +2044,7 @@ func (x *ListAccountsResponse) String() string {
 func (*ListAccountsResponse) ProtoMessage() {}
 
 func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[23]
+	mi := &file_tapline_v1_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1537,7 +2057,7 @@ func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsResponse.ProtoReflect.Descriptor instead.
 func (*ListAccountsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{23}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListAccountsResponse) GetAccounts() []*Account {
@@ -1565,7 +2085,7 @@ type DeleteAccountRequest struct {
 
 func (x *DeleteAccountRequest) Reset() {
 	*x = DeleteAccountRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[24]
+	mi := &file_tapline_v1_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1577,7 +2097,7 @@ func (x *DeleteAccountRequest) String() string {
 func (*DeleteAccountRequest) ProtoMessage() {}
 
 func (x *DeleteAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[24]
+	mi := &file_tapline_v1_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1590,7 +2110,7 @@ func (x *DeleteAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAccountRequest.ProtoReflect.Descriptor instead.
 func (*DeleteAccountRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{24}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *DeleteAccountRequest) GetId() string {
@@ -1609,7 +2129,7 @@ type DeleteAccountResponse struct {
 
 func (x *DeleteAccountResponse) Reset() {
 	*x = DeleteAccountResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[25]
+	mi := &file_tapline_v1_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1621,7 +2141,7 @@ func (x *DeleteAccountResponse) String() string {
 func (*DeleteAccountResponse) ProtoMessage() {}
 
 func (x *DeleteAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[25]
+	mi := &file_tapline_v1_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1634,7 +2154,7 @@ func (x *DeleteAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAccountResponse.ProtoReflect.Descriptor instead.
 func (*DeleteAccountResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{25}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{32}
 }
 
 // PutStationRequest is a station as it shall be.
@@ -1648,7 +2168,7 @@ type PutStationRequest struct {
 
 func (x *PutStationRequest) Reset() {
 	*x = PutStationRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[26]
+	mi := &file_tapline_v1_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1660,7 +2180,7 @@ func (x *PutStationRequest) String() string {
 func (*PutStationRequest) ProtoMessage() {}
 
 func (x *PutStationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[26]
+	mi := &file_tapline_v1_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1673,7 +2193,7 @@ func (x *PutStationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutStationRequest.ProtoReflect.Descriptor instead.
 func (*PutStationRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{26}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *PutStationRequest) GetStation() *Station {
@@ -1694,7 +2214,7 @@ type PutStationResponse struct {
 
 func (x *PutStationResponse) Reset() {
 	*x = PutStationResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[27]
+	mi := &file_tapline_v1_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1706,7 +2226,7 @@ func (x *PutStationResponse) String() string {
 func (*PutStationResponse) ProtoMessage() {}
 
 func (x *PutStationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[27]
+	mi := &file_tapline_v1_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1719,7 +2239,7 @@ func (x *PutStationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutStationResponse.ProtoReflect.Descriptor instead.
 func (*PutStationResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{27}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *PutStationResponse) GetStation() *Station {
@@ -1744,7 +2264,7 @@ type ListStationsRequest struct {
 
 func (x *ListStationsRequest) Reset() {
 	*x = ListStationsRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[28]
+	mi := &file_tapline_v1_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1756,7 +2276,7 @@ func (x *ListStationsRequest) String() string {
 func (*ListStationsRequest) ProtoMessage() {}
 
 func (x *ListStationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[28]
+	mi := &file_tapline_v1_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1769,7 +2289,7 @@ func (x *ListStationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStationsRequest.ProtoReflect.Descriptor instead.
 func (*ListStationsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{28}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListStationsRequest) GetPageSize() uint32 {
@@ -1806,7 +2326,7 @@ type ListStationsResponse struct {
 
 func (x *ListStationsResponse) Reset() {
 	*x = ListStationsResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[29]
+	mi := &file_tapline_v1_admin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1818,7 +2338,7 @@ func (x *ListStationsResponse) String() string {
 func (*ListStationsResponse) ProtoMessage() {}
 
 func (x *ListStationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[29]
+	mi := &file_tapline_v1_admin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1831,7 +2351,7 @@ func (x *ListStationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStationsResponse.ProtoReflect.Descriptor instead.
 func (*ListStationsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{29}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListStationsResponse) GetStations() []*Station {
@@ -1859,7 +2379,7 @@ type DeleteStationRequest struct {
 
 func (x *DeleteStationRequest) Reset() {
 	*x = DeleteStationRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[30]
+	mi := &file_tapline_v1_admin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1871,7 +2391,7 @@ func (x *DeleteStationRequest) String() string {
 func (*DeleteStationRequest) ProtoMessage() {}
 
 func (x *DeleteStationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[30]
+	mi := &file_tapline_v1_admin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1884,7 +2404,7 @@ func (x *DeleteStationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteStationRequest.ProtoReflect.Descriptor instead.
 func (*DeleteStationRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{30}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *DeleteStationRequest) GetId() string {
@@ -1903,7 +2423,7 @@ type DeleteStationResponse struct {
 
 func (x *DeleteStationResponse) Reset() {
 	*x = DeleteStationResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[31]
+	mi := &file_tapline_v1_admin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1915,7 +2435,7 @@ func (x *DeleteStationResponse) String() string {
 func (*DeleteStationResponse) ProtoMessage() {}
 
 func (x *DeleteStationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[31]
+	mi := &file_tapline_v1_admin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1928,7 +2448,7 @@ func (x *DeleteStationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteStationResponse.ProtoReflect.Descriptor instead.
 func (*DeleteStationResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{31}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{38}
 }
 
 // RevokeStationRequest names the station.
@@ -1944,7 +2464,7 @@ type RevokeStationRequest struct {
 
 func (x *RevokeStationRequest) Reset() {
 	*x = RevokeStationRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[32]
+	mi := &file_tapline_v1_admin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1956,7 +2476,7 @@ func (x *RevokeStationRequest) String() string {
 func (*RevokeStationRequest) ProtoMessage() {}
 
 func (x *RevokeStationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[32]
+	mi := &file_tapline_v1_admin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1969,7 +2489,7 @@ func (x *RevokeStationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeStationRequest.ProtoReflect.Descriptor instead.
 func (*RevokeStationRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{32}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *RevokeStationRequest) GetId() string {
@@ -1997,7 +2517,7 @@ type RevokeStationResponse struct {
 
 func (x *RevokeStationResponse) Reset() {
 	*x = RevokeStationResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[33]
+	mi := &file_tapline_v1_admin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2009,7 +2529,7 @@ func (x *RevokeStationResponse) String() string {
 func (*RevokeStationResponse) ProtoMessage() {}
 
 func (x *RevokeStationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[33]
+	mi := &file_tapline_v1_admin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2022,7 +2542,7 @@ func (x *RevokeStationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeStationResponse.ProtoReflect.Descriptor instead.
 func (*RevokeStationResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{33}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *RevokeStationResponse) GetStation() *Station {
@@ -2047,7 +2567,7 @@ type ReleaseStationRequest struct {
 
 func (x *ReleaseStationRequest) Reset() {
 	*x = ReleaseStationRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[34]
+	mi := &file_tapline_v1_admin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2059,7 +2579,7 @@ func (x *ReleaseStationRequest) String() string {
 func (*ReleaseStationRequest) ProtoMessage() {}
 
 func (x *ReleaseStationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[34]
+	mi := &file_tapline_v1_admin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2072,7 +2592,7 @@ func (x *ReleaseStationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseStationRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseStationRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{34}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ReleaseStationRequest) GetId() string {
@@ -2107,7 +2627,7 @@ type ReleaseStationResponse struct {
 
 func (x *ReleaseStationResponse) Reset() {
 	*x = ReleaseStationResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[35]
+	mi := &file_tapline_v1_admin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2119,7 +2639,7 @@ func (x *ReleaseStationResponse) String() string {
 func (*ReleaseStationResponse) ProtoMessage() {}
 
 func (x *ReleaseStationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[35]
+	mi := &file_tapline_v1_admin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2132,7 +2652,7 @@ func (x *ReleaseStationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseStationResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseStationResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{35}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ReleaseStationResponse) GetStation() *Station {
@@ -2153,7 +2673,7 @@ type ApproveRecoveryRequest struct {
 
 func (x *ApproveRecoveryRequest) Reset() {
 	*x = ApproveRecoveryRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[36]
+	mi := &file_tapline_v1_admin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2165,7 +2685,7 @@ func (x *ApproveRecoveryRequest) String() string {
 func (*ApproveRecoveryRequest) ProtoMessage() {}
 
 func (x *ApproveRecoveryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[36]
+	mi := &file_tapline_v1_admin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2178,7 +2698,7 @@ func (x *ApproveRecoveryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRecoveryRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRecoveryRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{36}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ApproveRecoveryRequest) GetId() string {
@@ -2199,7 +2719,7 @@ type ApproveRecoveryResponse struct {
 
 func (x *ApproveRecoveryResponse) Reset() {
 	*x = ApproveRecoveryResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[37]
+	mi := &file_tapline_v1_admin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2211,7 +2731,7 @@ func (x *ApproveRecoveryResponse) String() string {
 func (*ApproveRecoveryResponse) ProtoMessage() {}
 
 func (x *ApproveRecoveryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[37]
+	mi := &file_tapline_v1_admin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2224,7 +2744,7 @@ func (x *ApproveRecoveryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRecoveryResponse.ProtoReflect.Descriptor instead.
 func (*ApproveRecoveryResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{37}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ApproveRecoveryResponse) GetUntil() *timestamppb.Timestamp {
@@ -2245,7 +2765,7 @@ type GetStationRequest struct {
 
 func (x *GetStationRequest) Reset() {
 	*x = GetStationRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[38]
+	mi := &file_tapline_v1_admin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2257,7 +2777,7 @@ func (x *GetStationRequest) String() string {
 func (*GetStationRequest) ProtoMessage() {}
 
 func (x *GetStationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[38]
+	mi := &file_tapline_v1_admin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2270,7 +2790,7 @@ func (x *GetStationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStationRequest.ProtoReflect.Descriptor instead.
 func (*GetStationRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{38}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GetStationRequest) GetId() string {
@@ -2293,7 +2813,7 @@ type GetStationResponse struct {
 
 func (x *GetStationResponse) Reset() {
 	*x = GetStationResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[39]
+	mi := &file_tapline_v1_admin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2305,7 +2825,7 @@ func (x *GetStationResponse) String() string {
 func (*GetStationResponse) ProtoMessage() {}
 
 func (x *GetStationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[39]
+	mi := &file_tapline_v1_admin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2318,7 +2838,7 @@ func (x *GetStationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStationResponse.ProtoReflect.Descriptor instead.
 func (*GetStationResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{39}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *GetStationResponse) GetStation() *Station {
@@ -2362,7 +2882,7 @@ type StationIdentity struct {
 
 func (x *StationIdentity) Reset() {
 	*x = StationIdentity{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[40]
+	mi := &file_tapline_v1_admin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2374,7 +2894,7 @@ func (x *StationIdentity) String() string {
 func (*StationIdentity) ProtoMessage() {}
 
 func (x *StationIdentity) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[40]
+	mi := &file_tapline_v1_admin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2387,7 +2907,7 @@ func (x *StationIdentity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StationIdentity.ProtoReflect.Descriptor instead.
 func (*StationIdentity) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{40}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *StationIdentity) GetFingerprint() string {
@@ -2472,7 +2992,7 @@ type StationCertificate struct {
 
 func (x *StationCertificate) Reset() {
 	*x = StationCertificate{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[41]
+	mi := &file_tapline_v1_admin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2484,7 +3004,7 @@ func (x *StationCertificate) String() string {
 func (*StationCertificate) ProtoMessage() {}
 
 func (x *StationCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[41]
+	mi := &file_tapline_v1_admin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2497,7 +3017,7 @@ func (x *StationCertificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StationCertificate.ProtoReflect.Descriptor instead.
 func (*StationCertificate) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{41}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *StationCertificate) GetSerial() string {
@@ -2554,7 +3074,7 @@ type StationCopy struct {
 
 func (x *StationCopy) Reset() {
 	*x = StationCopy{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[42]
+	mi := &file_tapline_v1_admin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2566,7 +3086,7 @@ func (x *StationCopy) String() string {
 func (*StationCopy) ProtoMessage() {}
 
 func (x *StationCopy) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[42]
+	mi := &file_tapline_v1_admin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2579,7 +3099,7 @@ func (x *StationCopy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StationCopy.ProtoReflect.Descriptor instead.
 func (*StationCopy) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{42}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *StationCopy) GetJoinSequence() uint64 {
@@ -2638,7 +3158,7 @@ type RootCertificate struct {
 
 func (x *RootCertificate) Reset() {
 	*x = RootCertificate{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[43]
+	mi := &file_tapline_v1_admin_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2650,7 +3170,7 @@ func (x *RootCertificate) String() string {
 func (*RootCertificate) ProtoMessage() {}
 
 func (x *RootCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[43]
+	mi := &file_tapline_v1_admin_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2663,7 +3183,7 @@ func (x *RootCertificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RootCertificate.ProtoReflect.Descriptor instead.
 func (*RootCertificate) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{43}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *RootCertificate) GetPin() string {
@@ -2717,7 +3237,7 @@ type GetAuthorityRequest struct {
 
 func (x *GetAuthorityRequest) Reset() {
 	*x = GetAuthorityRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[44]
+	mi := &file_tapline_v1_admin_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2729,7 +3249,7 @@ func (x *GetAuthorityRequest) String() string {
 func (*GetAuthorityRequest) ProtoMessage() {}
 
 func (x *GetAuthorityRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[44]
+	mi := &file_tapline_v1_admin_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2742,7 +3262,7 @@ func (x *GetAuthorityRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAuthorityRequest.ProtoReflect.Descriptor instead.
 func (*GetAuthorityRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{44}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{51}
 }
 
 // GetAuthorityResponse is how it is.
@@ -2764,7 +3284,7 @@ type GetAuthorityResponse struct {
 
 func (x *GetAuthorityResponse) Reset() {
 	*x = GetAuthorityResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[45]
+	mi := &file_tapline_v1_admin_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2776,7 +3296,7 @@ func (x *GetAuthorityResponse) String() string {
 func (*GetAuthorityResponse) ProtoMessage() {}
 
 func (x *GetAuthorityResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[45]
+	mi := &file_tapline_v1_admin_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2789,7 +3309,7 @@ func (x *GetAuthorityResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAuthorityResponse.ProtoReflect.Descriptor instead.
 func (*GetAuthorityResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{45}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *GetAuthorityResponse) GetRoots() []*RootCertificate {
@@ -2840,7 +3360,7 @@ type RotateAuthorityRequest struct {
 
 func (x *RotateAuthorityRequest) Reset() {
 	*x = RotateAuthorityRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[46]
+	mi := &file_tapline_v1_admin_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2852,7 +3372,7 @@ func (x *RotateAuthorityRequest) String() string {
 func (*RotateAuthorityRequest) ProtoMessage() {}
 
 func (x *RotateAuthorityRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[46]
+	mi := &file_tapline_v1_admin_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2865,7 +3385,7 @@ func (x *RotateAuthorityRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateAuthorityRequest.ProtoReflect.Descriptor instead.
 func (*RotateAuthorityRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{46}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *RotateAuthorityRequest) GetStep() string {
@@ -2893,7 +3413,7 @@ type RotateAuthorityResponse struct {
 
 func (x *RotateAuthorityResponse) Reset() {
 	*x = RotateAuthorityResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[47]
+	mi := &file_tapline_v1_admin_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2905,7 +3425,7 @@ func (x *RotateAuthorityResponse) String() string {
 func (*RotateAuthorityResponse) ProtoMessage() {}
 
 func (x *RotateAuthorityResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[47]
+	mi := &file_tapline_v1_admin_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2918,7 +3438,7 @@ func (x *RotateAuthorityResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateAuthorityResponse.ProtoReflect.Descriptor instead.
 func (*RotateAuthorityResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{47}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *RotateAuthorityResponse) GetAuthority() *GetAuthorityResponse {
@@ -2941,7 +3461,7 @@ type CreateTokenRequest struct {
 
 func (x *CreateTokenRequest) Reset() {
 	*x = CreateTokenRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[48]
+	mi := &file_tapline_v1_admin_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2953,7 +3473,7 @@ func (x *CreateTokenRequest) String() string {
 func (*CreateTokenRequest) ProtoMessage() {}
 
 func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[48]
+	mi := &file_tapline_v1_admin_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2966,7 +3486,7 @@ func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateTokenRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{48}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *CreateTokenRequest) GetStation() string {
@@ -2996,7 +3516,7 @@ type CreateTokenResponse struct {
 
 func (x *CreateTokenResponse) Reset() {
 	*x = CreateTokenResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[49]
+	mi := &file_tapline_v1_admin_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3008,7 +3528,7 @@ func (x *CreateTokenResponse) String() string {
 func (*CreateTokenResponse) ProtoMessage() {}
 
 func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[49]
+	mi := &file_tapline_v1_admin_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3021,7 +3541,7 @@ func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateTokenResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{49}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *CreateTokenResponse) GetToken() *Token {
@@ -3051,7 +3571,7 @@ type ListTokensRequest struct {
 
 func (x *ListTokensRequest) Reset() {
 	*x = ListTokensRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[50]
+	mi := &file_tapline_v1_admin_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3063,7 +3583,7 @@ func (x *ListTokensRequest) String() string {
 func (*ListTokensRequest) ProtoMessage() {}
 
 func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[50]
+	mi := &file_tapline_v1_admin_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3076,7 +3596,7 @@ func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListTokensRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{50}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ListTokensRequest) GetPageSize() uint32 {
@@ -3106,7 +3626,7 @@ type ListTokensResponse struct {
 
 func (x *ListTokensResponse) Reset() {
 	*x = ListTokensResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[51]
+	mi := &file_tapline_v1_admin_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3118,7 +3638,7 @@ func (x *ListTokensResponse) String() string {
 func (*ListTokensResponse) ProtoMessage() {}
 
 func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[51]
+	mi := &file_tapline_v1_admin_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3131,7 +3651,7 @@ func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListTokensResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{51}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ListTokensResponse) GetTokens() []*Token {
@@ -3159,7 +3679,7 @@ type RevokeTokenRequest struct {
 
 func (x *RevokeTokenRequest) Reset() {
 	*x = RevokeTokenRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[52]
+	mi := &file_tapline_v1_admin_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3171,7 +3691,7 @@ func (x *RevokeTokenRequest) String() string {
 func (*RevokeTokenRequest) ProtoMessage() {}
 
 func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[52]
+	mi := &file_tapline_v1_admin_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3184,7 +3704,7 @@ func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenRequest.ProtoReflect.Descriptor instead.
 func (*RevokeTokenRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{52}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *RevokeTokenRequest) GetId() string {
@@ -3203,7 +3723,7 @@ type RevokeTokenResponse struct {
 
 func (x *RevokeTokenResponse) Reset() {
 	*x = RevokeTokenResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[53]
+	mi := &file_tapline_v1_admin_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3215,7 +3735,7 @@ func (x *RevokeTokenResponse) String() string {
 func (*RevokeTokenResponse) ProtoMessage() {}
 
 func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[53]
+	mi := &file_tapline_v1_admin_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3228,7 +3748,7 @@ func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenResponse.ProtoReflect.Descriptor instead.
 func (*RevokeTokenResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{53}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{60}
 }
 
 // PutPolicyRequest is the policy set.
@@ -3246,7 +3766,7 @@ type PutPolicyRequest struct {
 
 func (x *PutPolicyRequest) Reset() {
 	*x = PutPolicyRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[54]
+	mi := &file_tapline_v1_admin_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3258,7 +3778,7 @@ func (x *PutPolicyRequest) String() string {
 func (*PutPolicyRequest) ProtoMessage() {}
 
 func (x *PutPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[54]
+	mi := &file_tapline_v1_admin_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3271,7 +3791,7 @@ func (x *PutPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutPolicyRequest.ProtoReflect.Descriptor instead.
 func (*PutPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{54}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *PutPolicyRequest) GetText() string {
@@ -3306,7 +3826,7 @@ type PutPolicyResponse struct {
 
 func (x *PutPolicyResponse) Reset() {
 	*x = PutPolicyResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[55]
+	mi := &file_tapline_v1_admin_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3318,7 +3838,7 @@ func (x *PutPolicyResponse) String() string {
 func (*PutPolicyResponse) ProtoMessage() {}
 
 func (x *PutPolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[55]
+	mi := &file_tapline_v1_admin_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3331,7 +3851,7 @@ func (x *PutPolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutPolicyResponse.ProtoReflect.Descriptor instead.
 func (*PutPolicyResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{55}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *PutPolicyResponse) GetPolicy() *PolicySet {
@@ -3352,7 +3872,7 @@ type GetPolicyRequest struct {
 
 func (x *GetPolicyRequest) Reset() {
 	*x = GetPolicyRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[56]
+	mi := &file_tapline_v1_admin_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3364,7 +3884,7 @@ func (x *GetPolicyRequest) String() string {
 func (*GetPolicyRequest) ProtoMessage() {}
 
 func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[56]
+	mi := &file_tapline_v1_admin_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3377,7 +3897,7 @@ func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyRequest.ProtoReflect.Descriptor instead.
 func (*GetPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{56}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *GetPolicyRequest) GetVersion() string {
@@ -3398,7 +3918,7 @@ type GetPolicyResponse struct {
 
 func (x *GetPolicyResponse) Reset() {
 	*x = GetPolicyResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[57]
+	mi := &file_tapline_v1_admin_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3410,7 +3930,7 @@ func (x *GetPolicyResponse) String() string {
 func (*GetPolicyResponse) ProtoMessage() {}
 
 func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[57]
+	mi := &file_tapline_v1_admin_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3423,7 +3943,7 @@ func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyResponse.ProtoReflect.Descriptor instead.
 func (*GetPolicyResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{57}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *GetPolicyResponse) GetPolicy() *PolicySet {
@@ -3444,7 +3964,7 @@ type PutZoneRequest struct {
 
 func (x *PutZoneRequest) Reset() {
 	*x = PutZoneRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[58]
+	mi := &file_tapline_v1_admin_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3456,7 +3976,7 @@ func (x *PutZoneRequest) String() string {
 func (*PutZoneRequest) ProtoMessage() {}
 
 func (x *PutZoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[58]
+	mi := &file_tapline_v1_admin_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3469,7 +3989,7 @@ func (x *PutZoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutZoneRequest.ProtoReflect.Descriptor instead.
 func (*PutZoneRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{58}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *PutZoneRequest) GetZone() *Zone {
@@ -3490,7 +4010,7 @@ type PutZoneResponse struct {
 
 func (x *PutZoneResponse) Reset() {
 	*x = PutZoneResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[59]
+	mi := &file_tapline_v1_admin_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3502,7 +4022,7 @@ func (x *PutZoneResponse) String() string {
 func (*PutZoneResponse) ProtoMessage() {}
 
 func (x *PutZoneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[59]
+	mi := &file_tapline_v1_admin_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3515,7 +4035,7 @@ func (x *PutZoneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutZoneResponse.ProtoReflect.Descriptor instead.
 func (*PutZoneResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{59}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *PutZoneResponse) GetZone() *Zone {
@@ -3540,7 +4060,7 @@ type ListZonesRequest struct {
 
 func (x *ListZonesRequest) Reset() {
 	*x = ListZonesRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[60]
+	mi := &file_tapline_v1_admin_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3552,7 +4072,7 @@ func (x *ListZonesRequest) String() string {
 func (*ListZonesRequest) ProtoMessage() {}
 
 func (x *ListZonesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[60]
+	mi := &file_tapline_v1_admin_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3565,7 +4085,7 @@ func (x *ListZonesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListZonesRequest.ProtoReflect.Descriptor instead.
 func (*ListZonesRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{60}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *ListZonesRequest) GetPageSize() uint32 {
@@ -3602,7 +4122,7 @@ type ListZonesResponse struct {
 
 func (x *ListZonesResponse) Reset() {
 	*x = ListZonesResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[61]
+	mi := &file_tapline_v1_admin_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3614,7 +4134,7 @@ func (x *ListZonesResponse) String() string {
 func (*ListZonesResponse) ProtoMessage() {}
 
 func (x *ListZonesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[61]
+	mi := &file_tapline_v1_admin_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3627,7 +4147,7 @@ func (x *ListZonesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListZonesResponse.ProtoReflect.Descriptor instead.
 func (*ListZonesResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{61}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *ListZonesResponse) GetZones() []*Zone {
@@ -3655,7 +4175,7 @@ type DeleteZoneRequest struct {
 
 func (x *DeleteZoneRequest) Reset() {
 	*x = DeleteZoneRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[62]
+	mi := &file_tapline_v1_admin_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3667,7 +4187,7 @@ func (x *DeleteZoneRequest) String() string {
 func (*DeleteZoneRequest) ProtoMessage() {}
 
 func (x *DeleteZoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[62]
+	mi := &file_tapline_v1_admin_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3680,7 +4200,7 @@ func (x *DeleteZoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteZoneRequest.ProtoReflect.Descriptor instead.
 func (*DeleteZoneRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{62}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *DeleteZoneRequest) GetId() string {
@@ -3699,7 +4219,7 @@ type DeleteZoneResponse struct {
 
 func (x *DeleteZoneResponse) Reset() {
 	*x = DeleteZoneResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[63]
+	mi := &file_tapline_v1_admin_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3711,7 +4231,7 @@ func (x *DeleteZoneResponse) String() string {
 func (*DeleteZoneResponse) ProtoMessage() {}
 
 func (x *DeleteZoneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[63]
+	mi := &file_tapline_v1_admin_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3724,7 +4244,7 @@ func (x *DeleteZoneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteZoneResponse.ProtoReflect.Descriptor instead.
 func (*DeleteZoneResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{63}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{70}
 }
 
 // ListPoliciesRequest asks for a page.
@@ -3740,7 +4260,7 @@ type ListPoliciesRequest struct {
 
 func (x *ListPoliciesRequest) Reset() {
 	*x = ListPoliciesRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[64]
+	mi := &file_tapline_v1_admin_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3752,7 +4272,7 @@ func (x *ListPoliciesRequest) String() string {
 func (*ListPoliciesRequest) ProtoMessage() {}
 
 func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[64]
+	mi := &file_tapline_v1_admin_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3765,7 +4285,7 @@ func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoliciesRequest.ProtoReflect.Descriptor instead.
 func (*ListPoliciesRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{64}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *ListPoliciesRequest) GetPageSize() uint32 {
@@ -3795,7 +4315,7 @@ type ListPoliciesResponse struct {
 
 func (x *ListPoliciesResponse) Reset() {
 	*x = ListPoliciesResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[65]
+	mi := &file_tapline_v1_admin_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3807,7 +4327,7 @@ func (x *ListPoliciesResponse) String() string {
 func (*ListPoliciesResponse) ProtoMessage() {}
 
 func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[65]
+	mi := &file_tapline_v1_admin_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3820,7 +4340,7 @@ func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoliciesResponse.ProtoReflect.Descriptor instead.
 func (*ListPoliciesResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{65}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *ListPoliciesResponse) GetPolicies() []*PolicySet {
@@ -3854,7 +4374,7 @@ type ReplayTapsRequest struct {
 
 func (x *ReplayTapsRequest) Reset() {
 	*x = ReplayTapsRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[66]
+	mi := &file_tapline_v1_admin_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3866,7 +4386,7 @@ func (x *ReplayTapsRequest) String() string {
 func (*ReplayTapsRequest) ProtoMessage() {}
 
 func (x *ReplayTapsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[66]
+	mi := &file_tapline_v1_admin_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3879,7 +4399,7 @@ func (x *ReplayTapsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayTapsRequest.ProtoReflect.Descriptor instead.
 func (*ReplayTapsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{66}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *ReplayTapsRequest) GetText() string {
@@ -3929,7 +4449,7 @@ type ReplayTapsResponse struct {
 
 func (x *ReplayTapsResponse) Reset() {
 	*x = ReplayTapsResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[67]
+	mi := &file_tapline_v1_admin_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3941,7 +4461,7 @@ func (x *ReplayTapsResponse) String() string {
 func (*ReplayTapsResponse) ProtoMessage() {}
 
 func (x *ReplayTapsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[67]
+	mi := &file_tapline_v1_admin_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3954,7 +4474,7 @@ func (x *ReplayTapsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayTapsResponse.ProtoReflect.Descriptor instead.
 func (*ReplayTapsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{67}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *ReplayTapsResponse) GetReplayed() uint32 {
@@ -4011,7 +4531,7 @@ type ReplayedTap struct {
 
 func (x *ReplayedTap) Reset() {
 	*x = ReplayedTap{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[68]
+	mi := &file_tapline_v1_admin_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4023,7 +4543,7 @@ func (x *ReplayedTap) String() string {
 func (*ReplayedTap) ProtoMessage() {}
 
 func (x *ReplayedTap) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[68]
+	mi := &file_tapline_v1_admin_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4036,7 +4556,7 @@ func (x *ReplayedTap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayedTap.ProtoReflect.Descriptor instead.
 func (*ReplayedTap) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{68}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *ReplayedTap) GetAt() *timestamppb.Timestamp {
@@ -4095,7 +4615,7 @@ type ExplainTapRequest struct {
 
 func (x *ExplainTapRequest) Reset() {
 	*x = ExplainTapRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[69]
+	mi := &file_tapline_v1_admin_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4107,7 +4627,7 @@ func (x *ExplainTapRequest) String() string {
 func (*ExplainTapRequest) ProtoMessage() {}
 
 func (x *ExplainTapRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[69]
+	mi := &file_tapline_v1_admin_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4120,7 +4640,7 @@ func (x *ExplainTapRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainTapRequest.ProtoReflect.Descriptor instead.
 func (*ExplainTapRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{69}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *ExplainTapRequest) GetPerson() string {
@@ -4182,7 +4702,7 @@ type ExplainTapResponse struct {
 
 func (x *ExplainTapResponse) Reset() {
 	*x = ExplainTapResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[70]
+	mi := &file_tapline_v1_admin_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4194,7 +4714,7 @@ func (x *ExplainTapResponse) String() string {
 func (*ExplainTapResponse) ProtoMessage() {}
 
 func (x *ExplainTapResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[70]
+	mi := &file_tapline_v1_admin_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4207,7 +4727,7 @@ func (x *ExplainTapResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainTapResponse.ProtoReflect.Descriptor instead.
 func (*ExplainTapResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{70}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ExplainTapResponse) GetDecision() *Decision {
@@ -4249,7 +4769,7 @@ type ExplainCodeRequest struct {
 
 func (x *ExplainCodeRequest) Reset() {
 	*x = ExplainCodeRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[71]
+	mi := &file_tapline_v1_admin_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4261,7 +4781,7 @@ func (x *ExplainCodeRequest) String() string {
 func (*ExplainCodeRequest) ProtoMessage() {}
 
 func (x *ExplainCodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[71]
+	mi := &file_tapline_v1_admin_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4274,7 +4794,7 @@ func (x *ExplainCodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainCodeRequest.ProtoReflect.Descriptor instead.
 func (*ExplainCodeRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{71}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ExplainCodeRequest) GetCode() string {
@@ -4295,7 +4815,7 @@ type ExplainCodeResponse struct {
 
 func (x *ExplainCodeResponse) Reset() {
 	*x = ExplainCodeResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[72]
+	mi := &file_tapline_v1_admin_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4307,7 +4827,7 @@ func (x *ExplainCodeResponse) String() string {
 func (*ExplainCodeResponse) ProtoMessage() {}
 
 func (x *ExplainCodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[72]
+	mi := &file_tapline_v1_admin_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4320,7 +4840,7 @@ func (x *ExplainCodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainCodeResponse.ProtoReflect.Descriptor instead.
 func (*ExplainCodeResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{72}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *ExplainCodeResponse) GetTap() *RefusedTap {
@@ -4345,7 +4865,7 @@ type ListLeasesRequest struct {
 
 func (x *ListLeasesRequest) Reset() {
 	*x = ListLeasesRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[73]
+	mi := &file_tapline_v1_admin_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4357,7 +4877,7 @@ func (x *ListLeasesRequest) String() string {
 func (*ListLeasesRequest) ProtoMessage() {}
 
 func (x *ListLeasesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[73]
+	mi := &file_tapline_v1_admin_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4370,7 +4890,7 @@ func (x *ListLeasesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLeasesRequest.ProtoReflect.Descriptor instead.
 func (*ListLeasesRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{73}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *ListLeasesRequest) GetPageSize() uint32 {
@@ -4407,7 +4927,7 @@ type ListLeasesResponse struct {
 
 func (x *ListLeasesResponse) Reset() {
 	*x = ListLeasesResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[74]
+	mi := &file_tapline_v1_admin_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4419,7 +4939,7 @@ func (x *ListLeasesResponse) String() string {
 func (*ListLeasesResponse) ProtoMessage() {}
 
 func (x *ListLeasesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[74]
+	mi := &file_tapline_v1_admin_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4432,7 +4952,7 @@ func (x *ListLeasesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLeasesResponse.ProtoReflect.Descriptor instead.
 func (*ListLeasesResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{74}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *ListLeasesResponse) GetLeases() []*HeldLease {
@@ -4462,7 +4982,7 @@ type EndLeaseRequest struct {
 
 func (x *EndLeaseRequest) Reset() {
 	*x = EndLeaseRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[75]
+	mi := &file_tapline_v1_admin_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4474,7 +4994,7 @@ func (x *EndLeaseRequest) String() string {
 func (*EndLeaseRequest) ProtoMessage() {}
 
 func (x *EndLeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[75]
+	mi := &file_tapline_v1_admin_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4487,7 +5007,7 @@ func (x *EndLeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndLeaseRequest.ProtoReflect.Descriptor instead.
 func (*EndLeaseRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{75}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *EndLeaseRequest) GetId() string {
@@ -4513,7 +5033,7 @@ type EndLeaseResponse struct {
 
 func (x *EndLeaseResponse) Reset() {
 	*x = EndLeaseResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[76]
+	mi := &file_tapline_v1_admin_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4525,7 +5045,7 @@ func (x *EndLeaseResponse) String() string {
 func (*EndLeaseResponse) ProtoMessage() {}
 
 func (x *EndLeaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[76]
+	mi := &file_tapline_v1_admin_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4538,7 +5058,7 @@ func (x *EndLeaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndLeaseResponse.ProtoReflect.Descriptor instead.
 func (*EndLeaseResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{76}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{83}
 }
 
 // PutVisitRequest is a visit as it shall be.
@@ -4552,7 +5072,7 @@ type PutVisitRequest struct {
 
 func (x *PutVisitRequest) Reset() {
 	*x = PutVisitRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[77]
+	mi := &file_tapline_v1_admin_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4564,7 +5084,7 @@ func (x *PutVisitRequest) String() string {
 func (*PutVisitRequest) ProtoMessage() {}
 
 func (x *PutVisitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[77]
+	mi := &file_tapline_v1_admin_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4577,7 +5097,7 @@ func (x *PutVisitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutVisitRequest.ProtoReflect.Descriptor instead.
 func (*PutVisitRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{77}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *PutVisitRequest) GetVisit() *Visit {
@@ -4598,7 +5118,7 @@ type PutVisitResponse struct {
 
 func (x *PutVisitResponse) Reset() {
 	*x = PutVisitResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[78]
+	mi := &file_tapline_v1_admin_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4610,7 +5130,7 @@ func (x *PutVisitResponse) String() string {
 func (*PutVisitResponse) ProtoMessage() {}
 
 func (x *PutVisitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[78]
+	mi := &file_tapline_v1_admin_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4623,7 +5143,7 @@ func (x *PutVisitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutVisitResponse.ProtoReflect.Descriptor instead.
 func (*PutVisitResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{78}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *PutVisitResponse) GetVisit() *Visit {
@@ -4648,7 +5168,7 @@ type ListVisitsRequest struct {
 
 func (x *ListVisitsRequest) Reset() {
 	*x = ListVisitsRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[79]
+	mi := &file_tapline_v1_admin_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4660,7 +5180,7 @@ func (x *ListVisitsRequest) String() string {
 func (*ListVisitsRequest) ProtoMessage() {}
 
 func (x *ListVisitsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[79]
+	mi := &file_tapline_v1_admin_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4673,7 +5193,7 @@ func (x *ListVisitsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVisitsRequest.ProtoReflect.Descriptor instead.
 func (*ListVisitsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{79}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *ListVisitsRequest) GetPageSize() uint32 {
@@ -4710,7 +5230,7 @@ type ListVisitsResponse struct {
 
 func (x *ListVisitsResponse) Reset() {
 	*x = ListVisitsResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[80]
+	mi := &file_tapline_v1_admin_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4722,7 +5242,7 @@ func (x *ListVisitsResponse) String() string {
 func (*ListVisitsResponse) ProtoMessage() {}
 
 func (x *ListVisitsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[80]
+	mi := &file_tapline_v1_admin_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4735,7 +5255,7 @@ func (x *ListVisitsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVisitsResponse.ProtoReflect.Descriptor instead.
 func (*ListVisitsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{80}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *ListVisitsResponse) GetVisits() []*Visit {
@@ -4763,7 +5283,7 @@ type DeleteVisitRequest struct {
 
 func (x *DeleteVisitRequest) Reset() {
 	*x = DeleteVisitRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[81]
+	mi := &file_tapline_v1_admin_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4775,7 +5295,7 @@ func (x *DeleteVisitRequest) String() string {
 func (*DeleteVisitRequest) ProtoMessage() {}
 
 func (x *DeleteVisitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[81]
+	mi := &file_tapline_v1_admin_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4788,7 +5308,7 @@ func (x *DeleteVisitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteVisitRequest.ProtoReflect.Descriptor instead.
 func (*DeleteVisitRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{81}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *DeleteVisitRequest) GetId() string {
@@ -4807,7 +5327,7 @@ type DeleteVisitResponse struct {
 
 func (x *DeleteVisitResponse) Reset() {
 	*x = DeleteVisitResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[82]
+	mi := &file_tapline_v1_admin_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4819,7 +5339,7 @@ func (x *DeleteVisitResponse) String() string {
 func (*DeleteVisitResponse) ProtoMessage() {}
 
 func (x *DeleteVisitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[82]
+	mi := &file_tapline_v1_admin_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4832,7 +5352,7 @@ func (x *DeleteVisitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteVisitResponse.ProtoReflect.Descriptor instead.
 func (*DeleteVisitResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{82}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{89}
 }
 
 // DecideVisitRequest is the verdict.
@@ -4850,7 +5370,7 @@ type DecideVisitRequest struct {
 
 func (x *DecideVisitRequest) Reset() {
 	*x = DecideVisitRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[83]
+	mi := &file_tapline_v1_admin_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4862,7 +5382,7 @@ func (x *DecideVisitRequest) String() string {
 func (*DecideVisitRequest) ProtoMessage() {}
 
 func (x *DecideVisitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[83]
+	mi := &file_tapline_v1_admin_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4875,7 +5395,7 @@ func (x *DecideVisitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideVisitRequest.ProtoReflect.Descriptor instead.
 func (*DecideVisitRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{83}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *DecideVisitRequest) GetId() string {
@@ -4910,7 +5430,7 @@ type DecideVisitResponse struct {
 
 func (x *DecideVisitResponse) Reset() {
 	*x = DecideVisitResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[84]
+	mi := &file_tapline_v1_admin_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4922,7 +5442,7 @@ func (x *DecideVisitResponse) String() string {
 func (*DecideVisitResponse) ProtoMessage() {}
 
 func (x *DecideVisitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[84]
+	mi := &file_tapline_v1_admin_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4935,7 +5455,7 @@ func (x *DecideVisitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideVisitResponse.ProtoReflect.Descriptor instead.
 func (*DecideVisitResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{84}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *DecideVisitResponse) GetVisit() *Visit {
@@ -4966,7 +5486,7 @@ type ImportDirectoryRequest struct {
 
 func (x *ImportDirectoryRequest) Reset() {
 	*x = ImportDirectoryRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[85]
+	mi := &file_tapline_v1_admin_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4978,7 +5498,7 @@ func (x *ImportDirectoryRequest) String() string {
 func (*ImportDirectoryRequest) ProtoMessage() {}
 
 func (x *ImportDirectoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[85]
+	mi := &file_tapline_v1_admin_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4991,7 +5511,7 @@ func (x *ImportDirectoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDirectoryRequest.ProtoReflect.Descriptor instead.
 func (*ImportDirectoryRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{85}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *ImportDirectoryRequest) GetCsv() []byte {
@@ -5059,7 +5579,7 @@ type ImportDirectoryResponse struct {
 
 func (x *ImportDirectoryResponse) Reset() {
 	*x = ImportDirectoryResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[86]
+	mi := &file_tapline_v1_admin_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5071,7 +5591,7 @@ func (x *ImportDirectoryResponse) String() string {
 func (*ImportDirectoryResponse) ProtoMessage() {}
 
 func (x *ImportDirectoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[86]
+	mi := &file_tapline_v1_admin_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5084,7 +5604,7 @@ func (x *ImportDirectoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDirectoryResponse.ProtoReflect.Descriptor instead.
 func (*ImportDirectoryResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{86}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *ImportDirectoryResponse) GetAdded() uint32 {
@@ -5151,7 +5671,7 @@ type ImportChange struct {
 
 func (x *ImportChange) Reset() {
 	*x = ImportChange{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[87]
+	mi := &file_tapline_v1_admin_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5163,7 +5683,7 @@ func (x *ImportChange) String() string {
 func (*ImportChange) ProtoMessage() {}
 
 func (x *ImportChange) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[87]
+	mi := &file_tapline_v1_admin_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5176,7 +5696,7 @@ func (x *ImportChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportChange.ProtoReflect.Descriptor instead.
 func (*ImportChange) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{87}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *ImportChange) GetPerson() string {
@@ -5209,7 +5729,7 @@ type GetSyncRequest struct {
 
 func (x *GetSyncRequest) Reset() {
 	*x = GetSyncRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[88]
+	mi := &file_tapline_v1_admin_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5221,7 +5741,7 @@ func (x *GetSyncRequest) String() string {
 func (*GetSyncRequest) ProtoMessage() {}
 
 func (x *GetSyncRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[88]
+	mi := &file_tapline_v1_admin_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5234,7 +5754,7 @@ func (x *GetSyncRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSyncRequest.ProtoReflect.Descriptor instead.
 func (*GetSyncRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{88}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{95}
 }
 
 // GetSyncResponse is how the synchronisation is.
@@ -5248,7 +5768,7 @@ type GetSyncResponse struct {
 
 func (x *GetSyncResponse) Reset() {
 	*x = GetSyncResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[89]
+	mi := &file_tapline_v1_admin_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5260,7 +5780,7 @@ func (x *GetSyncResponse) String() string {
 func (*GetSyncResponse) ProtoMessage() {}
 
 func (x *GetSyncResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[89]
+	mi := &file_tapline_v1_admin_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5273,7 +5793,7 @@ func (x *GetSyncResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSyncResponse.ProtoReflect.Descriptor instead.
 func (*GetSyncResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{89}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *GetSyncResponse) GetState() *SyncState {
@@ -5320,7 +5840,7 @@ type SyncState struct {
 
 func (x *SyncState) Reset() {
 	*x = SyncState{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[90]
+	mi := &file_tapline_v1_admin_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5332,7 +5852,7 @@ func (x *SyncState) String() string {
 func (*SyncState) ProtoMessage() {}
 
 func (x *SyncState) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[90]
+	mi := &file_tapline_v1_admin_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5345,7 +5865,7 @@ func (x *SyncState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncState.ProtoReflect.Descriptor instead.
 func (*SyncState) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{90}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *SyncState) GetServer() string {
@@ -5457,7 +5977,7 @@ type RunSyncRequest struct {
 
 func (x *RunSyncRequest) Reset() {
 	*x = RunSyncRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[91]
+	mi := &file_tapline_v1_admin_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5469,7 +5989,7 @@ func (x *RunSyncRequest) String() string {
 func (*RunSyncRequest) ProtoMessage() {}
 
 func (x *RunSyncRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[91]
+	mi := &file_tapline_v1_admin_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5482,7 +6002,7 @@ func (x *RunSyncRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunSyncRequest.ProtoReflect.Descriptor instead.
 func (*RunSyncRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{91}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *RunSyncRequest) GetDryRun() bool {
@@ -5515,7 +6035,7 @@ type RunSyncResponse struct {
 
 func (x *RunSyncResponse) Reset() {
 	*x = RunSyncResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[92]
+	mi := &file_tapline_v1_admin_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5527,7 +6047,7 @@ func (x *RunSyncResponse) String() string {
 func (*RunSyncResponse) ProtoMessage() {}
 
 func (x *RunSyncResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[92]
+	mi := &file_tapline_v1_admin_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5540,7 +6060,7 @@ func (x *RunSyncResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunSyncResponse.ProtoReflect.Descriptor instead.
 func (*RunSyncResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{92}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *RunSyncResponse) GetAdded() uint32 {
@@ -5603,7 +6123,7 @@ type AcceptSyncRequest struct {
 
 func (x *AcceptSyncRequest) Reset() {
 	*x = AcceptSyncRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[93]
+	mi := &file_tapline_v1_admin_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5615,7 +6135,7 @@ func (x *AcceptSyncRequest) String() string {
 func (*AcceptSyncRequest) ProtoMessage() {}
 
 func (x *AcceptSyncRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[93]
+	mi := &file_tapline_v1_admin_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5628,7 +6148,7 @@ func (x *AcceptSyncRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptSyncRequest.ProtoReflect.Descriptor instead.
 func (*AcceptSyncRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{93}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *AcceptSyncRequest) GetDifference() string {
@@ -5647,7 +6167,7 @@ type AcceptSyncResponse struct {
 
 func (x *AcceptSyncResponse) Reset() {
 	*x = AcceptSyncResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[94]
+	mi := &file_tapline_v1_admin_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5659,7 +6179,7 @@ func (x *AcceptSyncResponse) String() string {
 func (*AcceptSyncResponse) ProtoMessage() {}
 
 func (x *AcceptSyncResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[94]
+	mi := &file_tapline_v1_admin_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5672,7 +6192,7 @@ func (x *AcceptSyncResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptSyncResponse.ProtoReflect.Descriptor instead.
 func (*AcceptSyncResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{94}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{101}
 }
 
 // PutShiftRequest is a shift as it shall be.
@@ -5686,7 +6206,7 @@ type PutShiftRequest struct {
 
 func (x *PutShiftRequest) Reset() {
 	*x = PutShiftRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[95]
+	mi := &file_tapline_v1_admin_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5698,7 +6218,7 @@ func (x *PutShiftRequest) String() string {
 func (*PutShiftRequest) ProtoMessage() {}
 
 func (x *PutShiftRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[95]
+	mi := &file_tapline_v1_admin_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5711,7 +6231,7 @@ func (x *PutShiftRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutShiftRequest.ProtoReflect.Descriptor instead.
 func (*PutShiftRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{95}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *PutShiftRequest) GetShift() *Shift {
@@ -5732,7 +6252,7 @@ type PutShiftResponse struct {
 
 func (x *PutShiftResponse) Reset() {
 	*x = PutShiftResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[96]
+	mi := &file_tapline_v1_admin_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5744,7 +6264,7 @@ func (x *PutShiftResponse) String() string {
 func (*PutShiftResponse) ProtoMessage() {}
 
 func (x *PutShiftResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[96]
+	mi := &file_tapline_v1_admin_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5757,7 +6277,7 @@ func (x *PutShiftResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutShiftResponse.ProtoReflect.Descriptor instead.
 func (*PutShiftResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{96}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *PutShiftResponse) GetShift() *Shift {
@@ -5782,7 +6302,7 @@ type ListShiftsRequest struct {
 
 func (x *ListShiftsRequest) Reset() {
 	*x = ListShiftsRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[97]
+	mi := &file_tapline_v1_admin_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5794,7 +6314,7 @@ func (x *ListShiftsRequest) String() string {
 func (*ListShiftsRequest) ProtoMessage() {}
 
 func (x *ListShiftsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[97]
+	mi := &file_tapline_v1_admin_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5807,7 +6327,7 @@ func (x *ListShiftsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListShiftsRequest.ProtoReflect.Descriptor instead.
 func (*ListShiftsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{97}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *ListShiftsRequest) GetPageSize() uint32 {
@@ -5844,7 +6364,7 @@ type ListShiftsResponse struct {
 
 func (x *ListShiftsResponse) Reset() {
 	*x = ListShiftsResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[98]
+	mi := &file_tapline_v1_admin_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5856,7 +6376,7 @@ func (x *ListShiftsResponse) String() string {
 func (*ListShiftsResponse) ProtoMessage() {}
 
 func (x *ListShiftsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[98]
+	mi := &file_tapline_v1_admin_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5869,7 +6389,7 @@ func (x *ListShiftsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListShiftsResponse.ProtoReflect.Descriptor instead.
 func (*ListShiftsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{98}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *ListShiftsResponse) GetShifts() []*Shift {
@@ -5897,7 +6417,7 @@ type DeleteShiftRequest struct {
 
 func (x *DeleteShiftRequest) Reset() {
 	*x = DeleteShiftRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[99]
+	mi := &file_tapline_v1_admin_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5909,7 +6429,7 @@ func (x *DeleteShiftRequest) String() string {
 func (*DeleteShiftRequest) ProtoMessage() {}
 
 func (x *DeleteShiftRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[99]
+	mi := &file_tapline_v1_admin_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5922,7 +6442,7 @@ func (x *DeleteShiftRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteShiftRequest.ProtoReflect.Descriptor instead.
 func (*DeleteShiftRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{99}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *DeleteShiftRequest) GetId() string {
@@ -5941,7 +6461,7 @@ type DeleteShiftResponse struct {
 
 func (x *DeleteShiftResponse) Reset() {
 	*x = DeleteShiftResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[100]
+	mi := &file_tapline_v1_admin_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5953,7 +6473,7 @@ func (x *DeleteShiftResponse) String() string {
 func (*DeleteShiftResponse) ProtoMessage() {}
 
 func (x *DeleteShiftResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[100]
+	mi := &file_tapline_v1_admin_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5966,7 +6486,7 @@ func (x *DeleteShiftResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteShiftResponse.ProtoReflect.Descriptor instead.
 func (*DeleteShiftResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{100}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{107}
 }
 
 // CreateScimTokenRequest names the client.
@@ -5982,7 +6502,7 @@ type CreateScimTokenRequest struct {
 
 func (x *CreateScimTokenRequest) Reset() {
 	*x = CreateScimTokenRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[101]
+	mi := &file_tapline_v1_admin_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5994,7 +6514,7 @@ func (x *CreateScimTokenRequest) String() string {
 func (*CreateScimTokenRequest) ProtoMessage() {}
 
 func (x *CreateScimTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[101]
+	mi := &file_tapline_v1_admin_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6007,7 +6527,7 @@ func (x *CreateScimTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateScimTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateScimTokenRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{101}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{108}
 }
 
 func (x *CreateScimTokenRequest) GetName() string {
@@ -6037,7 +6557,7 @@ type CreateScimTokenResponse struct {
 
 func (x *CreateScimTokenResponse) Reset() {
 	*x = CreateScimTokenResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[102]
+	mi := &file_tapline_v1_admin_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6049,7 +6569,7 @@ func (x *CreateScimTokenResponse) String() string {
 func (*CreateScimTokenResponse) ProtoMessage() {}
 
 func (x *CreateScimTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[102]
+	mi := &file_tapline_v1_admin_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6062,7 +6582,7 @@ func (x *CreateScimTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateScimTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateScimTokenResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{102}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{109}
 }
 
 func (x *CreateScimTokenResponse) GetToken() *ScimToken {
@@ -6092,7 +6612,7 @@ type ListScimTokensRequest struct {
 
 func (x *ListScimTokensRequest) Reset() {
 	*x = ListScimTokensRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[103]
+	mi := &file_tapline_v1_admin_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6104,7 +6624,7 @@ func (x *ListScimTokensRequest) String() string {
 func (*ListScimTokensRequest) ProtoMessage() {}
 
 func (x *ListScimTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[103]
+	mi := &file_tapline_v1_admin_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6117,7 +6637,7 @@ func (x *ListScimTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListScimTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListScimTokensRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{103}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{110}
 }
 
 func (x *ListScimTokensRequest) GetPageSize() uint32 {
@@ -6147,7 +6667,7 @@ type ListScimTokensResponse struct {
 
 func (x *ListScimTokensResponse) Reset() {
 	*x = ListScimTokensResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[104]
+	mi := &file_tapline_v1_admin_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6159,7 +6679,7 @@ func (x *ListScimTokensResponse) String() string {
 func (*ListScimTokensResponse) ProtoMessage() {}
 
 func (x *ListScimTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[104]
+	mi := &file_tapline_v1_admin_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6172,7 +6692,7 @@ func (x *ListScimTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListScimTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListScimTokensResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{104}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{111}
 }
 
 func (x *ListScimTokensResponse) GetTokens() []*ScimToken {
@@ -6200,7 +6720,7 @@ type RevokeScimTokenRequest struct {
 
 func (x *RevokeScimTokenRequest) Reset() {
 	*x = RevokeScimTokenRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[105]
+	mi := &file_tapline_v1_admin_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6212,7 +6732,7 @@ func (x *RevokeScimTokenRequest) String() string {
 func (*RevokeScimTokenRequest) ProtoMessage() {}
 
 func (x *RevokeScimTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[105]
+	mi := &file_tapline_v1_admin_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6225,7 +6745,7 @@ func (x *RevokeScimTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeScimTokenRequest.ProtoReflect.Descriptor instead.
 func (*RevokeScimTokenRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{105}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{112}
 }
 
 func (x *RevokeScimTokenRequest) GetId() string {
@@ -6244,7 +6764,7 @@ type RevokeScimTokenResponse struct {
 
 func (x *RevokeScimTokenResponse) Reset() {
 	*x = RevokeScimTokenResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[106]
+	mi := &file_tapline_v1_admin_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6256,7 +6776,7 @@ func (x *RevokeScimTokenResponse) String() string {
 func (*RevokeScimTokenResponse) ProtoMessage() {}
 
 func (x *RevokeScimTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[106]
+	mi := &file_tapline_v1_admin_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6269,7 +6789,7 @@ func (x *RevokeScimTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeScimTokenResponse.ProtoReflect.Descriptor instead.
 func (*RevokeScimTokenResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{106}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{113}
 }
 
 // ScimToken is the token of a SCIM client, without its secret.
@@ -6295,7 +6815,7 @@ type ScimToken struct {
 
 func (x *ScimToken) Reset() {
 	*x = ScimToken{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[107]
+	mi := &file_tapline_v1_admin_proto_msgTypes[114]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6307,7 +6827,7 @@ func (x *ScimToken) String() string {
 func (*ScimToken) ProtoMessage() {}
 
 func (x *ScimToken) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[107]
+	mi := &file_tapline_v1_admin_proto_msgTypes[114]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6320,7 +6840,7 @@ func (x *ScimToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScimToken.ProtoReflect.Descriptor instead.
 func (*ScimToken) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{107}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{114}
 }
 
 func (x *ScimToken) GetId() string {
@@ -6387,7 +6907,7 @@ type ListAlarmsRequest struct {
 
 func (x *ListAlarmsRequest) Reset() {
 	*x = ListAlarmsRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[108]
+	mi := &file_tapline_v1_admin_proto_msgTypes[115]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6399,7 +6919,7 @@ func (x *ListAlarmsRequest) String() string {
 func (*ListAlarmsRequest) ProtoMessage() {}
 
 func (x *ListAlarmsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[108]
+	mi := &file_tapline_v1_admin_proto_msgTypes[115]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6412,7 +6932,7 @@ func (x *ListAlarmsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAlarmsRequest.ProtoReflect.Descriptor instead.
 func (*ListAlarmsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{108}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{115}
 }
 
 func (x *ListAlarmsRequest) GetPageSize() uint32 {
@@ -6449,7 +6969,7 @@ type ListAlarmsResponse struct {
 
 func (x *ListAlarmsResponse) Reset() {
 	*x = ListAlarmsResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[109]
+	mi := &file_tapline_v1_admin_proto_msgTypes[116]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6461,7 +6981,7 @@ func (x *ListAlarmsResponse) String() string {
 func (*ListAlarmsResponse) ProtoMessage() {}
 
 func (x *ListAlarmsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[109]
+	mi := &file_tapline_v1_admin_proto_msgTypes[116]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6474,7 +6994,7 @@ func (x *ListAlarmsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAlarmsResponse.ProtoReflect.Descriptor instead.
 func (*ListAlarmsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{109}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{116}
 }
 
 func (x *ListAlarmsResponse) GetAlarms() []*Alarm {
@@ -6504,7 +7024,7 @@ type CloseAlarmRequest struct {
 
 func (x *CloseAlarmRequest) Reset() {
 	*x = CloseAlarmRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[110]
+	mi := &file_tapline_v1_admin_proto_msgTypes[117]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6516,7 +7036,7 @@ func (x *CloseAlarmRequest) String() string {
 func (*CloseAlarmRequest) ProtoMessage() {}
 
 func (x *CloseAlarmRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[110]
+	mi := &file_tapline_v1_admin_proto_msgTypes[117]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6529,7 +7049,7 @@ func (x *CloseAlarmRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseAlarmRequest.ProtoReflect.Descriptor instead.
 func (*CloseAlarmRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{110}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{117}
 }
 
 func (x *CloseAlarmRequest) GetId() string {
@@ -6557,7 +7077,7 @@ type CloseAlarmResponse struct {
 
 func (x *CloseAlarmResponse) Reset() {
 	*x = CloseAlarmResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[111]
+	mi := &file_tapline_v1_admin_proto_msgTypes[118]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6569,7 +7089,7 @@ func (x *CloseAlarmResponse) String() string {
 func (*CloseAlarmResponse) ProtoMessage() {}
 
 func (x *CloseAlarmResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[111]
+	mi := &file_tapline_v1_admin_proto_msgTypes[118]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6582,7 +7102,7 @@ func (x *CloseAlarmResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseAlarmResponse.ProtoReflect.Descriptor instead.
 func (*CloseAlarmResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{111}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{118}
 }
 
 func (x *CloseAlarmResponse) GetAlarm() *Alarm {
@@ -6601,7 +7121,7 @@ type GetHealthRequest struct {
 
 func (x *GetHealthRequest) Reset() {
 	*x = GetHealthRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[112]
+	mi := &file_tapline_v1_admin_proto_msgTypes[119]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6613,7 +7133,7 @@ func (x *GetHealthRequest) String() string {
 func (*GetHealthRequest) ProtoMessage() {}
 
 func (x *GetHealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[112]
+	mi := &file_tapline_v1_admin_proto_msgTypes[119]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6626,7 +7146,7 @@ func (x *GetHealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHealthRequest.ProtoReflect.Descriptor instead.
 func (*GetHealthRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{112}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{119}
 }
 
 // GetHealthResponse is how it is.
@@ -6652,7 +7172,7 @@ type GetHealthResponse struct {
 
 func (x *GetHealthResponse) Reset() {
 	*x = GetHealthResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[113]
+	mi := &file_tapline_v1_admin_proto_msgTypes[120]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6664,7 +7184,7 @@ func (x *GetHealthResponse) String() string {
 func (*GetHealthResponse) ProtoMessage() {}
 
 func (x *GetHealthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[113]
+	mi := &file_tapline_v1_admin_proto_msgTypes[120]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6677,7 +7197,7 @@ func (x *GetHealthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHealthResponse.ProtoReflect.Descriptor instead.
 func (*GetHealthResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{113}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{120}
 }
 
 func (x *GetHealthResponse) GetBuild() string {
@@ -6762,7 +7282,7 @@ type PersonEntry struct {
 
 func (x *PersonEntry) Reset() {
 	*x = PersonEntry{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[114]
+	mi := &file_tapline_v1_admin_proto_msgTypes[121]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6774,7 +7294,7 @@ func (x *PersonEntry) String() string {
 func (*PersonEntry) ProtoMessage() {}
 
 func (x *PersonEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[114]
+	mi := &file_tapline_v1_admin_proto_msgTypes[121]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6787,7 +7307,7 @@ func (x *PersonEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonEntry.ProtoReflect.Descriptor instead.
 func (*PersonEntry) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{114}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{121}
 }
 
 func (x *PersonEntry) GetId() string {
@@ -6897,7 +7417,7 @@ type Shift struct {
 
 func (x *Shift) Reset() {
 	*x = Shift{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[115]
+	mi := &file_tapline_v1_admin_proto_msgTypes[122]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6909,7 +7429,7 @@ func (x *Shift) String() string {
 func (*Shift) ProtoMessage() {}
 
 func (x *Shift) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[115]
+	mi := &file_tapline_v1_admin_proto_msgTypes[122]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6922,7 +7442,7 @@ func (x *Shift) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Shift.ProtoReflect.Descriptor instead.
 func (*Shift) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{115}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{122}
 }
 
 func (x *Shift) GetId() string {
@@ -6989,7 +7509,7 @@ type ShiftWindow struct {
 
 func (x *ShiftWindow) Reset() {
 	*x = ShiftWindow{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[116]
+	mi := &file_tapline_v1_admin_proto_msgTypes[123]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7001,7 +7521,7 @@ func (x *ShiftWindow) String() string {
 func (*ShiftWindow) ProtoMessage() {}
 
 func (x *ShiftWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[116]
+	mi := &file_tapline_v1_admin_proto_msgTypes[123]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7014,7 +7534,7 @@ func (x *ShiftWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShiftWindow.ProtoReflect.Descriptor instead.
 func (*ShiftWindow) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{116}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{123}
 }
 
 func (x *ShiftWindow) GetDays() []uint32 {
@@ -7051,7 +7571,7 @@ type Certification struct {
 
 func (x *Certification) Reset() {
 	*x = Certification{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[117]
+	mi := &file_tapline_v1_admin_proto_msgTypes[124]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7063,7 +7583,7 @@ func (x *Certification) String() string {
 func (*Certification) ProtoMessage() {}
 
 func (x *Certification) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[117]
+	mi := &file_tapline_v1_admin_proto_msgTypes[124]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7076,7 +7596,7 @@ func (x *Certification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certification.ProtoReflect.Descriptor instead.
 func (*Certification) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{117}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{124}
 }
 
 func (x *Certification) GetName() string {
@@ -7130,7 +7650,7 @@ type Badge struct {
 
 func (x *Badge) Reset() {
 	*x = Badge{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[118]
+	mi := &file_tapline_v1_admin_proto_msgTypes[125]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7142,7 +7662,7 @@ func (x *Badge) String() string {
 func (*Badge) ProtoMessage() {}
 
 func (x *Badge) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[118]
+	mi := &file_tapline_v1_admin_proto_msgTypes[125]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7155,7 +7675,7 @@ func (x *Badge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Badge.ProtoReflect.Descriptor instead.
 func (*Badge) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{118}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{125}
 }
 
 func (x *Badge) GetId() string {
@@ -7277,7 +7797,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[119]
+	mi := &file_tapline_v1_admin_proto_msgTypes[126]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7289,7 +7809,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[119]
+	mi := &file_tapline_v1_admin_proto_msgTypes[126]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7302,7 +7822,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{119}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{126}
 }
 
 func (x *Account) GetId() string {
@@ -7394,7 +7914,7 @@ type Station struct {
 
 func (x *Station) Reset() {
 	*x = Station{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[120]
+	mi := &file_tapline_v1_admin_proto_msgTypes[127]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7406,7 +7926,7 @@ func (x *Station) String() string {
 func (*Station) ProtoMessage() {}
 
 func (x *Station) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[120]
+	mi := &file_tapline_v1_admin_proto_msgTypes[127]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7419,7 +7939,7 @@ func (x *Station) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Station.ProtoReflect.Descriptor instead.
 func (*Station) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{120}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{127}
 }
 
 func (x *Station) GetId() string {
@@ -7586,7 +8106,7 @@ type Zone struct {
 
 func (x *Zone) Reset() {
 	*x = Zone{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[121]
+	mi := &file_tapline_v1_admin_proto_msgTypes[128]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7598,7 +8118,7 @@ func (x *Zone) String() string {
 func (*Zone) ProtoMessage() {}
 
 func (x *Zone) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[121]
+	mi := &file_tapline_v1_admin_proto_msgTypes[128]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7611,7 +8131,7 @@ func (x *Zone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Zone.ProtoReflect.Descriptor instead.
 func (*Zone) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{121}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{128}
 }
 
 func (x *Zone) GetId() string {
@@ -7708,7 +8228,7 @@ type PinRules struct {
 
 func (x *PinRules) Reset() {
 	*x = PinRules{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[122]
+	mi := &file_tapline_v1_admin_proto_msgTypes[129]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7720,7 +8240,7 @@ func (x *PinRules) String() string {
 func (*PinRules) ProtoMessage() {}
 
 func (x *PinRules) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[122]
+	mi := &file_tapline_v1_admin_proto_msgTypes[129]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7733,7 +8253,7 @@ func (x *PinRules) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PinRules.ProtoReflect.Descriptor instead.
 func (*PinRules) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{122}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{129}
 }
 
 func (x *PinRules) GetAlways() bool {
@@ -7777,7 +8297,7 @@ type OfflineTiers struct {
 
 func (x *OfflineTiers) Reset() {
 	*x = OfflineTiers{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[123]
+	mi := &file_tapline_v1_admin_proto_msgTypes[130]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7789,7 +8309,7 @@ func (x *OfflineTiers) String() string {
 func (*OfflineTiers) ProtoMessage() {}
 
 func (x *OfflineTiers) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[123]
+	mi := &file_tapline_v1_admin_proto_msgTypes[130]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7802,7 +8322,7 @@ func (x *OfflineTiers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfflineTiers.ProtoReflect.Descriptor instead.
 func (*OfflineTiers) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{123}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{130}
 }
 
 func (x *OfflineTiers) GetEverybody() *durationpb.Duration {
@@ -7840,7 +8360,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[124]
+	mi := &file_tapline_v1_admin_proto_msgTypes[131]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7852,7 +8372,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[124]
+	mi := &file_tapline_v1_admin_proto_msgTypes[131]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7865,7 +8385,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{124}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{131}
 }
 
 func (x *Token) GetId() string {
@@ -7931,7 +8451,7 @@ type PolicySet struct {
 
 func (x *PolicySet) Reset() {
 	*x = PolicySet{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[125]
+	mi := &file_tapline_v1_admin_proto_msgTypes[132]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7943,7 +8463,7 @@ func (x *PolicySet) String() string {
 func (*PolicySet) ProtoMessage() {}
 
 func (x *PolicySet) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[125]
+	mi := &file_tapline_v1_admin_proto_msgTypes[132]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7956,7 +8476,7 @@ func (x *PolicySet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicySet.ProtoReflect.Descriptor instead.
 func (*PolicySet) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{125}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{132}
 }
 
 func (x *PolicySet) GetVersion() string {
@@ -8026,7 +8546,7 @@ type RefusedTap struct {
 
 func (x *RefusedTap) Reset() {
 	*x = RefusedTap{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[126]
+	mi := &file_tapline_v1_admin_proto_msgTypes[133]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8038,7 +8558,7 @@ func (x *RefusedTap) String() string {
 func (*RefusedTap) ProtoMessage() {}
 
 func (x *RefusedTap) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[126]
+	mi := &file_tapline_v1_admin_proto_msgTypes[133]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8051,7 +8571,7 @@ func (x *RefusedTap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefusedTap.ProtoReflect.Descriptor instead.
 func (*RefusedTap) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{126}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{133}
 }
 
 func (x *RefusedTap) GetCode() string {
@@ -8129,7 +8649,7 @@ type HeldLease struct {
 
 func (x *HeldLease) Reset() {
 	*x = HeldLease{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[127]
+	mi := &file_tapline_v1_admin_proto_msgTypes[134]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8141,7 +8661,7 @@ func (x *HeldLease) String() string {
 func (*HeldLease) ProtoMessage() {}
 
 func (x *HeldLease) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[127]
+	mi := &file_tapline_v1_admin_proto_msgTypes[134]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8154,7 +8674,7 @@ func (x *HeldLease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldLease.ProtoReflect.Descriptor instead.
 func (*HeldLease) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{127}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{134}
 }
 
 func (x *HeldLease) GetLease() *Lease {
@@ -8225,7 +8745,7 @@ type Visit struct {
 
 func (x *Visit) Reset() {
 	*x = Visit{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[128]
+	mi := &file_tapline_v1_admin_proto_msgTypes[135]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8237,7 +8757,7 @@ func (x *Visit) String() string {
 func (*Visit) ProtoMessage() {}
 
 func (x *Visit) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[128]
+	mi := &file_tapline_v1_admin_proto_msgTypes[135]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8250,7 +8770,7 @@ func (x *Visit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Visit.ProtoReflect.Descriptor instead.
 func (*Visit) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{128}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{135}
 }
 
 func (x *Visit) GetId() string {
@@ -8352,7 +8872,7 @@ type ImportFault struct {
 
 func (x *ImportFault) Reset() {
 	*x = ImportFault{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[129]
+	mi := &file_tapline_v1_admin_proto_msgTypes[136]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8364,7 +8884,7 @@ func (x *ImportFault) String() string {
 func (*ImportFault) ProtoMessage() {}
 
 func (x *ImportFault) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[129]
+	mi := &file_tapline_v1_admin_proto_msgTypes[136]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8377,7 +8897,7 @@ func (x *ImportFault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportFault.ProtoReflect.Descriptor instead.
 func (*ImportFault) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{129}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{136}
 }
 
 func (x *ImportFault) GetLine() uint32 {
@@ -8428,7 +8948,7 @@ type Alarm struct {
 
 func (x *Alarm) Reset() {
 	*x = Alarm{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[130]
+	mi := &file_tapline_v1_admin_proto_msgTypes[137]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8440,7 +8960,7 @@ func (x *Alarm) String() string {
 func (*Alarm) ProtoMessage() {}
 
 func (x *Alarm) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[130]
+	mi := &file_tapline_v1_admin_proto_msgTypes[137]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8453,7 +8973,7 @@ func (x *Alarm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alarm.ProtoReflect.Descriptor instead.
 func (*Alarm) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{130}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{137}
 }
 
 func (x *Alarm) GetId() string {
@@ -8580,7 +9100,51 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\x10FindBadgeRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"<\n" +
 	"\x11FindBadgeResponse\x12'\n" +
-	"\x05badge\x18\x01 \x01(\v2\x11.tapline.v1.BadgeR\x05badge\">\n" +
+	"\x05badge\x18\x01 \x01(\v2\x11.tapline.v1.BadgeR\x05badge\"\x9d\x01\n" +
+	"\x16ListRefusedTapsRequest\x12\x18\n" +
+	"\astation\x18\x01 \x01(\tR\astation\x120\n" +
+	"\x05after\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05after\x12!\n" +
+	"\funknown_only\x18\x03 \x01(\bR\vunknownOnly\x12\x14\n" +
+	"\x05limit\x18\x04 \x01(\rR\x05limit\"\x82\x01\n" +
+	"\x17ListRefusedTapsResponse\x12*\n" +
+	"\x04taps\x18\x01 \x03(\v2\x16.tapline.v1.RefusedTapR\x04taps\x12;\n" +
+	"\vbroker_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"brokerTime\"s\n" +
+	"\x18ListBadgeRequestsRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x1b\n" +
+	"\topen_only\x18\x03 \x01(\bR\bopenOnly\"y\n" +
+	"\x19ListBadgeRequestsResponse\x124\n" +
+	"\brequests\x18\x01 \x03(\v2\x18.tapline.v1.BadgeRequestR\brequests\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"o\n" +
+	"\x19DecideBadgeRequestRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\aapprove\x18\x02 \x01(\bR\aapprove\x12\x14\n" +
+	"\x05label\x18\x03 \x01(\tR\x05label\x12\x12\n" +
+	"\x04note\x18\x04 \x01(\tR\x04note\"P\n" +
+	"\x1aDecideBadgeRequestResponse\x122\n" +
+	"\arequest\x18\x01 \x01(\v2\x18.tapline.v1.BadgeRequestR\arequest\"\xca\x03\n" +
+	"\fBadgeRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\astation\x18\x02 \x01(\tR\astation\x12\x16\n" +
+	"\x06person\x18\x03 \x01(\tR\x06person\x12\x19\n" +
+	"\bshown_by\x18\x04 \x01(\tR\ashownBy\x12\x1e\n" +
+	"\n" +
+	"technology\x18\x05 \x01(\tR\n" +
+	"technology\x123\n" +
+	"\tassurance\x18\x06 \x01(\x0e2\x15.tapline.v1.AssuranceR\tassurance\x123\n" +
+	"\amade_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x06madeAt\x129\n" +
+	"\n" +
+	"expires_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x14\n" +
+	"\x05state\x18\t \x01(\tR\x05state\x12\x1d\n" +
+	"\n" +
+	"decided_by\x18\n" +
+	" \x01(\tR\tdecidedBy\x129\n" +
+	"\n" +
+	"decided_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tdecidedAt\x12\x12\n" +
+	"\x04note\x18\f \x01(\tR\x04note\x12\x14\n" +
+	"\x05badge\x18\r \x01(\tR\x05badge\">\n" +
 	"\rSetPinRequest\x12\x16\n" +
 	"\x06person\x18\x01 \x01(\tR\x06person\x12\x15\n" +
 	"\x03pin\x18\x02 \x01(\tB\x03\x80\x01\x01R\x03pin\"\x10\n" +
@@ -9113,7 +9677,7 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\rImportLeavers\x12\x1e\n" +
 	"\x1aIMPORT_LEAVERS_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13IMPORT_LEAVERS_KEEP\x10\x01\x12\x1a\n" +
-	"\x16IMPORT_LEAVERS_SUSPEND\x10\x022\xe2 \n" +
+	"\x16IMPORT_LEAVERS_SUSPEND\x10\x022\x85#\n" +
 	"\fAdminService\x12H\n" +
 	"\tPutPerson\x12\x1c.tapline.v1.PutPersonRequest\x1a\x1d.tapline.v1.PutPersonResponse\x12H\n" +
 	"\tGetPerson\x12\x1c.tapline.v1.GetPersonRequest\x1a\x1d.tapline.v1.GetPersonResponse\x12K\n" +
@@ -9125,7 +9689,10 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"ListBadges\x12\x1d.tapline.v1.ListBadgesRequest\x1a\x1e.tapline.v1.ListBadgesResponse\x12N\n" +
 	"\vRevokeBadge\x12\x1e.tapline.v1.RevokeBadgeRequest\x1a\x1f.tapline.v1.RevokeBadgeResponse\x12H\n" +
 	"\tLoseBadge\x12\x1c.tapline.v1.LoseBadgeRequest\x1a\x1d.tapline.v1.LoseBadgeResponse\x12H\n" +
-	"\tFindBadge\x12\x1c.tapline.v1.FindBadgeRequest\x1a\x1d.tapline.v1.FindBadgeResponse\x12?\n" +
+	"\tFindBadge\x12\x1c.tapline.v1.FindBadgeRequest\x1a\x1d.tapline.v1.FindBadgeResponse\x12Z\n" +
+	"\x0fListRefusedTaps\x12\".tapline.v1.ListRefusedTapsRequest\x1a#.tapline.v1.ListRefusedTapsResponse\x12`\n" +
+	"\x11ListBadgeRequests\x12$.tapline.v1.ListBadgeRequestsRequest\x1a%.tapline.v1.ListBadgeRequestsResponse\x12c\n" +
+	"\x12DecideBadgeRequest\x12%.tapline.v1.DecideBadgeRequestRequest\x1a&.tapline.v1.DecideBadgeRequestResponse\x12?\n" +
 	"\x06SetPin\x12\x19.tapline.v1.SetPinRequest\x1a\x1a.tapline.v1.SetPinResponse\x12K\n" +
 	"\n" +
 	"PutAccount\x12\x1d.tapline.v1.PutAccountRequest\x1a\x1e.tapline.v1.PutAccountResponse\x12Q\n" +
@@ -9197,393 +9764,415 @@ func file_tapline_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_tapline_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_tapline_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 132)
+var file_tapline_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 139)
 var file_tapline_v1_admin_proto_goTypes = []any{
-	(StationState)(0),               // 0: tapline.v1.StationState
-	(VisitState)(0),                 // 1: tapline.v1.VisitState
-	(RootState)(0),                  // 2: tapline.v1.RootState
-	(ImportLeavers)(0),              // 3: tapline.v1.ImportLeavers
-	(*PutPersonRequest)(nil),        // 4: tapline.v1.PutPersonRequest
-	(*PutPersonResponse)(nil),       // 5: tapline.v1.PutPersonResponse
-	(*GetPersonRequest)(nil),        // 6: tapline.v1.GetPersonRequest
-	(*GetPersonResponse)(nil),       // 7: tapline.v1.GetPersonResponse
-	(*ListPeopleRequest)(nil),       // 8: tapline.v1.ListPeopleRequest
-	(*ListPeopleResponse)(nil),      // 9: tapline.v1.ListPeopleResponse
-	(*DeletePersonRequest)(nil),     // 10: tapline.v1.DeletePersonRequest
-	(*DeletePersonResponse)(nil),    // 11: tapline.v1.DeletePersonResponse
-	(*AssignBadgeRequest)(nil),      // 12: tapline.v1.AssignBadgeRequest
-	(*AssignBadgeResponse)(nil),     // 13: tapline.v1.AssignBadgeResponse
-	(*ListBadgesRequest)(nil),       // 14: tapline.v1.ListBadgesRequest
-	(*ListBadgesResponse)(nil),      // 15: tapline.v1.ListBadgesResponse
-	(*RevokeBadgeRequest)(nil),      // 16: tapline.v1.RevokeBadgeRequest
-	(*RevokeBadgeResponse)(nil),     // 17: tapline.v1.RevokeBadgeResponse
-	(*LoseBadgeRequest)(nil),        // 18: tapline.v1.LoseBadgeRequest
-	(*LoseBadgeResponse)(nil),       // 19: tapline.v1.LoseBadgeResponse
-	(*FindBadgeRequest)(nil),        // 20: tapline.v1.FindBadgeRequest
-	(*FindBadgeResponse)(nil),       // 21: tapline.v1.FindBadgeResponse
-	(*SetPinRequest)(nil),           // 22: tapline.v1.SetPinRequest
-	(*SetPinResponse)(nil),          // 23: tapline.v1.SetPinResponse
-	(*PutAccountRequest)(nil),       // 24: tapline.v1.PutAccountRequest
-	(*PutAccountResponse)(nil),      // 25: tapline.v1.PutAccountResponse
-	(*ListAccountsRequest)(nil),     // 26: tapline.v1.ListAccountsRequest
-	(*ListAccountsResponse)(nil),    // 27: tapline.v1.ListAccountsResponse
-	(*DeleteAccountRequest)(nil),    // 28: tapline.v1.DeleteAccountRequest
-	(*DeleteAccountResponse)(nil),   // 29: tapline.v1.DeleteAccountResponse
-	(*PutStationRequest)(nil),       // 30: tapline.v1.PutStationRequest
-	(*PutStationResponse)(nil),      // 31: tapline.v1.PutStationResponse
-	(*ListStationsRequest)(nil),     // 32: tapline.v1.ListStationsRequest
-	(*ListStationsResponse)(nil),    // 33: tapline.v1.ListStationsResponse
-	(*DeleteStationRequest)(nil),    // 34: tapline.v1.DeleteStationRequest
-	(*DeleteStationResponse)(nil),   // 35: tapline.v1.DeleteStationResponse
-	(*RevokeStationRequest)(nil),    // 36: tapline.v1.RevokeStationRequest
-	(*RevokeStationResponse)(nil),   // 37: tapline.v1.RevokeStationResponse
-	(*ReleaseStationRequest)(nil),   // 38: tapline.v1.ReleaseStationRequest
-	(*ReleaseStationResponse)(nil),  // 39: tapline.v1.ReleaseStationResponse
-	(*ApproveRecoveryRequest)(nil),  // 40: tapline.v1.ApproveRecoveryRequest
-	(*ApproveRecoveryResponse)(nil), // 41: tapline.v1.ApproveRecoveryResponse
-	(*GetStationRequest)(nil),       // 42: tapline.v1.GetStationRequest
-	(*GetStationResponse)(nil),      // 43: tapline.v1.GetStationResponse
-	(*StationIdentity)(nil),         // 44: tapline.v1.StationIdentity
-	(*StationCertificate)(nil),      // 45: tapline.v1.StationCertificate
-	(*StationCopy)(nil),             // 46: tapline.v1.StationCopy
-	(*RootCertificate)(nil),         // 47: tapline.v1.RootCertificate
-	(*GetAuthorityRequest)(nil),     // 48: tapline.v1.GetAuthorityRequest
-	(*GetAuthorityResponse)(nil),    // 49: tapline.v1.GetAuthorityResponse
-	(*RotateAuthorityRequest)(nil),  // 50: tapline.v1.RotateAuthorityRequest
-	(*RotateAuthorityResponse)(nil), // 51: tapline.v1.RotateAuthorityResponse
-	(*CreateTokenRequest)(nil),      // 52: tapline.v1.CreateTokenRequest
-	(*CreateTokenResponse)(nil),     // 53: tapline.v1.CreateTokenResponse
-	(*ListTokensRequest)(nil),       // 54: tapline.v1.ListTokensRequest
-	(*ListTokensResponse)(nil),      // 55: tapline.v1.ListTokensResponse
-	(*RevokeTokenRequest)(nil),      // 56: tapline.v1.RevokeTokenRequest
-	(*RevokeTokenResponse)(nil),     // 57: tapline.v1.RevokeTokenResponse
-	(*PutPolicyRequest)(nil),        // 58: tapline.v1.PutPolicyRequest
-	(*PutPolicyResponse)(nil),       // 59: tapline.v1.PutPolicyResponse
-	(*GetPolicyRequest)(nil),        // 60: tapline.v1.GetPolicyRequest
-	(*GetPolicyResponse)(nil),       // 61: tapline.v1.GetPolicyResponse
-	(*PutZoneRequest)(nil),          // 62: tapline.v1.PutZoneRequest
-	(*PutZoneResponse)(nil),         // 63: tapline.v1.PutZoneResponse
-	(*ListZonesRequest)(nil),        // 64: tapline.v1.ListZonesRequest
-	(*ListZonesResponse)(nil),       // 65: tapline.v1.ListZonesResponse
-	(*DeleteZoneRequest)(nil),       // 66: tapline.v1.DeleteZoneRequest
-	(*DeleteZoneResponse)(nil),      // 67: tapline.v1.DeleteZoneResponse
-	(*ListPoliciesRequest)(nil),     // 68: tapline.v1.ListPoliciesRequest
-	(*ListPoliciesResponse)(nil),    // 69: tapline.v1.ListPoliciesResponse
-	(*ReplayTapsRequest)(nil),       // 70: tapline.v1.ReplayTapsRequest
-	(*ReplayTapsResponse)(nil),      // 71: tapline.v1.ReplayTapsResponse
-	(*ReplayedTap)(nil),             // 72: tapline.v1.ReplayedTap
-	(*ExplainTapRequest)(nil),       // 73: tapline.v1.ExplainTapRequest
-	(*ExplainTapResponse)(nil),      // 74: tapline.v1.ExplainTapResponse
-	(*ExplainCodeRequest)(nil),      // 75: tapline.v1.ExplainCodeRequest
-	(*ExplainCodeResponse)(nil),     // 76: tapline.v1.ExplainCodeResponse
-	(*ListLeasesRequest)(nil),       // 77: tapline.v1.ListLeasesRequest
-	(*ListLeasesResponse)(nil),      // 78: tapline.v1.ListLeasesResponse
-	(*EndLeaseRequest)(nil),         // 79: tapline.v1.EndLeaseRequest
-	(*EndLeaseResponse)(nil),        // 80: tapline.v1.EndLeaseResponse
-	(*PutVisitRequest)(nil),         // 81: tapline.v1.PutVisitRequest
-	(*PutVisitResponse)(nil),        // 82: tapline.v1.PutVisitResponse
-	(*ListVisitsRequest)(nil),       // 83: tapline.v1.ListVisitsRequest
-	(*ListVisitsResponse)(nil),      // 84: tapline.v1.ListVisitsResponse
-	(*DeleteVisitRequest)(nil),      // 85: tapline.v1.DeleteVisitRequest
-	(*DeleteVisitResponse)(nil),     // 86: tapline.v1.DeleteVisitResponse
-	(*DecideVisitRequest)(nil),      // 87: tapline.v1.DecideVisitRequest
-	(*DecideVisitResponse)(nil),     // 88: tapline.v1.DecideVisitResponse
-	(*ImportDirectoryRequest)(nil),  // 89: tapline.v1.ImportDirectoryRequest
-	(*ImportDirectoryResponse)(nil), // 90: tapline.v1.ImportDirectoryResponse
-	(*ImportChange)(nil),            // 91: tapline.v1.ImportChange
-	(*GetSyncRequest)(nil),          // 92: tapline.v1.GetSyncRequest
-	(*GetSyncResponse)(nil),         // 93: tapline.v1.GetSyncResponse
-	(*SyncState)(nil),               // 94: tapline.v1.SyncState
-	(*RunSyncRequest)(nil),          // 95: tapline.v1.RunSyncRequest
-	(*RunSyncResponse)(nil),         // 96: tapline.v1.RunSyncResponse
-	(*AcceptSyncRequest)(nil),       // 97: tapline.v1.AcceptSyncRequest
-	(*AcceptSyncResponse)(nil),      // 98: tapline.v1.AcceptSyncResponse
-	(*PutShiftRequest)(nil),         // 99: tapline.v1.PutShiftRequest
-	(*PutShiftResponse)(nil),        // 100: tapline.v1.PutShiftResponse
-	(*ListShiftsRequest)(nil),       // 101: tapline.v1.ListShiftsRequest
-	(*ListShiftsResponse)(nil),      // 102: tapline.v1.ListShiftsResponse
-	(*DeleteShiftRequest)(nil),      // 103: tapline.v1.DeleteShiftRequest
-	(*DeleteShiftResponse)(nil),     // 104: tapline.v1.DeleteShiftResponse
-	(*CreateScimTokenRequest)(nil),  // 105: tapline.v1.CreateScimTokenRequest
-	(*CreateScimTokenResponse)(nil), // 106: tapline.v1.CreateScimTokenResponse
-	(*ListScimTokensRequest)(nil),   // 107: tapline.v1.ListScimTokensRequest
-	(*ListScimTokensResponse)(nil),  // 108: tapline.v1.ListScimTokensResponse
-	(*RevokeScimTokenRequest)(nil),  // 109: tapline.v1.RevokeScimTokenRequest
-	(*RevokeScimTokenResponse)(nil), // 110: tapline.v1.RevokeScimTokenResponse
-	(*ScimToken)(nil),               // 111: tapline.v1.ScimToken
-	(*ListAlarmsRequest)(nil),       // 112: tapline.v1.ListAlarmsRequest
-	(*ListAlarmsResponse)(nil),      // 113: tapline.v1.ListAlarmsResponse
-	(*CloseAlarmRequest)(nil),       // 114: tapline.v1.CloseAlarmRequest
-	(*CloseAlarmResponse)(nil),      // 115: tapline.v1.CloseAlarmResponse
-	(*GetHealthRequest)(nil),        // 116: tapline.v1.GetHealthRequest
-	(*GetHealthResponse)(nil),       // 117: tapline.v1.GetHealthResponse
-	(*PersonEntry)(nil),             // 118: tapline.v1.PersonEntry
-	(*Shift)(nil),                   // 119: tapline.v1.Shift
-	(*ShiftWindow)(nil),             // 120: tapline.v1.ShiftWindow
-	(*Certification)(nil),           // 121: tapline.v1.Certification
-	(*Badge)(nil),                   // 122: tapline.v1.Badge
-	(*Account)(nil),                 // 123: tapline.v1.Account
-	(*Station)(nil),                 // 124: tapline.v1.Station
-	(*Zone)(nil),                    // 125: tapline.v1.Zone
-	(*PinRules)(nil),                // 126: tapline.v1.PinRules
-	(*OfflineTiers)(nil),            // 127: tapline.v1.OfflineTiers
-	(*Token)(nil),                   // 128: tapline.v1.Token
-	(*PolicySet)(nil),               // 129: tapline.v1.PolicySet
-	(*RefusedTap)(nil),              // 130: tapline.v1.RefusedTap
-	(*HeldLease)(nil),               // 131: tapline.v1.HeldLease
-	(*Visit)(nil),                   // 132: tapline.v1.Visit
-	(*ImportFault)(nil),             // 133: tapline.v1.ImportFault
-	(*Alarm)(nil),                   // 134: tapline.v1.Alarm
-	nil,                             // 135: tapline.v1.Station.HintsEntry
-	(*timestamppb.Timestamp)(nil),   // 136: google.protobuf.Timestamp
-	(*BadgeProof)(nil),              // 137: tapline.v1.BadgeProof
-	(*durationpb.Duration)(nil),     // 138: google.protobuf.Duration
-	(*Decision)(nil),                // 139: tapline.v1.Decision
-	(Assurance)(0),                  // 140: tapline.v1.Assurance
-	(*SessionTerms)(nil),            // 141: tapline.v1.SessionTerms
-	(Mode)(0),                       // 142: tapline.v1.Mode
-	(RefusalCause)(0),               // 143: tapline.v1.RefusalCause
-	(*Lease)(nil),                   // 144: tapline.v1.Lease
+	(StationState)(0),                  // 0: tapline.v1.StationState
+	(VisitState)(0),                    // 1: tapline.v1.VisitState
+	(RootState)(0),                     // 2: tapline.v1.RootState
+	(ImportLeavers)(0),                 // 3: tapline.v1.ImportLeavers
+	(*PutPersonRequest)(nil),           // 4: tapline.v1.PutPersonRequest
+	(*PutPersonResponse)(nil),          // 5: tapline.v1.PutPersonResponse
+	(*GetPersonRequest)(nil),           // 6: tapline.v1.GetPersonRequest
+	(*GetPersonResponse)(nil),          // 7: tapline.v1.GetPersonResponse
+	(*ListPeopleRequest)(nil),          // 8: tapline.v1.ListPeopleRequest
+	(*ListPeopleResponse)(nil),         // 9: tapline.v1.ListPeopleResponse
+	(*DeletePersonRequest)(nil),        // 10: tapline.v1.DeletePersonRequest
+	(*DeletePersonResponse)(nil),       // 11: tapline.v1.DeletePersonResponse
+	(*AssignBadgeRequest)(nil),         // 12: tapline.v1.AssignBadgeRequest
+	(*AssignBadgeResponse)(nil),        // 13: tapline.v1.AssignBadgeResponse
+	(*ListBadgesRequest)(nil),          // 14: tapline.v1.ListBadgesRequest
+	(*ListBadgesResponse)(nil),         // 15: tapline.v1.ListBadgesResponse
+	(*RevokeBadgeRequest)(nil),         // 16: tapline.v1.RevokeBadgeRequest
+	(*RevokeBadgeResponse)(nil),        // 17: tapline.v1.RevokeBadgeResponse
+	(*LoseBadgeRequest)(nil),           // 18: tapline.v1.LoseBadgeRequest
+	(*LoseBadgeResponse)(nil),          // 19: tapline.v1.LoseBadgeResponse
+	(*FindBadgeRequest)(nil),           // 20: tapline.v1.FindBadgeRequest
+	(*FindBadgeResponse)(nil),          // 21: tapline.v1.FindBadgeResponse
+	(*ListRefusedTapsRequest)(nil),     // 22: tapline.v1.ListRefusedTapsRequest
+	(*ListRefusedTapsResponse)(nil),    // 23: tapline.v1.ListRefusedTapsResponse
+	(*ListBadgeRequestsRequest)(nil),   // 24: tapline.v1.ListBadgeRequestsRequest
+	(*ListBadgeRequestsResponse)(nil),  // 25: tapline.v1.ListBadgeRequestsResponse
+	(*DecideBadgeRequestRequest)(nil),  // 26: tapline.v1.DecideBadgeRequestRequest
+	(*DecideBadgeRequestResponse)(nil), // 27: tapline.v1.DecideBadgeRequestResponse
+	(*BadgeRequest)(nil),               // 28: tapline.v1.BadgeRequest
+	(*SetPinRequest)(nil),              // 29: tapline.v1.SetPinRequest
+	(*SetPinResponse)(nil),             // 30: tapline.v1.SetPinResponse
+	(*PutAccountRequest)(nil),          // 31: tapline.v1.PutAccountRequest
+	(*PutAccountResponse)(nil),         // 32: tapline.v1.PutAccountResponse
+	(*ListAccountsRequest)(nil),        // 33: tapline.v1.ListAccountsRequest
+	(*ListAccountsResponse)(nil),       // 34: tapline.v1.ListAccountsResponse
+	(*DeleteAccountRequest)(nil),       // 35: tapline.v1.DeleteAccountRequest
+	(*DeleteAccountResponse)(nil),      // 36: tapline.v1.DeleteAccountResponse
+	(*PutStationRequest)(nil),          // 37: tapline.v1.PutStationRequest
+	(*PutStationResponse)(nil),         // 38: tapline.v1.PutStationResponse
+	(*ListStationsRequest)(nil),        // 39: tapline.v1.ListStationsRequest
+	(*ListStationsResponse)(nil),       // 40: tapline.v1.ListStationsResponse
+	(*DeleteStationRequest)(nil),       // 41: tapline.v1.DeleteStationRequest
+	(*DeleteStationResponse)(nil),      // 42: tapline.v1.DeleteStationResponse
+	(*RevokeStationRequest)(nil),       // 43: tapline.v1.RevokeStationRequest
+	(*RevokeStationResponse)(nil),      // 44: tapline.v1.RevokeStationResponse
+	(*ReleaseStationRequest)(nil),      // 45: tapline.v1.ReleaseStationRequest
+	(*ReleaseStationResponse)(nil),     // 46: tapline.v1.ReleaseStationResponse
+	(*ApproveRecoveryRequest)(nil),     // 47: tapline.v1.ApproveRecoveryRequest
+	(*ApproveRecoveryResponse)(nil),    // 48: tapline.v1.ApproveRecoveryResponse
+	(*GetStationRequest)(nil),          // 49: tapline.v1.GetStationRequest
+	(*GetStationResponse)(nil),         // 50: tapline.v1.GetStationResponse
+	(*StationIdentity)(nil),            // 51: tapline.v1.StationIdentity
+	(*StationCertificate)(nil),         // 52: tapline.v1.StationCertificate
+	(*StationCopy)(nil),                // 53: tapline.v1.StationCopy
+	(*RootCertificate)(nil),            // 54: tapline.v1.RootCertificate
+	(*GetAuthorityRequest)(nil),        // 55: tapline.v1.GetAuthorityRequest
+	(*GetAuthorityResponse)(nil),       // 56: tapline.v1.GetAuthorityResponse
+	(*RotateAuthorityRequest)(nil),     // 57: tapline.v1.RotateAuthorityRequest
+	(*RotateAuthorityResponse)(nil),    // 58: tapline.v1.RotateAuthorityResponse
+	(*CreateTokenRequest)(nil),         // 59: tapline.v1.CreateTokenRequest
+	(*CreateTokenResponse)(nil),        // 60: tapline.v1.CreateTokenResponse
+	(*ListTokensRequest)(nil),          // 61: tapline.v1.ListTokensRequest
+	(*ListTokensResponse)(nil),         // 62: tapline.v1.ListTokensResponse
+	(*RevokeTokenRequest)(nil),         // 63: tapline.v1.RevokeTokenRequest
+	(*RevokeTokenResponse)(nil),        // 64: tapline.v1.RevokeTokenResponse
+	(*PutPolicyRequest)(nil),           // 65: tapline.v1.PutPolicyRequest
+	(*PutPolicyResponse)(nil),          // 66: tapline.v1.PutPolicyResponse
+	(*GetPolicyRequest)(nil),           // 67: tapline.v1.GetPolicyRequest
+	(*GetPolicyResponse)(nil),          // 68: tapline.v1.GetPolicyResponse
+	(*PutZoneRequest)(nil),             // 69: tapline.v1.PutZoneRequest
+	(*PutZoneResponse)(nil),            // 70: tapline.v1.PutZoneResponse
+	(*ListZonesRequest)(nil),           // 71: tapline.v1.ListZonesRequest
+	(*ListZonesResponse)(nil),          // 72: tapline.v1.ListZonesResponse
+	(*DeleteZoneRequest)(nil),          // 73: tapline.v1.DeleteZoneRequest
+	(*DeleteZoneResponse)(nil),         // 74: tapline.v1.DeleteZoneResponse
+	(*ListPoliciesRequest)(nil),        // 75: tapline.v1.ListPoliciesRequest
+	(*ListPoliciesResponse)(nil),       // 76: tapline.v1.ListPoliciesResponse
+	(*ReplayTapsRequest)(nil),          // 77: tapline.v1.ReplayTapsRequest
+	(*ReplayTapsResponse)(nil),         // 78: tapline.v1.ReplayTapsResponse
+	(*ReplayedTap)(nil),                // 79: tapline.v1.ReplayedTap
+	(*ExplainTapRequest)(nil),          // 80: tapline.v1.ExplainTapRequest
+	(*ExplainTapResponse)(nil),         // 81: tapline.v1.ExplainTapResponse
+	(*ExplainCodeRequest)(nil),         // 82: tapline.v1.ExplainCodeRequest
+	(*ExplainCodeResponse)(nil),        // 83: tapline.v1.ExplainCodeResponse
+	(*ListLeasesRequest)(nil),          // 84: tapline.v1.ListLeasesRequest
+	(*ListLeasesResponse)(nil),         // 85: tapline.v1.ListLeasesResponse
+	(*EndLeaseRequest)(nil),            // 86: tapline.v1.EndLeaseRequest
+	(*EndLeaseResponse)(nil),           // 87: tapline.v1.EndLeaseResponse
+	(*PutVisitRequest)(nil),            // 88: tapline.v1.PutVisitRequest
+	(*PutVisitResponse)(nil),           // 89: tapline.v1.PutVisitResponse
+	(*ListVisitsRequest)(nil),          // 90: tapline.v1.ListVisitsRequest
+	(*ListVisitsResponse)(nil),         // 91: tapline.v1.ListVisitsResponse
+	(*DeleteVisitRequest)(nil),         // 92: tapline.v1.DeleteVisitRequest
+	(*DeleteVisitResponse)(nil),        // 93: tapline.v1.DeleteVisitResponse
+	(*DecideVisitRequest)(nil),         // 94: tapline.v1.DecideVisitRequest
+	(*DecideVisitResponse)(nil),        // 95: tapline.v1.DecideVisitResponse
+	(*ImportDirectoryRequest)(nil),     // 96: tapline.v1.ImportDirectoryRequest
+	(*ImportDirectoryResponse)(nil),    // 97: tapline.v1.ImportDirectoryResponse
+	(*ImportChange)(nil),               // 98: tapline.v1.ImportChange
+	(*GetSyncRequest)(nil),             // 99: tapline.v1.GetSyncRequest
+	(*GetSyncResponse)(nil),            // 100: tapline.v1.GetSyncResponse
+	(*SyncState)(nil),                  // 101: tapline.v1.SyncState
+	(*RunSyncRequest)(nil),             // 102: tapline.v1.RunSyncRequest
+	(*RunSyncResponse)(nil),            // 103: tapline.v1.RunSyncResponse
+	(*AcceptSyncRequest)(nil),          // 104: tapline.v1.AcceptSyncRequest
+	(*AcceptSyncResponse)(nil),         // 105: tapline.v1.AcceptSyncResponse
+	(*PutShiftRequest)(nil),            // 106: tapline.v1.PutShiftRequest
+	(*PutShiftResponse)(nil),           // 107: tapline.v1.PutShiftResponse
+	(*ListShiftsRequest)(nil),          // 108: tapline.v1.ListShiftsRequest
+	(*ListShiftsResponse)(nil),         // 109: tapline.v1.ListShiftsResponse
+	(*DeleteShiftRequest)(nil),         // 110: tapline.v1.DeleteShiftRequest
+	(*DeleteShiftResponse)(nil),        // 111: tapline.v1.DeleteShiftResponse
+	(*CreateScimTokenRequest)(nil),     // 112: tapline.v1.CreateScimTokenRequest
+	(*CreateScimTokenResponse)(nil),    // 113: tapline.v1.CreateScimTokenResponse
+	(*ListScimTokensRequest)(nil),      // 114: tapline.v1.ListScimTokensRequest
+	(*ListScimTokensResponse)(nil),     // 115: tapline.v1.ListScimTokensResponse
+	(*RevokeScimTokenRequest)(nil),     // 116: tapline.v1.RevokeScimTokenRequest
+	(*RevokeScimTokenResponse)(nil),    // 117: tapline.v1.RevokeScimTokenResponse
+	(*ScimToken)(nil),                  // 118: tapline.v1.ScimToken
+	(*ListAlarmsRequest)(nil),          // 119: tapline.v1.ListAlarmsRequest
+	(*ListAlarmsResponse)(nil),         // 120: tapline.v1.ListAlarmsResponse
+	(*CloseAlarmRequest)(nil),          // 121: tapline.v1.CloseAlarmRequest
+	(*CloseAlarmResponse)(nil),         // 122: tapline.v1.CloseAlarmResponse
+	(*GetHealthRequest)(nil),           // 123: tapline.v1.GetHealthRequest
+	(*GetHealthResponse)(nil),          // 124: tapline.v1.GetHealthResponse
+	(*PersonEntry)(nil),                // 125: tapline.v1.PersonEntry
+	(*Shift)(nil),                      // 126: tapline.v1.Shift
+	(*ShiftWindow)(nil),                // 127: tapline.v1.ShiftWindow
+	(*Certification)(nil),              // 128: tapline.v1.Certification
+	(*Badge)(nil),                      // 129: tapline.v1.Badge
+	(*Account)(nil),                    // 130: tapline.v1.Account
+	(*Station)(nil),                    // 131: tapline.v1.Station
+	(*Zone)(nil),                       // 132: tapline.v1.Zone
+	(*PinRules)(nil),                   // 133: tapline.v1.PinRules
+	(*OfflineTiers)(nil),               // 134: tapline.v1.OfflineTiers
+	(*Token)(nil),                      // 135: tapline.v1.Token
+	(*PolicySet)(nil),                  // 136: tapline.v1.PolicySet
+	(*RefusedTap)(nil),                 // 137: tapline.v1.RefusedTap
+	(*HeldLease)(nil),                  // 138: tapline.v1.HeldLease
+	(*Visit)(nil),                      // 139: tapline.v1.Visit
+	(*ImportFault)(nil),                // 140: tapline.v1.ImportFault
+	(*Alarm)(nil),                      // 141: tapline.v1.Alarm
+	nil,                                // 142: tapline.v1.Station.HintsEntry
+	(*timestamppb.Timestamp)(nil),      // 143: google.protobuf.Timestamp
+	(*BadgeProof)(nil),                 // 144: tapline.v1.BadgeProof
+	(Assurance)(0),                     // 145: tapline.v1.Assurance
+	(*durationpb.Duration)(nil),        // 146: google.protobuf.Duration
+	(*Decision)(nil),                   // 147: tapline.v1.Decision
+	(*SessionTerms)(nil),               // 148: tapline.v1.SessionTerms
+	(Mode)(0),                          // 149: tapline.v1.Mode
+	(RefusalCause)(0),                  // 150: tapline.v1.RefusalCause
+	(*Lease)(nil),                      // 151: tapline.v1.Lease
 }
 var file_tapline_v1_admin_proto_depIdxs = []int32{
-	118, // 0: tapline.v1.PutPersonRequest.person:type_name -> tapline.v1.PersonEntry
-	118, // 1: tapline.v1.PutPersonResponse.person:type_name -> tapline.v1.PersonEntry
-	118, // 2: tapline.v1.GetPersonResponse.person:type_name -> tapline.v1.PersonEntry
-	122, // 3: tapline.v1.GetPersonResponse.badges:type_name -> tapline.v1.Badge
-	136, // 4: tapline.v1.GetPersonResponse.shift_changes_at:type_name -> google.protobuf.Timestamp
-	118, // 5: tapline.v1.ListPeopleResponse.people:type_name -> tapline.v1.PersonEntry
-	137, // 6: tapline.v1.AssignBadgeRequest.badge:type_name -> tapline.v1.BadgeProof
-	136, // 7: tapline.v1.AssignBadgeRequest.not_after:type_name -> google.protobuf.Timestamp
-	122, // 8: tapline.v1.AssignBadgeResponse.badge:type_name -> tapline.v1.Badge
-	122, // 9: tapline.v1.ListBadgesResponse.badges:type_name -> tapline.v1.Badge
-	122, // 10: tapline.v1.RevokeBadgeResponse.badge:type_name -> tapline.v1.Badge
-	122, // 11: tapline.v1.LoseBadgeResponse.badge:type_name -> tapline.v1.Badge
-	122, // 12: tapline.v1.FindBadgeResponse.badge:type_name -> tapline.v1.Badge
-	123, // 13: tapline.v1.PutAccountRequest.account:type_name -> tapline.v1.Account
-	123, // 14: tapline.v1.PutAccountResponse.account:type_name -> tapline.v1.Account
-	123, // 15: tapline.v1.ListAccountsResponse.accounts:type_name -> tapline.v1.Account
-	124, // 16: tapline.v1.PutStationRequest.station:type_name -> tapline.v1.Station
-	124, // 17: tapline.v1.PutStationResponse.station:type_name -> tapline.v1.Station
-	124, // 18: tapline.v1.ListStationsResponse.stations:type_name -> tapline.v1.Station
-	124, // 19: tapline.v1.RevokeStationResponse.station:type_name -> tapline.v1.Station
-	124, // 20: tapline.v1.ReleaseStationResponse.station:type_name -> tapline.v1.Station
-	136, // 21: tapline.v1.ApproveRecoveryResponse.until:type_name -> google.protobuf.Timestamp
-	124, // 22: tapline.v1.GetStationResponse.station:type_name -> tapline.v1.Station
-	44,  // 23: tapline.v1.GetStationResponse.identity:type_name -> tapline.v1.StationIdentity
-	136, // 24: tapline.v1.StationIdentity.enrolled_at:type_name -> google.protobuf.Timestamp
-	45,  // 25: tapline.v1.StationIdentity.certificates:type_name -> tapline.v1.StationCertificate
-	46,  // 26: tapline.v1.StationIdentity.copies:type_name -> tapline.v1.StationCopy
-	136, // 27: tapline.v1.StationIdentity.quarantined_at:type_name -> google.protobuf.Timestamp
-	136, // 28: tapline.v1.StationIdentity.recovers_until:type_name -> google.protobuf.Timestamp
-	136, // 29: tapline.v1.StationIdentity.approved_until:type_name -> google.protobuf.Timestamp
-	136, // 30: tapline.v1.StationCertificate.not_before:type_name -> google.protobuf.Timestamp
-	136, // 31: tapline.v1.StationCertificate.not_after:type_name -> google.protobuf.Timestamp
-	136, // 32: tapline.v1.StationCopy.first_seen_at:type_name -> google.protobuf.Timestamp
-	136, // 33: tapline.v1.StationCopy.last_seen_at:type_name -> google.protobuf.Timestamp
-	2,   // 34: tapline.v1.RootCertificate.state:type_name -> tapline.v1.RootState
-	136, // 35: tapline.v1.RootCertificate.since:type_name -> google.protobuf.Timestamp
-	136, // 36: tapline.v1.RootCertificate.not_after:type_name -> google.protobuf.Timestamp
-	136, // 37: tapline.v1.RootCertificate.next_from:type_name -> google.protobuf.Timestamp
-	47,  // 38: tapline.v1.GetAuthorityResponse.roots:type_name -> tapline.v1.RootCertificate
-	136, // 39: tapline.v1.GetAuthorityResponse.issuing_not_after:type_name -> google.protobuf.Timestamp
-	49,  // 40: tapline.v1.RotateAuthorityResponse.authority:type_name -> tapline.v1.GetAuthorityResponse
-	138, // 41: tapline.v1.CreateTokenRequest.lifetime:type_name -> google.protobuf.Duration
-	128, // 42: tapline.v1.CreateTokenResponse.token:type_name -> tapline.v1.Token
-	128, // 43: tapline.v1.ListTokensResponse.tokens:type_name -> tapline.v1.Token
-	129, // 44: tapline.v1.PutPolicyResponse.policy:type_name -> tapline.v1.PolicySet
-	129, // 45: tapline.v1.GetPolicyResponse.policy:type_name -> tapline.v1.PolicySet
-	125, // 46: tapline.v1.PutZoneRequest.zone:type_name -> tapline.v1.Zone
-	125, // 47: tapline.v1.PutZoneResponse.zone:type_name -> tapline.v1.Zone
-	125, // 48: tapline.v1.ListZonesResponse.zones:type_name -> tapline.v1.Zone
-	129, // 49: tapline.v1.ListPoliciesResponse.policies:type_name -> tapline.v1.PolicySet
-	136, // 50: tapline.v1.ReplayTapsRequest.since:type_name -> google.protobuf.Timestamp
-	72,  // 51: tapline.v1.ReplayTapsResponse.differences:type_name -> tapline.v1.ReplayedTap
-	136, // 52: tapline.v1.ReplayedTap.at:type_name -> google.protobuf.Timestamp
-	139, // 53: tapline.v1.ReplayedTap.now:type_name -> tapline.v1.Decision
-	139, // 54: tapline.v1.ReplayedTap.draft:type_name -> tapline.v1.Decision
-	140, // 55: tapline.v1.ExplainTapRequest.assurance:type_name -> tapline.v1.Assurance
-	136, // 56: tapline.v1.ExplainTapRequest.at:type_name -> google.protobuf.Timestamp
-	139, // 57: tapline.v1.ExplainTapResponse.decision:type_name -> tapline.v1.Decision
-	141, // 58: tapline.v1.ExplainTapResponse.terms:type_name -> tapline.v1.SessionTerms
-	130, // 59: tapline.v1.ExplainCodeResponse.tap:type_name -> tapline.v1.RefusedTap
-	131, // 60: tapline.v1.ListLeasesResponse.leases:type_name -> tapline.v1.HeldLease
-	132, // 61: tapline.v1.PutVisitRequest.visit:type_name -> tapline.v1.Visit
-	132, // 62: tapline.v1.PutVisitResponse.visit:type_name -> tapline.v1.Visit
-	132, // 63: tapline.v1.ListVisitsResponse.visits:type_name -> tapline.v1.Visit
-	132, // 64: tapline.v1.DecideVisitResponse.visit:type_name -> tapline.v1.Visit
-	3,   // 65: tapline.v1.ImportDirectoryRequest.leavers:type_name -> tapline.v1.ImportLeavers
-	133, // 66: tapline.v1.ImportDirectoryResponse.faults:type_name -> tapline.v1.ImportFault
-	91,  // 67: tapline.v1.ImportDirectoryResponse.changes:type_name -> tapline.v1.ImportChange
-	94,  // 68: tapline.v1.GetSyncResponse.state:type_name -> tapline.v1.SyncState
-	136, // 69: tapline.v1.SyncState.last_ok_at:type_name -> google.protobuf.Timestamp
-	136, // 70: tapline.v1.SyncState.full_at:type_name -> google.protobuf.Timestamp
-	136, // 71: tapline.v1.SyncState.failing_since:type_name -> google.protobuf.Timestamp
-	91,  // 72: tapline.v1.RunSyncResponse.changes:type_name -> tapline.v1.ImportChange
-	94,  // 73: tapline.v1.RunSyncResponse.state:type_name -> tapline.v1.SyncState
-	119, // 74: tapline.v1.PutShiftRequest.shift:type_name -> tapline.v1.Shift
-	119, // 75: tapline.v1.PutShiftResponse.shift:type_name -> tapline.v1.Shift
-	119, // 76: tapline.v1.ListShiftsResponse.shifts:type_name -> tapline.v1.Shift
-	138, // 77: tapline.v1.CreateScimTokenRequest.lifetime:type_name -> google.protobuf.Duration
-	111, // 78: tapline.v1.CreateScimTokenResponse.token:type_name -> tapline.v1.ScimToken
-	111, // 79: tapline.v1.ListScimTokensResponse.tokens:type_name -> tapline.v1.ScimToken
-	136, // 80: tapline.v1.ScimToken.created_at:type_name -> google.protobuf.Timestamp
-	136, // 81: tapline.v1.ScimToken.expires_at:type_name -> google.protobuf.Timestamp
-	136, // 82: tapline.v1.ScimToken.last_used_at:type_name -> google.protobuf.Timestamp
-	134, // 83: tapline.v1.ListAlarmsResponse.alarms:type_name -> tapline.v1.Alarm
-	134, // 84: tapline.v1.CloseAlarmResponse.alarm:type_name -> tapline.v1.Alarm
-	136, // 85: tapline.v1.GetHealthResponse.started_at:type_name -> google.protobuf.Timestamp
-	121, // 86: tapline.v1.PersonEntry.certifications:type_name -> tapline.v1.Certification
-	136, // 87: tapline.v1.PersonEntry.left_at:type_name -> google.protobuf.Timestamp
-	120, // 88: tapline.v1.Shift.windows:type_name -> tapline.v1.ShiftWindow
-	136, // 89: tapline.v1.Certification.not_after:type_name -> google.protobuf.Timestamp
-	140, // 90: tapline.v1.Badge.assurance:type_name -> tapline.v1.Assurance
-	136, // 91: tapline.v1.Badge.not_after:type_name -> google.protobuf.Timestamp
-	136, // 92: tapline.v1.Badge.assigned_at:type_name -> google.protobuf.Timestamp
-	136, // 93: tapline.v1.Badge.last_used_at:type_name -> google.protobuf.Timestamp
-	136, // 94: tapline.v1.Badge.lost_at:type_name -> google.protobuf.Timestamp
-	138, // 95: tapline.v1.Account.lease_time:type_name -> google.protobuf.Duration
-	142, // 96: tapline.v1.Station.mode:type_name -> tapline.v1.Mode
-	141, // 97: tapline.v1.Station.terms:type_name -> tapline.v1.SessionTerms
-	0,   // 98: tapline.v1.Station.state:type_name -> tapline.v1.StationState
-	136, // 99: tapline.v1.Station.last_seen_at:type_name -> google.protobuf.Timestamp
-	136, // 100: tapline.v1.Station.certificate_expires_at:type_name -> google.protobuf.Timestamp
-	135, // 101: tapline.v1.Station.hints:type_name -> tapline.v1.Station.HintsEntry
-	140, // 102: tapline.v1.Station.requires_assurance:type_name -> tapline.v1.Assurance
-	142, // 103: tapline.v1.Zone.mode:type_name -> tapline.v1.Mode
-	140, // 104: tapline.v1.Zone.requires_assurance:type_name -> tapline.v1.Assurance
-	126, // 105: tapline.v1.Zone.pin:type_name -> tapline.v1.PinRules
-	127, // 106: tapline.v1.Zone.offline:type_name -> tapline.v1.OfflineTiers
-	138, // 107: tapline.v1.Zone.idle:type_name -> google.protobuf.Duration
-	138, // 108: tapline.v1.Zone.longest:type_name -> google.protobuf.Duration
-	140, // 109: tapline.v1.PinRules.weak_below:type_name -> tapline.v1.Assurance
-	138, // 110: tapline.v1.PinRules.after_idle:type_name -> google.protobuf.Duration
-	138, // 111: tapline.v1.OfflineTiers.everybody:type_name -> google.protobuf.Duration
-	138, // 112: tapline.v1.OfflineTiers.essential:type_name -> google.protobuf.Duration
-	136, // 113: tapline.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
-	136, // 114: tapline.v1.Token.used_at:type_name -> google.protobuf.Timestamp
-	136, // 115: tapline.v1.PolicySet.since:type_name -> google.protobuf.Timestamp
-	136, // 116: tapline.v1.RefusedTap.at:type_name -> google.protobuf.Timestamp
-	143, // 117: tapline.v1.RefusedTap.refusal:type_name -> tapline.v1.RefusalCause
-	140, // 118: tapline.v1.RefusedTap.assurance:type_name -> tapline.v1.Assurance
-	139, // 119: tapline.v1.RefusedTap.decision:type_name -> tapline.v1.Decision
-	144, // 120: tapline.v1.HeldLease.lease:type_name -> tapline.v1.Lease
-	136, // 121: tapline.v1.HeldLease.opened_at:type_name -> google.protobuf.Timestamp
-	136, // 122: tapline.v1.Visit.starts_at:type_name -> google.protobuf.Timestamp
-	136, // 123: tapline.v1.Visit.ends_at:type_name -> google.protobuf.Timestamp
-	1,   // 124: tapline.v1.Visit.state:type_name -> tapline.v1.VisitState
-	136, // 125: tapline.v1.Alarm.at:type_name -> google.protobuf.Timestamp
-	136, // 126: tapline.v1.Alarm.closed_at:type_name -> google.protobuf.Timestamp
-	4,   // 127: tapline.v1.AdminService.PutPerson:input_type -> tapline.v1.PutPersonRequest
-	6,   // 128: tapline.v1.AdminService.GetPerson:input_type -> tapline.v1.GetPersonRequest
-	8,   // 129: tapline.v1.AdminService.ListPeople:input_type -> tapline.v1.ListPeopleRequest
-	10,  // 130: tapline.v1.AdminService.DeletePerson:input_type -> tapline.v1.DeletePersonRequest
-	12,  // 131: tapline.v1.AdminService.AssignBadge:input_type -> tapline.v1.AssignBadgeRequest
-	14,  // 132: tapline.v1.AdminService.ListBadges:input_type -> tapline.v1.ListBadgesRequest
-	16,  // 133: tapline.v1.AdminService.RevokeBadge:input_type -> tapline.v1.RevokeBadgeRequest
-	18,  // 134: tapline.v1.AdminService.LoseBadge:input_type -> tapline.v1.LoseBadgeRequest
-	20,  // 135: tapline.v1.AdminService.FindBadge:input_type -> tapline.v1.FindBadgeRequest
-	22,  // 136: tapline.v1.AdminService.SetPin:input_type -> tapline.v1.SetPinRequest
-	24,  // 137: tapline.v1.AdminService.PutAccount:input_type -> tapline.v1.PutAccountRequest
-	26,  // 138: tapline.v1.AdminService.ListAccounts:input_type -> tapline.v1.ListAccountsRequest
-	28,  // 139: tapline.v1.AdminService.DeleteAccount:input_type -> tapline.v1.DeleteAccountRequest
-	30,  // 140: tapline.v1.AdminService.PutStation:input_type -> tapline.v1.PutStationRequest
-	32,  // 141: tapline.v1.AdminService.ListStations:input_type -> tapline.v1.ListStationsRequest
-	34,  // 142: tapline.v1.AdminService.DeleteStation:input_type -> tapline.v1.DeleteStationRequest
-	36,  // 143: tapline.v1.AdminService.RevokeStation:input_type -> tapline.v1.RevokeStationRequest
-	38,  // 144: tapline.v1.AdminService.ReleaseStation:input_type -> tapline.v1.ReleaseStationRequest
-	40,  // 145: tapline.v1.AdminService.ApproveRecovery:input_type -> tapline.v1.ApproveRecoveryRequest
-	42,  // 146: tapline.v1.AdminService.GetStation:input_type -> tapline.v1.GetStationRequest
-	48,  // 147: tapline.v1.AdminService.GetAuthority:input_type -> tapline.v1.GetAuthorityRequest
-	50,  // 148: tapline.v1.AdminService.RotateAuthority:input_type -> tapline.v1.RotateAuthorityRequest
-	52,  // 149: tapline.v1.AdminService.CreateToken:input_type -> tapline.v1.CreateTokenRequest
-	54,  // 150: tapline.v1.AdminService.ListTokens:input_type -> tapline.v1.ListTokensRequest
-	56,  // 151: tapline.v1.AdminService.RevokeToken:input_type -> tapline.v1.RevokeTokenRequest
-	58,  // 152: tapline.v1.AdminService.PutPolicy:input_type -> tapline.v1.PutPolicyRequest
-	62,  // 153: tapline.v1.AdminService.PutZone:input_type -> tapline.v1.PutZoneRequest
-	64,  // 154: tapline.v1.AdminService.ListZones:input_type -> tapline.v1.ListZonesRequest
-	66,  // 155: tapline.v1.AdminService.DeleteZone:input_type -> tapline.v1.DeleteZoneRequest
-	68,  // 156: tapline.v1.AdminService.ListPolicies:input_type -> tapline.v1.ListPoliciesRequest
-	70,  // 157: tapline.v1.AdminService.ReplayTaps:input_type -> tapline.v1.ReplayTapsRequest
-	60,  // 158: tapline.v1.AdminService.GetPolicy:input_type -> tapline.v1.GetPolicyRequest
-	73,  // 159: tapline.v1.AdminService.ExplainTap:input_type -> tapline.v1.ExplainTapRequest
-	75,  // 160: tapline.v1.AdminService.ExplainCode:input_type -> tapline.v1.ExplainCodeRequest
-	77,  // 161: tapline.v1.AdminService.ListLeases:input_type -> tapline.v1.ListLeasesRequest
-	79,  // 162: tapline.v1.AdminService.EndLease:input_type -> tapline.v1.EndLeaseRequest
-	81,  // 163: tapline.v1.AdminService.PutVisit:input_type -> tapline.v1.PutVisitRequest
-	83,  // 164: tapline.v1.AdminService.ListVisits:input_type -> tapline.v1.ListVisitsRequest
-	85,  // 165: tapline.v1.AdminService.DeleteVisit:input_type -> tapline.v1.DeleteVisitRequest
-	87,  // 166: tapline.v1.AdminService.DecideVisit:input_type -> tapline.v1.DecideVisitRequest
-	89,  // 167: tapline.v1.AdminService.ImportDirectory:input_type -> tapline.v1.ImportDirectoryRequest
-	92,  // 168: tapline.v1.AdminService.GetSync:input_type -> tapline.v1.GetSyncRequest
-	95,  // 169: tapline.v1.AdminService.RunSync:input_type -> tapline.v1.RunSyncRequest
-	97,  // 170: tapline.v1.AdminService.AcceptSync:input_type -> tapline.v1.AcceptSyncRequest
-	99,  // 171: tapline.v1.AdminService.PutShift:input_type -> tapline.v1.PutShiftRequest
-	101, // 172: tapline.v1.AdminService.ListShifts:input_type -> tapline.v1.ListShiftsRequest
-	103, // 173: tapline.v1.AdminService.DeleteShift:input_type -> tapline.v1.DeleteShiftRequest
-	105, // 174: tapline.v1.AdminService.CreateScimToken:input_type -> tapline.v1.CreateScimTokenRequest
-	107, // 175: tapline.v1.AdminService.ListScimTokens:input_type -> tapline.v1.ListScimTokensRequest
-	109, // 176: tapline.v1.AdminService.RevokeScimToken:input_type -> tapline.v1.RevokeScimTokenRequest
-	112, // 177: tapline.v1.AdminService.ListAlarms:input_type -> tapline.v1.ListAlarmsRequest
-	114, // 178: tapline.v1.AdminService.CloseAlarm:input_type -> tapline.v1.CloseAlarmRequest
-	116, // 179: tapline.v1.AdminService.GetHealth:input_type -> tapline.v1.GetHealthRequest
-	5,   // 180: tapline.v1.AdminService.PutPerson:output_type -> tapline.v1.PutPersonResponse
-	7,   // 181: tapline.v1.AdminService.GetPerson:output_type -> tapline.v1.GetPersonResponse
-	9,   // 182: tapline.v1.AdminService.ListPeople:output_type -> tapline.v1.ListPeopleResponse
-	11,  // 183: tapline.v1.AdminService.DeletePerson:output_type -> tapline.v1.DeletePersonResponse
-	13,  // 184: tapline.v1.AdminService.AssignBadge:output_type -> tapline.v1.AssignBadgeResponse
-	15,  // 185: tapline.v1.AdminService.ListBadges:output_type -> tapline.v1.ListBadgesResponse
-	17,  // 186: tapline.v1.AdminService.RevokeBadge:output_type -> tapline.v1.RevokeBadgeResponse
-	19,  // 187: tapline.v1.AdminService.LoseBadge:output_type -> tapline.v1.LoseBadgeResponse
-	21,  // 188: tapline.v1.AdminService.FindBadge:output_type -> tapline.v1.FindBadgeResponse
-	23,  // 189: tapline.v1.AdminService.SetPin:output_type -> tapline.v1.SetPinResponse
-	25,  // 190: tapline.v1.AdminService.PutAccount:output_type -> tapline.v1.PutAccountResponse
-	27,  // 191: tapline.v1.AdminService.ListAccounts:output_type -> tapline.v1.ListAccountsResponse
-	29,  // 192: tapline.v1.AdminService.DeleteAccount:output_type -> tapline.v1.DeleteAccountResponse
-	31,  // 193: tapline.v1.AdminService.PutStation:output_type -> tapline.v1.PutStationResponse
-	33,  // 194: tapline.v1.AdminService.ListStations:output_type -> tapline.v1.ListStationsResponse
-	35,  // 195: tapline.v1.AdminService.DeleteStation:output_type -> tapline.v1.DeleteStationResponse
-	37,  // 196: tapline.v1.AdminService.RevokeStation:output_type -> tapline.v1.RevokeStationResponse
-	39,  // 197: tapline.v1.AdminService.ReleaseStation:output_type -> tapline.v1.ReleaseStationResponse
-	41,  // 198: tapline.v1.AdminService.ApproveRecovery:output_type -> tapline.v1.ApproveRecoveryResponse
-	43,  // 199: tapline.v1.AdminService.GetStation:output_type -> tapline.v1.GetStationResponse
-	49,  // 200: tapline.v1.AdminService.GetAuthority:output_type -> tapline.v1.GetAuthorityResponse
-	51,  // 201: tapline.v1.AdminService.RotateAuthority:output_type -> tapline.v1.RotateAuthorityResponse
-	53,  // 202: tapline.v1.AdminService.CreateToken:output_type -> tapline.v1.CreateTokenResponse
-	55,  // 203: tapline.v1.AdminService.ListTokens:output_type -> tapline.v1.ListTokensResponse
-	57,  // 204: tapline.v1.AdminService.RevokeToken:output_type -> tapline.v1.RevokeTokenResponse
-	59,  // 205: tapline.v1.AdminService.PutPolicy:output_type -> tapline.v1.PutPolicyResponse
-	63,  // 206: tapline.v1.AdminService.PutZone:output_type -> tapline.v1.PutZoneResponse
-	65,  // 207: tapline.v1.AdminService.ListZones:output_type -> tapline.v1.ListZonesResponse
-	67,  // 208: tapline.v1.AdminService.DeleteZone:output_type -> tapline.v1.DeleteZoneResponse
-	69,  // 209: tapline.v1.AdminService.ListPolicies:output_type -> tapline.v1.ListPoliciesResponse
-	71,  // 210: tapline.v1.AdminService.ReplayTaps:output_type -> tapline.v1.ReplayTapsResponse
-	61,  // 211: tapline.v1.AdminService.GetPolicy:output_type -> tapline.v1.GetPolicyResponse
-	74,  // 212: tapline.v1.AdminService.ExplainTap:output_type -> tapline.v1.ExplainTapResponse
-	76,  // 213: tapline.v1.AdminService.ExplainCode:output_type -> tapline.v1.ExplainCodeResponse
-	78,  // 214: tapline.v1.AdminService.ListLeases:output_type -> tapline.v1.ListLeasesResponse
-	80,  // 215: tapline.v1.AdminService.EndLease:output_type -> tapline.v1.EndLeaseResponse
-	82,  // 216: tapline.v1.AdminService.PutVisit:output_type -> tapline.v1.PutVisitResponse
-	84,  // 217: tapline.v1.AdminService.ListVisits:output_type -> tapline.v1.ListVisitsResponse
-	86,  // 218: tapline.v1.AdminService.DeleteVisit:output_type -> tapline.v1.DeleteVisitResponse
-	88,  // 219: tapline.v1.AdminService.DecideVisit:output_type -> tapline.v1.DecideVisitResponse
-	90,  // 220: tapline.v1.AdminService.ImportDirectory:output_type -> tapline.v1.ImportDirectoryResponse
-	93,  // 221: tapline.v1.AdminService.GetSync:output_type -> tapline.v1.GetSyncResponse
-	96,  // 222: tapline.v1.AdminService.RunSync:output_type -> tapline.v1.RunSyncResponse
-	98,  // 223: tapline.v1.AdminService.AcceptSync:output_type -> tapline.v1.AcceptSyncResponse
-	100, // 224: tapline.v1.AdminService.PutShift:output_type -> tapline.v1.PutShiftResponse
-	102, // 225: tapline.v1.AdminService.ListShifts:output_type -> tapline.v1.ListShiftsResponse
-	104, // 226: tapline.v1.AdminService.DeleteShift:output_type -> tapline.v1.DeleteShiftResponse
-	106, // 227: tapline.v1.AdminService.CreateScimToken:output_type -> tapline.v1.CreateScimTokenResponse
-	108, // 228: tapline.v1.AdminService.ListScimTokens:output_type -> tapline.v1.ListScimTokensResponse
-	110, // 229: tapline.v1.AdminService.RevokeScimToken:output_type -> tapline.v1.RevokeScimTokenResponse
-	113, // 230: tapline.v1.AdminService.ListAlarms:output_type -> tapline.v1.ListAlarmsResponse
-	115, // 231: tapline.v1.AdminService.CloseAlarm:output_type -> tapline.v1.CloseAlarmResponse
-	117, // 232: tapline.v1.AdminService.GetHealth:output_type -> tapline.v1.GetHealthResponse
-	180, // [180:233] is the sub-list for method output_type
-	127, // [127:180] is the sub-list for method input_type
-	127, // [127:127] is the sub-list for extension type_name
-	127, // [127:127] is the sub-list for extension extendee
-	0,   // [0:127] is the sub-list for field type_name
+	125, // 0: tapline.v1.PutPersonRequest.person:type_name -> tapline.v1.PersonEntry
+	125, // 1: tapline.v1.PutPersonResponse.person:type_name -> tapline.v1.PersonEntry
+	125, // 2: tapline.v1.GetPersonResponse.person:type_name -> tapline.v1.PersonEntry
+	129, // 3: tapline.v1.GetPersonResponse.badges:type_name -> tapline.v1.Badge
+	143, // 4: tapline.v1.GetPersonResponse.shift_changes_at:type_name -> google.protobuf.Timestamp
+	125, // 5: tapline.v1.ListPeopleResponse.people:type_name -> tapline.v1.PersonEntry
+	144, // 6: tapline.v1.AssignBadgeRequest.badge:type_name -> tapline.v1.BadgeProof
+	143, // 7: tapline.v1.AssignBadgeRequest.not_after:type_name -> google.protobuf.Timestamp
+	129, // 8: tapline.v1.AssignBadgeResponse.badge:type_name -> tapline.v1.Badge
+	129, // 9: tapline.v1.ListBadgesResponse.badges:type_name -> tapline.v1.Badge
+	129, // 10: tapline.v1.RevokeBadgeResponse.badge:type_name -> tapline.v1.Badge
+	129, // 11: tapline.v1.LoseBadgeResponse.badge:type_name -> tapline.v1.Badge
+	129, // 12: tapline.v1.FindBadgeResponse.badge:type_name -> tapline.v1.Badge
+	143, // 13: tapline.v1.ListRefusedTapsRequest.after:type_name -> google.protobuf.Timestamp
+	137, // 14: tapline.v1.ListRefusedTapsResponse.taps:type_name -> tapline.v1.RefusedTap
+	143, // 15: tapline.v1.ListRefusedTapsResponse.broker_time:type_name -> google.protobuf.Timestamp
+	28,  // 16: tapline.v1.ListBadgeRequestsResponse.requests:type_name -> tapline.v1.BadgeRequest
+	28,  // 17: tapline.v1.DecideBadgeRequestResponse.request:type_name -> tapline.v1.BadgeRequest
+	145, // 18: tapline.v1.BadgeRequest.assurance:type_name -> tapline.v1.Assurance
+	143, // 19: tapline.v1.BadgeRequest.made_at:type_name -> google.protobuf.Timestamp
+	143, // 20: tapline.v1.BadgeRequest.expires_at:type_name -> google.protobuf.Timestamp
+	143, // 21: tapline.v1.BadgeRequest.decided_at:type_name -> google.protobuf.Timestamp
+	130, // 22: tapline.v1.PutAccountRequest.account:type_name -> tapline.v1.Account
+	130, // 23: tapline.v1.PutAccountResponse.account:type_name -> tapline.v1.Account
+	130, // 24: tapline.v1.ListAccountsResponse.accounts:type_name -> tapline.v1.Account
+	131, // 25: tapline.v1.PutStationRequest.station:type_name -> tapline.v1.Station
+	131, // 26: tapline.v1.PutStationResponse.station:type_name -> tapline.v1.Station
+	131, // 27: tapline.v1.ListStationsResponse.stations:type_name -> tapline.v1.Station
+	131, // 28: tapline.v1.RevokeStationResponse.station:type_name -> tapline.v1.Station
+	131, // 29: tapline.v1.ReleaseStationResponse.station:type_name -> tapline.v1.Station
+	143, // 30: tapline.v1.ApproveRecoveryResponse.until:type_name -> google.protobuf.Timestamp
+	131, // 31: tapline.v1.GetStationResponse.station:type_name -> tapline.v1.Station
+	51,  // 32: tapline.v1.GetStationResponse.identity:type_name -> tapline.v1.StationIdentity
+	143, // 33: tapline.v1.StationIdentity.enrolled_at:type_name -> google.protobuf.Timestamp
+	52,  // 34: tapline.v1.StationIdentity.certificates:type_name -> tapline.v1.StationCertificate
+	53,  // 35: tapline.v1.StationIdentity.copies:type_name -> tapline.v1.StationCopy
+	143, // 36: tapline.v1.StationIdentity.quarantined_at:type_name -> google.protobuf.Timestamp
+	143, // 37: tapline.v1.StationIdentity.recovers_until:type_name -> google.protobuf.Timestamp
+	143, // 38: tapline.v1.StationIdentity.approved_until:type_name -> google.protobuf.Timestamp
+	143, // 39: tapline.v1.StationCertificate.not_before:type_name -> google.protobuf.Timestamp
+	143, // 40: tapline.v1.StationCertificate.not_after:type_name -> google.protobuf.Timestamp
+	143, // 41: tapline.v1.StationCopy.first_seen_at:type_name -> google.protobuf.Timestamp
+	143, // 42: tapline.v1.StationCopy.last_seen_at:type_name -> google.protobuf.Timestamp
+	2,   // 43: tapline.v1.RootCertificate.state:type_name -> tapline.v1.RootState
+	143, // 44: tapline.v1.RootCertificate.since:type_name -> google.protobuf.Timestamp
+	143, // 45: tapline.v1.RootCertificate.not_after:type_name -> google.protobuf.Timestamp
+	143, // 46: tapline.v1.RootCertificate.next_from:type_name -> google.protobuf.Timestamp
+	54,  // 47: tapline.v1.GetAuthorityResponse.roots:type_name -> tapline.v1.RootCertificate
+	143, // 48: tapline.v1.GetAuthorityResponse.issuing_not_after:type_name -> google.protobuf.Timestamp
+	56,  // 49: tapline.v1.RotateAuthorityResponse.authority:type_name -> tapline.v1.GetAuthorityResponse
+	146, // 50: tapline.v1.CreateTokenRequest.lifetime:type_name -> google.protobuf.Duration
+	135, // 51: tapline.v1.CreateTokenResponse.token:type_name -> tapline.v1.Token
+	135, // 52: tapline.v1.ListTokensResponse.tokens:type_name -> tapline.v1.Token
+	136, // 53: tapline.v1.PutPolicyResponse.policy:type_name -> tapline.v1.PolicySet
+	136, // 54: tapline.v1.GetPolicyResponse.policy:type_name -> tapline.v1.PolicySet
+	132, // 55: tapline.v1.PutZoneRequest.zone:type_name -> tapline.v1.Zone
+	132, // 56: tapline.v1.PutZoneResponse.zone:type_name -> tapline.v1.Zone
+	132, // 57: tapline.v1.ListZonesResponse.zones:type_name -> tapline.v1.Zone
+	136, // 58: tapline.v1.ListPoliciesResponse.policies:type_name -> tapline.v1.PolicySet
+	143, // 59: tapline.v1.ReplayTapsRequest.since:type_name -> google.protobuf.Timestamp
+	79,  // 60: tapline.v1.ReplayTapsResponse.differences:type_name -> tapline.v1.ReplayedTap
+	143, // 61: tapline.v1.ReplayedTap.at:type_name -> google.protobuf.Timestamp
+	147, // 62: tapline.v1.ReplayedTap.now:type_name -> tapline.v1.Decision
+	147, // 63: tapline.v1.ReplayedTap.draft:type_name -> tapline.v1.Decision
+	145, // 64: tapline.v1.ExplainTapRequest.assurance:type_name -> tapline.v1.Assurance
+	143, // 65: tapline.v1.ExplainTapRequest.at:type_name -> google.protobuf.Timestamp
+	147, // 66: tapline.v1.ExplainTapResponse.decision:type_name -> tapline.v1.Decision
+	148, // 67: tapline.v1.ExplainTapResponse.terms:type_name -> tapline.v1.SessionTerms
+	137, // 68: tapline.v1.ExplainCodeResponse.tap:type_name -> tapline.v1.RefusedTap
+	138, // 69: tapline.v1.ListLeasesResponse.leases:type_name -> tapline.v1.HeldLease
+	139, // 70: tapline.v1.PutVisitRequest.visit:type_name -> tapline.v1.Visit
+	139, // 71: tapline.v1.PutVisitResponse.visit:type_name -> tapline.v1.Visit
+	139, // 72: tapline.v1.ListVisitsResponse.visits:type_name -> tapline.v1.Visit
+	139, // 73: tapline.v1.DecideVisitResponse.visit:type_name -> tapline.v1.Visit
+	3,   // 74: tapline.v1.ImportDirectoryRequest.leavers:type_name -> tapline.v1.ImportLeavers
+	140, // 75: tapline.v1.ImportDirectoryResponse.faults:type_name -> tapline.v1.ImportFault
+	98,  // 76: tapline.v1.ImportDirectoryResponse.changes:type_name -> tapline.v1.ImportChange
+	101, // 77: tapline.v1.GetSyncResponse.state:type_name -> tapline.v1.SyncState
+	143, // 78: tapline.v1.SyncState.last_ok_at:type_name -> google.protobuf.Timestamp
+	143, // 79: tapline.v1.SyncState.full_at:type_name -> google.protobuf.Timestamp
+	143, // 80: tapline.v1.SyncState.failing_since:type_name -> google.protobuf.Timestamp
+	98,  // 81: tapline.v1.RunSyncResponse.changes:type_name -> tapline.v1.ImportChange
+	101, // 82: tapline.v1.RunSyncResponse.state:type_name -> tapline.v1.SyncState
+	126, // 83: tapline.v1.PutShiftRequest.shift:type_name -> tapline.v1.Shift
+	126, // 84: tapline.v1.PutShiftResponse.shift:type_name -> tapline.v1.Shift
+	126, // 85: tapline.v1.ListShiftsResponse.shifts:type_name -> tapline.v1.Shift
+	146, // 86: tapline.v1.CreateScimTokenRequest.lifetime:type_name -> google.protobuf.Duration
+	118, // 87: tapline.v1.CreateScimTokenResponse.token:type_name -> tapline.v1.ScimToken
+	118, // 88: tapline.v1.ListScimTokensResponse.tokens:type_name -> tapline.v1.ScimToken
+	143, // 89: tapline.v1.ScimToken.created_at:type_name -> google.protobuf.Timestamp
+	143, // 90: tapline.v1.ScimToken.expires_at:type_name -> google.protobuf.Timestamp
+	143, // 91: tapline.v1.ScimToken.last_used_at:type_name -> google.protobuf.Timestamp
+	141, // 92: tapline.v1.ListAlarmsResponse.alarms:type_name -> tapline.v1.Alarm
+	141, // 93: tapline.v1.CloseAlarmResponse.alarm:type_name -> tapline.v1.Alarm
+	143, // 94: tapline.v1.GetHealthResponse.started_at:type_name -> google.protobuf.Timestamp
+	128, // 95: tapline.v1.PersonEntry.certifications:type_name -> tapline.v1.Certification
+	143, // 96: tapline.v1.PersonEntry.left_at:type_name -> google.protobuf.Timestamp
+	127, // 97: tapline.v1.Shift.windows:type_name -> tapline.v1.ShiftWindow
+	143, // 98: tapline.v1.Certification.not_after:type_name -> google.protobuf.Timestamp
+	145, // 99: tapline.v1.Badge.assurance:type_name -> tapline.v1.Assurance
+	143, // 100: tapline.v1.Badge.not_after:type_name -> google.protobuf.Timestamp
+	143, // 101: tapline.v1.Badge.assigned_at:type_name -> google.protobuf.Timestamp
+	143, // 102: tapline.v1.Badge.last_used_at:type_name -> google.protobuf.Timestamp
+	143, // 103: tapline.v1.Badge.lost_at:type_name -> google.protobuf.Timestamp
+	146, // 104: tapline.v1.Account.lease_time:type_name -> google.protobuf.Duration
+	149, // 105: tapline.v1.Station.mode:type_name -> tapline.v1.Mode
+	148, // 106: tapline.v1.Station.terms:type_name -> tapline.v1.SessionTerms
+	0,   // 107: tapline.v1.Station.state:type_name -> tapline.v1.StationState
+	143, // 108: tapline.v1.Station.last_seen_at:type_name -> google.protobuf.Timestamp
+	143, // 109: tapline.v1.Station.certificate_expires_at:type_name -> google.protobuf.Timestamp
+	142, // 110: tapline.v1.Station.hints:type_name -> tapline.v1.Station.HintsEntry
+	145, // 111: tapline.v1.Station.requires_assurance:type_name -> tapline.v1.Assurance
+	149, // 112: tapline.v1.Zone.mode:type_name -> tapline.v1.Mode
+	145, // 113: tapline.v1.Zone.requires_assurance:type_name -> tapline.v1.Assurance
+	133, // 114: tapline.v1.Zone.pin:type_name -> tapline.v1.PinRules
+	134, // 115: tapline.v1.Zone.offline:type_name -> tapline.v1.OfflineTiers
+	146, // 116: tapline.v1.Zone.idle:type_name -> google.protobuf.Duration
+	146, // 117: tapline.v1.Zone.longest:type_name -> google.protobuf.Duration
+	145, // 118: tapline.v1.PinRules.weak_below:type_name -> tapline.v1.Assurance
+	146, // 119: tapline.v1.PinRules.after_idle:type_name -> google.protobuf.Duration
+	146, // 120: tapline.v1.OfflineTiers.everybody:type_name -> google.protobuf.Duration
+	146, // 121: tapline.v1.OfflineTiers.essential:type_name -> google.protobuf.Duration
+	143, // 122: tapline.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
+	143, // 123: tapline.v1.Token.used_at:type_name -> google.protobuf.Timestamp
+	143, // 124: tapline.v1.PolicySet.since:type_name -> google.protobuf.Timestamp
+	143, // 125: tapline.v1.RefusedTap.at:type_name -> google.protobuf.Timestamp
+	150, // 126: tapline.v1.RefusedTap.refusal:type_name -> tapline.v1.RefusalCause
+	145, // 127: tapline.v1.RefusedTap.assurance:type_name -> tapline.v1.Assurance
+	147, // 128: tapline.v1.RefusedTap.decision:type_name -> tapline.v1.Decision
+	151, // 129: tapline.v1.HeldLease.lease:type_name -> tapline.v1.Lease
+	143, // 130: tapline.v1.HeldLease.opened_at:type_name -> google.protobuf.Timestamp
+	143, // 131: tapline.v1.Visit.starts_at:type_name -> google.protobuf.Timestamp
+	143, // 132: tapline.v1.Visit.ends_at:type_name -> google.protobuf.Timestamp
+	1,   // 133: tapline.v1.Visit.state:type_name -> tapline.v1.VisitState
+	143, // 134: tapline.v1.Alarm.at:type_name -> google.protobuf.Timestamp
+	143, // 135: tapline.v1.Alarm.closed_at:type_name -> google.protobuf.Timestamp
+	4,   // 136: tapline.v1.AdminService.PutPerson:input_type -> tapline.v1.PutPersonRequest
+	6,   // 137: tapline.v1.AdminService.GetPerson:input_type -> tapline.v1.GetPersonRequest
+	8,   // 138: tapline.v1.AdminService.ListPeople:input_type -> tapline.v1.ListPeopleRequest
+	10,  // 139: tapline.v1.AdminService.DeletePerson:input_type -> tapline.v1.DeletePersonRequest
+	12,  // 140: tapline.v1.AdminService.AssignBadge:input_type -> tapline.v1.AssignBadgeRequest
+	14,  // 141: tapline.v1.AdminService.ListBadges:input_type -> tapline.v1.ListBadgesRequest
+	16,  // 142: tapline.v1.AdminService.RevokeBadge:input_type -> tapline.v1.RevokeBadgeRequest
+	18,  // 143: tapline.v1.AdminService.LoseBadge:input_type -> tapline.v1.LoseBadgeRequest
+	20,  // 144: tapline.v1.AdminService.FindBadge:input_type -> tapline.v1.FindBadgeRequest
+	22,  // 145: tapline.v1.AdminService.ListRefusedTaps:input_type -> tapline.v1.ListRefusedTapsRequest
+	24,  // 146: tapline.v1.AdminService.ListBadgeRequests:input_type -> tapline.v1.ListBadgeRequestsRequest
+	26,  // 147: tapline.v1.AdminService.DecideBadgeRequest:input_type -> tapline.v1.DecideBadgeRequestRequest
+	29,  // 148: tapline.v1.AdminService.SetPin:input_type -> tapline.v1.SetPinRequest
+	31,  // 149: tapline.v1.AdminService.PutAccount:input_type -> tapline.v1.PutAccountRequest
+	33,  // 150: tapline.v1.AdminService.ListAccounts:input_type -> tapline.v1.ListAccountsRequest
+	35,  // 151: tapline.v1.AdminService.DeleteAccount:input_type -> tapline.v1.DeleteAccountRequest
+	37,  // 152: tapline.v1.AdminService.PutStation:input_type -> tapline.v1.PutStationRequest
+	39,  // 153: tapline.v1.AdminService.ListStations:input_type -> tapline.v1.ListStationsRequest
+	41,  // 154: tapline.v1.AdminService.DeleteStation:input_type -> tapline.v1.DeleteStationRequest
+	43,  // 155: tapline.v1.AdminService.RevokeStation:input_type -> tapline.v1.RevokeStationRequest
+	45,  // 156: tapline.v1.AdminService.ReleaseStation:input_type -> tapline.v1.ReleaseStationRequest
+	47,  // 157: tapline.v1.AdminService.ApproveRecovery:input_type -> tapline.v1.ApproveRecoveryRequest
+	49,  // 158: tapline.v1.AdminService.GetStation:input_type -> tapline.v1.GetStationRequest
+	55,  // 159: tapline.v1.AdminService.GetAuthority:input_type -> tapline.v1.GetAuthorityRequest
+	57,  // 160: tapline.v1.AdminService.RotateAuthority:input_type -> tapline.v1.RotateAuthorityRequest
+	59,  // 161: tapline.v1.AdminService.CreateToken:input_type -> tapline.v1.CreateTokenRequest
+	61,  // 162: tapline.v1.AdminService.ListTokens:input_type -> tapline.v1.ListTokensRequest
+	63,  // 163: tapline.v1.AdminService.RevokeToken:input_type -> tapline.v1.RevokeTokenRequest
+	65,  // 164: tapline.v1.AdminService.PutPolicy:input_type -> tapline.v1.PutPolicyRequest
+	69,  // 165: tapline.v1.AdminService.PutZone:input_type -> tapline.v1.PutZoneRequest
+	71,  // 166: tapline.v1.AdminService.ListZones:input_type -> tapline.v1.ListZonesRequest
+	73,  // 167: tapline.v1.AdminService.DeleteZone:input_type -> tapline.v1.DeleteZoneRequest
+	75,  // 168: tapline.v1.AdminService.ListPolicies:input_type -> tapline.v1.ListPoliciesRequest
+	77,  // 169: tapline.v1.AdminService.ReplayTaps:input_type -> tapline.v1.ReplayTapsRequest
+	67,  // 170: tapline.v1.AdminService.GetPolicy:input_type -> tapline.v1.GetPolicyRequest
+	80,  // 171: tapline.v1.AdminService.ExplainTap:input_type -> tapline.v1.ExplainTapRequest
+	82,  // 172: tapline.v1.AdminService.ExplainCode:input_type -> tapline.v1.ExplainCodeRequest
+	84,  // 173: tapline.v1.AdminService.ListLeases:input_type -> tapline.v1.ListLeasesRequest
+	86,  // 174: tapline.v1.AdminService.EndLease:input_type -> tapline.v1.EndLeaseRequest
+	88,  // 175: tapline.v1.AdminService.PutVisit:input_type -> tapline.v1.PutVisitRequest
+	90,  // 176: tapline.v1.AdminService.ListVisits:input_type -> tapline.v1.ListVisitsRequest
+	92,  // 177: tapline.v1.AdminService.DeleteVisit:input_type -> tapline.v1.DeleteVisitRequest
+	94,  // 178: tapline.v1.AdminService.DecideVisit:input_type -> tapline.v1.DecideVisitRequest
+	96,  // 179: tapline.v1.AdminService.ImportDirectory:input_type -> tapline.v1.ImportDirectoryRequest
+	99,  // 180: tapline.v1.AdminService.GetSync:input_type -> tapline.v1.GetSyncRequest
+	102, // 181: tapline.v1.AdminService.RunSync:input_type -> tapline.v1.RunSyncRequest
+	104, // 182: tapline.v1.AdminService.AcceptSync:input_type -> tapline.v1.AcceptSyncRequest
+	106, // 183: tapline.v1.AdminService.PutShift:input_type -> tapline.v1.PutShiftRequest
+	108, // 184: tapline.v1.AdminService.ListShifts:input_type -> tapline.v1.ListShiftsRequest
+	110, // 185: tapline.v1.AdminService.DeleteShift:input_type -> tapline.v1.DeleteShiftRequest
+	112, // 186: tapline.v1.AdminService.CreateScimToken:input_type -> tapline.v1.CreateScimTokenRequest
+	114, // 187: tapline.v1.AdminService.ListScimTokens:input_type -> tapline.v1.ListScimTokensRequest
+	116, // 188: tapline.v1.AdminService.RevokeScimToken:input_type -> tapline.v1.RevokeScimTokenRequest
+	119, // 189: tapline.v1.AdminService.ListAlarms:input_type -> tapline.v1.ListAlarmsRequest
+	121, // 190: tapline.v1.AdminService.CloseAlarm:input_type -> tapline.v1.CloseAlarmRequest
+	123, // 191: tapline.v1.AdminService.GetHealth:input_type -> tapline.v1.GetHealthRequest
+	5,   // 192: tapline.v1.AdminService.PutPerson:output_type -> tapline.v1.PutPersonResponse
+	7,   // 193: tapline.v1.AdminService.GetPerson:output_type -> tapline.v1.GetPersonResponse
+	9,   // 194: tapline.v1.AdminService.ListPeople:output_type -> tapline.v1.ListPeopleResponse
+	11,  // 195: tapline.v1.AdminService.DeletePerson:output_type -> tapline.v1.DeletePersonResponse
+	13,  // 196: tapline.v1.AdminService.AssignBadge:output_type -> tapline.v1.AssignBadgeResponse
+	15,  // 197: tapline.v1.AdminService.ListBadges:output_type -> tapline.v1.ListBadgesResponse
+	17,  // 198: tapline.v1.AdminService.RevokeBadge:output_type -> tapline.v1.RevokeBadgeResponse
+	19,  // 199: tapline.v1.AdminService.LoseBadge:output_type -> tapline.v1.LoseBadgeResponse
+	21,  // 200: tapline.v1.AdminService.FindBadge:output_type -> tapline.v1.FindBadgeResponse
+	23,  // 201: tapline.v1.AdminService.ListRefusedTaps:output_type -> tapline.v1.ListRefusedTapsResponse
+	25,  // 202: tapline.v1.AdminService.ListBadgeRequests:output_type -> tapline.v1.ListBadgeRequestsResponse
+	27,  // 203: tapline.v1.AdminService.DecideBadgeRequest:output_type -> tapline.v1.DecideBadgeRequestResponse
+	30,  // 204: tapline.v1.AdminService.SetPin:output_type -> tapline.v1.SetPinResponse
+	32,  // 205: tapline.v1.AdminService.PutAccount:output_type -> tapline.v1.PutAccountResponse
+	34,  // 206: tapline.v1.AdminService.ListAccounts:output_type -> tapline.v1.ListAccountsResponse
+	36,  // 207: tapline.v1.AdminService.DeleteAccount:output_type -> tapline.v1.DeleteAccountResponse
+	38,  // 208: tapline.v1.AdminService.PutStation:output_type -> tapline.v1.PutStationResponse
+	40,  // 209: tapline.v1.AdminService.ListStations:output_type -> tapline.v1.ListStationsResponse
+	42,  // 210: tapline.v1.AdminService.DeleteStation:output_type -> tapline.v1.DeleteStationResponse
+	44,  // 211: tapline.v1.AdminService.RevokeStation:output_type -> tapline.v1.RevokeStationResponse
+	46,  // 212: tapline.v1.AdminService.ReleaseStation:output_type -> tapline.v1.ReleaseStationResponse
+	48,  // 213: tapline.v1.AdminService.ApproveRecovery:output_type -> tapline.v1.ApproveRecoveryResponse
+	50,  // 214: tapline.v1.AdminService.GetStation:output_type -> tapline.v1.GetStationResponse
+	56,  // 215: tapline.v1.AdminService.GetAuthority:output_type -> tapline.v1.GetAuthorityResponse
+	58,  // 216: tapline.v1.AdminService.RotateAuthority:output_type -> tapline.v1.RotateAuthorityResponse
+	60,  // 217: tapline.v1.AdminService.CreateToken:output_type -> tapline.v1.CreateTokenResponse
+	62,  // 218: tapline.v1.AdminService.ListTokens:output_type -> tapline.v1.ListTokensResponse
+	64,  // 219: tapline.v1.AdminService.RevokeToken:output_type -> tapline.v1.RevokeTokenResponse
+	66,  // 220: tapline.v1.AdminService.PutPolicy:output_type -> tapline.v1.PutPolicyResponse
+	70,  // 221: tapline.v1.AdminService.PutZone:output_type -> tapline.v1.PutZoneResponse
+	72,  // 222: tapline.v1.AdminService.ListZones:output_type -> tapline.v1.ListZonesResponse
+	74,  // 223: tapline.v1.AdminService.DeleteZone:output_type -> tapline.v1.DeleteZoneResponse
+	76,  // 224: tapline.v1.AdminService.ListPolicies:output_type -> tapline.v1.ListPoliciesResponse
+	78,  // 225: tapline.v1.AdminService.ReplayTaps:output_type -> tapline.v1.ReplayTapsResponse
+	68,  // 226: tapline.v1.AdminService.GetPolicy:output_type -> tapline.v1.GetPolicyResponse
+	81,  // 227: tapline.v1.AdminService.ExplainTap:output_type -> tapline.v1.ExplainTapResponse
+	83,  // 228: tapline.v1.AdminService.ExplainCode:output_type -> tapline.v1.ExplainCodeResponse
+	85,  // 229: tapline.v1.AdminService.ListLeases:output_type -> tapline.v1.ListLeasesResponse
+	87,  // 230: tapline.v1.AdminService.EndLease:output_type -> tapline.v1.EndLeaseResponse
+	89,  // 231: tapline.v1.AdminService.PutVisit:output_type -> tapline.v1.PutVisitResponse
+	91,  // 232: tapline.v1.AdminService.ListVisits:output_type -> tapline.v1.ListVisitsResponse
+	93,  // 233: tapline.v1.AdminService.DeleteVisit:output_type -> tapline.v1.DeleteVisitResponse
+	95,  // 234: tapline.v1.AdminService.DecideVisit:output_type -> tapline.v1.DecideVisitResponse
+	97,  // 235: tapline.v1.AdminService.ImportDirectory:output_type -> tapline.v1.ImportDirectoryResponse
+	100, // 236: tapline.v1.AdminService.GetSync:output_type -> tapline.v1.GetSyncResponse
+	103, // 237: tapline.v1.AdminService.RunSync:output_type -> tapline.v1.RunSyncResponse
+	105, // 238: tapline.v1.AdminService.AcceptSync:output_type -> tapline.v1.AcceptSyncResponse
+	107, // 239: tapline.v1.AdminService.PutShift:output_type -> tapline.v1.PutShiftResponse
+	109, // 240: tapline.v1.AdminService.ListShifts:output_type -> tapline.v1.ListShiftsResponse
+	111, // 241: tapline.v1.AdminService.DeleteShift:output_type -> tapline.v1.DeleteShiftResponse
+	113, // 242: tapline.v1.AdminService.CreateScimToken:output_type -> tapline.v1.CreateScimTokenResponse
+	115, // 243: tapline.v1.AdminService.ListScimTokens:output_type -> tapline.v1.ListScimTokensResponse
+	117, // 244: tapline.v1.AdminService.RevokeScimToken:output_type -> tapline.v1.RevokeScimTokenResponse
+	120, // 245: tapline.v1.AdminService.ListAlarms:output_type -> tapline.v1.ListAlarmsResponse
+	122, // 246: tapline.v1.AdminService.CloseAlarm:output_type -> tapline.v1.CloseAlarmResponse
+	124, // 247: tapline.v1.AdminService.GetHealth:output_type -> tapline.v1.GetHealthResponse
+	192, // [192:248] is the sub-list for method output_type
+	136, // [136:192] is the sub-list for method input_type
+	136, // [136:136] is the sub-list for extension type_name
+	136, // [136:136] is the sub-list for extension extendee
+	0,   // [0:136] is the sub-list for field type_name
 }
 
 func init() { file_tapline_v1_admin_proto_init() }
@@ -9598,7 +10187,7 @@ func file_tapline_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tapline_v1_admin_proto_rawDesc), len(file_tapline_v1_admin_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   132,
+			NumMessages:   139,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1956,6 +1956,134 @@ func (x *ReloadResponse) GetPending() []string {
 	return nil
 }
 
+// ClaimBadgeRequest is the refused tap, and who wants the badge.
+type ClaimBadgeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Help code of the refused tap, as the panel showed it.
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// The person's ID; empty for whoever is here.
+	Person string `protobuf:"bytes,2,opt,name=person,proto3" json:"person,omitempty"`
+	// The person's PIN. Never logged.
+	Pin           string `protobuf:"bytes,3,opt,name=pin,proto3" json:"pin,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClaimBadgeRequest) Reset() {
+	*x = ClaimBadgeRequest{}
+	mi := &file_tapline_v1_local_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClaimBadgeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClaimBadgeRequest) ProtoMessage() {}
+
+func (x *ClaimBadgeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_local_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClaimBadgeRequest.ProtoReflect.Descriptor instead.
+func (*ClaimBadgeRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ClaimBadgeRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *ClaimBadgeRequest) GetPerson() string {
+	if x != nil {
+		return x.Person
+	}
+	return ""
+}
+
+func (x *ClaimBadgeRequest) GetPin() string {
+	if x != nil {
+		return x.Pin
+	}
+	return ""
+}
+
+// ClaimBadgeResponse is what became of it.
+type ClaimBadgeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The person it is for.
+	Person string `protobuf:"bytes,1,opt,name=person,proto3" json:"person,omitempty"`
+	// True when the badge is the person's already; else somebody has to approve.
+	Approved bool `protobuf:"varint,2,opt,name=approved,proto3" json:"approved,omitempty"`
+	// When the request ends unless it is decided.
+	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClaimBadgeResponse) Reset() {
+	*x = ClaimBadgeResponse{}
+	mi := &file_tapline_v1_local_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClaimBadgeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClaimBadgeResponse) ProtoMessage() {}
+
+func (x *ClaimBadgeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_local_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClaimBadgeResponse.ProtoReflect.Descriptor instead.
+func (*ClaimBadgeResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ClaimBadgeResponse) GetPerson() string {
+	if x != nil {
+		return x.Person
+	}
+	return ""
+}
+
+func (x *ClaimBadgeResponse) GetApproved() bool {
+	if x != nil {
+		return x.Approved
+	}
+	return false
+}
+
+func (x *ClaimBadgeResponse) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
 var File_tapline_v1_local_proto protoreflect.FileDescriptor
 
 const file_tapline_v1_local_proto_rawDesc = "" +
@@ -2078,7 +2206,16 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\rReloadRequest\"D\n" +
 	"\x0eReloadResponse\x12\x18\n" +
 	"\aapplied\x18\x01 \x03(\tR\aapplied\x12\x18\n" +
-	"\apending\x18\x02 \x03(\tR\apending*\xa1\x01\n" +
+	"\apending\x18\x02 \x03(\tR\apending\"V\n" +
+	"\x11ClaimBadgeRequest\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x16\n" +
+	"\x06person\x18\x02 \x01(\tR\x06person\x12\x15\n" +
+	"\x03pin\x18\x03 \x01(\tB\x03\x80\x01\x01R\x03pin\"\x83\x01\n" +
+	"\x12ClaimBadgeResponse\x12\x16\n" +
+	"\x06person\x18\x01 \x01(\tR\x06person\x12\x1a\n" +
+	"\bapproved\x18\x02 \x01(\bR\bapproved\x129\n" +
+	"\n" +
+	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt*\xa1\x01\n" +
 	"\rPresenceState\x12\x1e\n" +
 	"\x1aPRESENCE_STATE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13PRESENCE_STATE_IDLE\x10\x01\x12\x18\n" +
@@ -2095,7 +2232,7 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\x16NOTICE_KIND_PIN_NEEDED\x10\x05\x12\x16\n" +
 	"\x12NOTICE_KIND_READER\x10\x06\x12\x16\n" +
 	"\x12NOTICE_KIND_BROKER\x10\a\x12\x17\n" +
-	"\x13NOTICE_KIND_JOURNAL\x10\b2\xe5\x06\n" +
+	"\x13NOTICE_KIND_JOURNAL\x10\b2\xb2\a\n" +
 	"\fLocalService\x12H\n" +
 	"\tWhoIsHere\x12\x1c.tapline.v1.WhoIsHereRequest\x1a\x1d.tapline.v1.WhoIsHereResponse\x12V\n" +
 	"\rWatchPresence\x12 .tapline.v1.WatchPresenceRequest\x1a!.tapline.v1.WatchPresenceResponse0\x01\x12K\n" +
@@ -2109,7 +2246,9 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"EndSession\x12\x1d.tapline.v1.EndSessionRequest\x1a\x1e.tapline.v1.EndSessionResponse\x12E\n" +
 	"\bEnterPin\x12\x1b.tapline.v1.EnterPinRequest\x1a\x1c.tapline.v1.EnterPinResponse\x12H\n" +
 	"\tAuthorize\x12\x1c.tapline.v1.AuthorizeRequest\x1a\x1d.tapline.v1.AuthorizeResponse\x12H\n" +
-	"\tGetStatus\x12\x1c.tapline.v1.GetStatusRequest\x1a\x1d.tapline.v1.GetStatusResponse\x12?\n" +
+	"\tGetStatus\x12\x1c.tapline.v1.GetStatusRequest\x1a\x1d.tapline.v1.GetStatusResponse\x12K\n" +
+	"\n" +
+	"ClaimBadge\x12\x1d.tapline.v1.ClaimBadgeRequest\x1a\x1e.tapline.v1.ClaimBadgeResponse\x12?\n" +
 	"\x06Reload\x12\x19.tapline.v1.ReloadRequest\x1a\x1a.tapline.v1.ReloadResponseB$Z\"tapline/proto/tapline/v1;taplinev1b\x06proto3"
 
 var (
@@ -2125,7 +2264,7 @@ func file_tapline_v1_local_proto_rawDescGZIP() []byte {
 }
 
 var file_tapline_v1_local_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_tapline_v1_local_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_tapline_v1_local_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_tapline_v1_local_proto_goTypes = []any{
 	(PresenceState)(0),             // 0: tapline.v1.PresenceState
 	(NoticeKind)(0),                // 1: tapline.v1.NoticeKind
@@ -2158,73 +2297,78 @@ var file_tapline_v1_local_proto_goTypes = []any{
 	(*Trouble)(nil),                // 28: tapline.v1.Trouble
 	(*ReloadRequest)(nil),          // 29: tapline.v1.ReloadRequest
 	(*ReloadResponse)(nil),         // 30: tapline.v1.ReloadResponse
-	(*Person)(nil),                 // 31: tapline.v1.Person
-	(*timestamppb.Timestamp)(nil),  // 32: google.protobuf.Timestamp
-	(Assurance)(0),                 // 33: tapline.v1.Assurance
-	(Mode)(0),                      // 34: tapline.v1.Mode
-	(RefusalCause)(0),              // 35: tapline.v1.RefusalCause
-	(*durationpb.Duration)(nil),    // 36: google.protobuf.Duration
-	(*Decision)(nil),               // 37: tapline.v1.Decision
+	(*ClaimBadgeRequest)(nil),      // 31: tapline.v1.ClaimBadgeRequest
+	(*ClaimBadgeResponse)(nil),     // 32: tapline.v1.ClaimBadgeResponse
+	(*Person)(nil),                 // 33: tapline.v1.Person
+	(*timestamppb.Timestamp)(nil),  // 34: google.protobuf.Timestamp
+	(Assurance)(0),                 // 35: tapline.v1.Assurance
+	(Mode)(0),                      // 36: tapline.v1.Mode
+	(RefusalCause)(0),              // 37: tapline.v1.RefusalCause
+	(*durationpb.Duration)(nil),    // 38: google.protobuf.Duration
+	(*Decision)(nil),               // 39: tapline.v1.Decision
 }
 var file_tapline_v1_local_proto_depIdxs = []int32{
 	0,  // 0: tapline.v1.Presence.state:type_name -> tapline.v1.PresenceState
-	31, // 1: tapline.v1.Presence.person:type_name -> tapline.v1.Person
-	32, // 2: tapline.v1.Presence.since:type_name -> google.protobuf.Timestamp
-	32, // 3: tapline.v1.Presence.ends_at:type_name -> google.protobuf.Timestamp
-	33, // 4: tapline.v1.Presence.assurance:type_name -> tapline.v1.Assurance
-	34, // 5: tapline.v1.Presence.mode:type_name -> tapline.v1.Mode
+	33, // 1: tapline.v1.Presence.person:type_name -> tapline.v1.Person
+	34, // 2: tapline.v1.Presence.since:type_name -> google.protobuf.Timestamp
+	34, // 3: tapline.v1.Presence.ends_at:type_name -> google.protobuf.Timestamp
+	35, // 4: tapline.v1.Presence.assurance:type_name -> tapline.v1.Assurance
+	36, // 5: tapline.v1.Presence.mode:type_name -> tapline.v1.Mode
 	2,  // 6: tapline.v1.WhoIsHereResponse.presence:type_name -> tapline.v1.Presence
 	2,  // 7: tapline.v1.WatchPresenceResponse.presence:type_name -> tapline.v1.Presence
 	7,  // 8: tapline.v1.WatchPresenceResponse.notice:type_name -> tapline.v1.Notice
 	1,  // 9: tapline.v1.Notice.kind:type_name -> tapline.v1.NoticeKind
-	35, // 10: tapline.v1.Notice.refusal:type_name -> tapline.v1.RefusalCause
-	36, // 11: tapline.v1.Notice.lasts:type_name -> google.protobuf.Duration
-	31, // 12: tapline.v1.Notice.person:type_name -> tapline.v1.Person
-	32, // 13: tapline.v1.IssueTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
-	32, // 14: tapline.v1.BeginEmergencyResponse.claim_by:type_name -> google.protobuf.Timestamp
-	37, // 15: tapline.v1.EnterPinResponse.decision:type_name -> tapline.v1.Decision
-	31, // 16: tapline.v1.AuthorizeResponse.person:type_name -> tapline.v1.Person
+	37, // 10: tapline.v1.Notice.refusal:type_name -> tapline.v1.RefusalCause
+	38, // 11: tapline.v1.Notice.lasts:type_name -> google.protobuf.Duration
+	33, // 12: tapline.v1.Notice.person:type_name -> tapline.v1.Person
+	34, // 13: tapline.v1.IssueTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
+	34, // 14: tapline.v1.BeginEmergencyResponse.claim_by:type_name -> google.protobuf.Timestamp
+	39, // 15: tapline.v1.EnterPinResponse.decision:type_name -> tapline.v1.Decision
+	33, // 16: tapline.v1.AuthorizeResponse.person:type_name -> tapline.v1.Person
 	2,  // 17: tapline.v1.GetStatusResponse.presence:type_name -> tapline.v1.Presence
 	24, // 18: tapline.v1.GetStatusResponse.readers:type_name -> tapline.v1.ReaderStatus
 	25, // 19: tapline.v1.GetStatusResponse.broker:type_name -> tapline.v1.BrokerStatus
 	26, // 20: tapline.v1.GetStatusResponse.journal:type_name -> tapline.v1.JournalStatus
-	36, // 21: tapline.v1.GetStatusResponse.clock_error:type_name -> google.protobuf.Duration
+	38, // 21: tapline.v1.GetStatusResponse.clock_error:type_name -> google.protobuf.Duration
 	27, // 22: tapline.v1.GetStatusResponse.bundle:type_name -> tapline.v1.BundleStatus
 	28, // 23: tapline.v1.GetStatusResponse.troubles:type_name -> tapline.v1.Trouble
-	32, // 24: tapline.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
-	32, // 25: tapline.v1.GetStatusResponse.certificate_expires_at:type_name -> google.protobuf.Timestamp
-	32, // 26: tapline.v1.ReaderStatus.last_tap_at:type_name -> google.protobuf.Timestamp
-	32, // 27: tapline.v1.BrokerStatus.since:type_name -> google.protobuf.Timestamp
-	32, // 28: tapline.v1.BundleStatus.issued_at:type_name -> google.protobuf.Timestamp
-	32, // 29: tapline.v1.BundleStatus.not_after:type_name -> google.protobuf.Timestamp
-	32, // 30: tapline.v1.Trouble.at:type_name -> google.protobuf.Timestamp
-	3,  // 31: tapline.v1.LocalService.WhoIsHere:input_type -> tapline.v1.WhoIsHereRequest
-	5,  // 32: tapline.v1.LocalService.WatchPresence:input_type -> tapline.v1.WatchPresenceRequest
-	8,  // 33: tapline.v1.LocalService.IssueToken:input_type -> tapline.v1.IssueTokenRequest
-	10, // 34: tapline.v1.LocalService.SignAction:input_type -> tapline.v1.SignActionRequest
-	12, // 35: tapline.v1.LocalService.BeginEmergency:input_type -> tapline.v1.BeginEmergencyRequest
-	14, // 36: tapline.v1.LocalService.ClaimEmergency:input_type -> tapline.v1.ClaimEmergencyRequest
-	16, // 37: tapline.v1.LocalService.EndSession:input_type -> tapline.v1.EndSessionRequest
-	18, // 38: tapline.v1.LocalService.EnterPin:input_type -> tapline.v1.EnterPinRequest
-	20, // 39: tapline.v1.LocalService.Authorize:input_type -> tapline.v1.AuthorizeRequest
-	22, // 40: tapline.v1.LocalService.GetStatus:input_type -> tapline.v1.GetStatusRequest
-	29, // 41: tapline.v1.LocalService.Reload:input_type -> tapline.v1.ReloadRequest
-	4,  // 42: tapline.v1.LocalService.WhoIsHere:output_type -> tapline.v1.WhoIsHereResponse
-	6,  // 43: tapline.v1.LocalService.WatchPresence:output_type -> tapline.v1.WatchPresenceResponse
-	9,  // 44: tapline.v1.LocalService.IssueToken:output_type -> tapline.v1.IssueTokenResponse
-	11, // 45: tapline.v1.LocalService.SignAction:output_type -> tapline.v1.SignActionResponse
-	13, // 46: tapline.v1.LocalService.BeginEmergency:output_type -> tapline.v1.BeginEmergencyResponse
-	15, // 47: tapline.v1.LocalService.ClaimEmergency:output_type -> tapline.v1.ClaimEmergencyResponse
-	17, // 48: tapline.v1.LocalService.EndSession:output_type -> tapline.v1.EndSessionResponse
-	19, // 49: tapline.v1.LocalService.EnterPin:output_type -> tapline.v1.EnterPinResponse
-	21, // 50: tapline.v1.LocalService.Authorize:output_type -> tapline.v1.AuthorizeResponse
-	23, // 51: tapline.v1.LocalService.GetStatus:output_type -> tapline.v1.GetStatusResponse
-	30, // 52: tapline.v1.LocalService.Reload:output_type -> tapline.v1.ReloadResponse
-	42, // [42:53] is the sub-list for method output_type
-	31, // [31:42] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	34, // 24: tapline.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
+	34, // 25: tapline.v1.GetStatusResponse.certificate_expires_at:type_name -> google.protobuf.Timestamp
+	34, // 26: tapline.v1.ReaderStatus.last_tap_at:type_name -> google.protobuf.Timestamp
+	34, // 27: tapline.v1.BrokerStatus.since:type_name -> google.protobuf.Timestamp
+	34, // 28: tapline.v1.BundleStatus.issued_at:type_name -> google.protobuf.Timestamp
+	34, // 29: tapline.v1.BundleStatus.not_after:type_name -> google.protobuf.Timestamp
+	34, // 30: tapline.v1.Trouble.at:type_name -> google.protobuf.Timestamp
+	34, // 31: tapline.v1.ClaimBadgeResponse.expires_at:type_name -> google.protobuf.Timestamp
+	3,  // 32: tapline.v1.LocalService.WhoIsHere:input_type -> tapline.v1.WhoIsHereRequest
+	5,  // 33: tapline.v1.LocalService.WatchPresence:input_type -> tapline.v1.WatchPresenceRequest
+	8,  // 34: tapline.v1.LocalService.IssueToken:input_type -> tapline.v1.IssueTokenRequest
+	10, // 35: tapline.v1.LocalService.SignAction:input_type -> tapline.v1.SignActionRequest
+	12, // 36: tapline.v1.LocalService.BeginEmergency:input_type -> tapline.v1.BeginEmergencyRequest
+	14, // 37: tapline.v1.LocalService.ClaimEmergency:input_type -> tapline.v1.ClaimEmergencyRequest
+	16, // 38: tapline.v1.LocalService.EndSession:input_type -> tapline.v1.EndSessionRequest
+	18, // 39: tapline.v1.LocalService.EnterPin:input_type -> tapline.v1.EnterPinRequest
+	20, // 40: tapline.v1.LocalService.Authorize:input_type -> tapline.v1.AuthorizeRequest
+	22, // 41: tapline.v1.LocalService.GetStatus:input_type -> tapline.v1.GetStatusRequest
+	31, // 42: tapline.v1.LocalService.ClaimBadge:input_type -> tapline.v1.ClaimBadgeRequest
+	29, // 43: tapline.v1.LocalService.Reload:input_type -> tapline.v1.ReloadRequest
+	4,  // 44: tapline.v1.LocalService.WhoIsHere:output_type -> tapline.v1.WhoIsHereResponse
+	6,  // 45: tapline.v1.LocalService.WatchPresence:output_type -> tapline.v1.WatchPresenceResponse
+	9,  // 46: tapline.v1.LocalService.IssueToken:output_type -> tapline.v1.IssueTokenResponse
+	11, // 47: tapline.v1.LocalService.SignAction:output_type -> tapline.v1.SignActionResponse
+	13, // 48: tapline.v1.LocalService.BeginEmergency:output_type -> tapline.v1.BeginEmergencyResponse
+	15, // 49: tapline.v1.LocalService.ClaimEmergency:output_type -> tapline.v1.ClaimEmergencyResponse
+	17, // 50: tapline.v1.LocalService.EndSession:output_type -> tapline.v1.EndSessionResponse
+	19, // 51: tapline.v1.LocalService.EnterPin:output_type -> tapline.v1.EnterPinResponse
+	21, // 52: tapline.v1.LocalService.Authorize:output_type -> tapline.v1.AuthorizeResponse
+	23, // 53: tapline.v1.LocalService.GetStatus:output_type -> tapline.v1.GetStatusResponse
+	32, // 54: tapline.v1.LocalService.ClaimBadge:output_type -> tapline.v1.ClaimBadgeResponse
+	30, // 55: tapline.v1.LocalService.Reload:output_type -> tapline.v1.ReloadResponse
+	44, // [44:56] is the sub-list for method output_type
+	32, // [32:44] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_tapline_v1_local_proto_init() }
@@ -2239,7 +2383,7 @@ func file_tapline_v1_local_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tapline_v1_local_proto_rawDesc), len(file_tapline_v1_local_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   29,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -31,6 +31,7 @@ const (
 	LocalService_EnterPin_FullMethodName       = "/tapline.v1.LocalService/EnterPin"
 	LocalService_Authorize_FullMethodName      = "/tapline.v1.LocalService/Authorize"
 	LocalService_GetStatus_FullMethodName      = "/tapline.v1.LocalService/GetStatus"
+	LocalService_ClaimBadge_FullMethodName     = "/tapline.v1.LocalService/ClaimBadge"
 	LocalService_Reload_FullMethodName         = "/tapline.v1.LocalService/Reload"
 )
 
@@ -61,6 +62,9 @@ type LocalServiceClient interface {
 	Authorize(ctx context.Context, in *AuthorizeRequest, opts ...grpc.CallOption) (*AuthorizeResponse, error)
 	// GetStatus tells a technician how the agent is.
 	GetStatus(ctx context.Context, in *GetStatusRequest, opts ...grpc.CallOption) (*GetStatusResponse, error)
+	// ClaimBadge asks the broker that an unknown badge, which was refused here, be given to whoever is here now or to a person with their PIN.
+	// Errors: FAILED_PRECONDITION nobody is here and no person is named; UNAVAILABLE the broker is away; all else is the broker's answer.
+	ClaimBadge(ctx context.Context, in *ClaimBadgeRequest, opts ...grpc.CallOption) (*ClaimBadgeResponse, error)
 	// Reload reads the configuration again. Root only.
 	Reload(ctx context.Context, in *ReloadRequest, opts ...grpc.CallOption) (*ReloadResponse, error)
 }
@@ -182,6 +186,16 @@ func (c *localServiceClient) GetStatus(ctx context.Context, in *GetStatusRequest
 	return out, nil
 }
 
+func (c *localServiceClient) ClaimBadge(ctx context.Context, in *ClaimBadgeRequest, opts ...grpc.CallOption) (*ClaimBadgeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ClaimBadgeResponse)
+	err := c.cc.Invoke(ctx, LocalService_ClaimBadge_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *localServiceClient) Reload(ctx context.Context, in *ReloadRequest, opts ...grpc.CallOption) (*ReloadResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReloadResponse)
@@ -219,6 +233,9 @@ type LocalServiceServer interface {
 	Authorize(context.Context, *AuthorizeRequest) (*AuthorizeResponse, error)
 	// GetStatus tells a technician how the agent is.
 	GetStatus(context.Context, *GetStatusRequest) (*GetStatusResponse, error)
+	// ClaimBadge asks the broker that an unknown badge, which was refused here, be given to whoever is here now or to a person with their PIN.
+	// Errors: FAILED_PRECONDITION nobody is here and no person is named; UNAVAILABLE the broker is away; all else is the broker's answer.
+	ClaimBadge(context.Context, *ClaimBadgeRequest) (*ClaimBadgeResponse, error)
 	// Reload reads the configuration again. Root only.
 	Reload(context.Context, *ReloadRequest) (*ReloadResponse, error)
 	mustEmbedUnimplementedLocalServiceServer()
@@ -260,6 +277,9 @@ func (UnimplementedLocalServiceServer) Authorize(context.Context, *AuthorizeRequ
 }
 func (UnimplementedLocalServiceServer) GetStatus(context.Context, *GetStatusRequest) (*GetStatusResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetStatus not implemented")
+}
+func (UnimplementedLocalServiceServer) ClaimBadge(context.Context, *ClaimBadgeRequest) (*ClaimBadgeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ClaimBadge not implemented")
 }
 func (UnimplementedLocalServiceServer) Reload(context.Context, *ReloadRequest) (*ReloadResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Reload not implemented")
@@ -458,6 +478,24 @@ func _LocalService_GetStatus_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LocalService_ClaimBadge_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ClaimBadgeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LocalServiceServer).ClaimBadge(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LocalService_ClaimBadge_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LocalServiceServer).ClaimBadge(ctx, req.(*ClaimBadgeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _LocalService_Reload_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ReloadRequest)
 	if err := dec(in); err != nil {
@@ -518,6 +556,10 @@ var LocalService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetStatus",
 			Handler:    _LocalService_GetStatus_Handler,
+		},
+		{
+			MethodName: "ClaimBadge",
+			Handler:    _LocalService_ClaimBadge_Handler,
 		},
 		{
 			MethodName: "Reload",

@@ -2350,6 +2350,152 @@ func (*ReportRotationResponse) Descriptor() ([]byte, []int) {
 	return file_tapline_v1_station_proto_rawDescGZIP(), []int{31}
 }
 
+// RequestBadgeRequest is the refused tap, and who wants the badge: by a session that they have opened since with a badge of theirs, or by ID and PIN.
+type RequestBadgeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Help code of the refused tap.
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// Session in force at this station that the person opened after the refused tap; or
+	Session string `protobuf:"bytes,2,opt,name=session,proto3" json:"session,omitempty"`
+	// the person's ID, with
+	Person string `protobuf:"bytes,3,opt,name=person,proto3" json:"person,omitempty"`
+	// their PIN. Never logged.
+	Pin           string `protobuf:"bytes,4,opt,name=pin,proto3" json:"pin,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestBadgeRequest) Reset() {
+	*x = RequestBadgeRequest{}
+	mi := &file_tapline_v1_station_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestBadgeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestBadgeRequest) ProtoMessage() {}
+
+func (x *RequestBadgeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_station_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestBadgeRequest.ProtoReflect.Descriptor instead.
+func (*RequestBadgeRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_station_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *RequestBadgeRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *RequestBadgeRequest) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *RequestBadgeRequest) GetPerson() string {
+	if x != nil {
+		return x.Person
+	}
+	return ""
+}
+
+func (x *RequestBadgeRequest) GetPin() string {
+	if x != nil {
+		return x.Pin
+	}
+	return ""
+}
+
+// RequestBadgeResponse is what became of it.
+type RequestBadgeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// ID of the request.
+	Request string `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
+	// The person it is for.
+	Person string `protobuf:"bytes,2,opt,name=person,proto3" json:"person,omitempty"`
+	// True when the badge is the person's already; else somebody has to approve.
+	Approved bool `protobuf:"varint,3,opt,name=approved,proto3" json:"approved,omitempty"`
+	// When the request ends unless it is decided.
+	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestBadgeResponse) Reset() {
+	*x = RequestBadgeResponse{}
+	mi := &file_tapline_v1_station_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestBadgeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestBadgeResponse) ProtoMessage() {}
+
+func (x *RequestBadgeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_station_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestBadgeResponse.ProtoReflect.Descriptor instead.
+func (*RequestBadgeResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_station_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *RequestBadgeResponse) GetRequest() string {
+	if x != nil {
+		return x.Request
+	}
+	return ""
+}
+
+func (x *RequestBadgeResponse) GetPerson() string {
+	if x != nil {
+		return x.Person
+	}
+	return ""
+}
+
+func (x *RequestBadgeResponse) GetApproved() bool {
+	if x != nil {
+		return x.Approved
+	}
+	return false
+}
+
+func (x *RequestBadgeResponse) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
 var File_tapline_v1_station_proto protoreflect.FileDescriptor
 
 const file_tapline_v1_station_proto_rawDesc = "" +
@@ -2525,7 +2671,18 @@ const file_tapline_v1_station_proto_rawDesc = "" +
 	"\brotation\x18\x01 \x01(\tR\brotation\x12\x12\n" +
 	"\x04done\x18\x02 \x01(\bR\x04done\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"\x18\n" +
-	"\x16ReportRotationResponse2\xd2\a\n" +
+	"\x16ReportRotationResponse\"r\n" +
+	"\x13RequestBadgeRequest\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
+	"\asession\x18\x02 \x01(\tR\asession\x12\x16\n" +
+	"\x06person\x18\x03 \x01(\tR\x06person\x12\x15\n" +
+	"\x03pin\x18\x04 \x01(\tB\x03\x80\x01\x01R\x03pin\"\x9f\x01\n" +
+	"\x14RequestBadgeResponse\x12\x18\n" +
+	"\arequest\x18\x01 \x01(\tR\arequest\x12\x16\n" +
+	"\x06person\x18\x02 \x01(\tR\x06person\x12\x1a\n" +
+	"\bapproved\x18\x03 \x01(\bR\bapproved\x129\n" +
+	"\n" +
+	"expires_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt2\xa5\b\n" +
 	"\x0eStationService\x12<\n" +
 	"\x05Enrol\x12\x18.tapline.v1.EnrolRequest\x1a\x19.tapline.v1.EnrolResponse\x12<\n" +
 	"\x05Renew\x12\x18.tapline.v1.RenewRequest\x1a\x19.tapline.v1.RenewResponse\x12Q\n" +
@@ -2537,7 +2694,8 @@ const file_tapline_v1_station_proto_rawDesc = "" +
 	"\rStreamRecords\x12 .tapline.v1.StreamRecordsRequest\x1a!.tapline.v1.StreamRecordsResponse(\x010\x01\x12N\n" +
 	"\vFetchBundle\x12\x1e.tapline.v1.FetchBundleRequest\x1a\x1f.tapline.v1.FetchBundleResponse\x12[\n" +
 	"\x0eStreamCommands\x12!.tapline.v1.StreamCommandsRequest\x1a\".tapline.v1.StreamCommandsResponse(\x010\x01\x12T\n" +
-	"\rReleaseSecret\x12 .tapline.v1.ReleaseSecretRequest\x1a!.tapline.v1.ReleaseSecretResponse\x12W\n" +
+	"\rReleaseSecret\x12 .tapline.v1.ReleaseSecretRequest\x1a!.tapline.v1.ReleaseSecretResponse\x12Q\n" +
+	"\fRequestBadge\x12\x1f.tapline.v1.RequestBadgeRequest\x1a .tapline.v1.RequestBadgeResponse\x12W\n" +
 	"\x0eReportRotation\x12!.tapline.v1.ReportRotationRequest\x1a\".tapline.v1.ReportRotationResponseB$Z\"tapline/proto/tapline/v1;taplinev1b\x06proto3"
 
 var (
@@ -2552,7 +2710,7 @@ func file_tapline_v1_station_proto_rawDescGZIP() []byte {
 	return file_tapline_v1_station_proto_rawDescData
 }
 
-var file_tapline_v1_station_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_tapline_v1_station_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_tapline_v1_station_proto_goTypes = []any{
 	(*EnrolRequest)(nil),           // 0: tapline.v1.EnrolRequest
 	(*Identity)(nil),               // 1: tapline.v1.Identity
@@ -2586,84 +2744,89 @@ var file_tapline_v1_station_proto_goTypes = []any{
 	(*ReleaseSecretResponse)(nil),  // 29: tapline.v1.ReleaseSecretResponse
 	(*ReportRotationRequest)(nil),  // 30: tapline.v1.ReportRotationRequest
 	(*ReportRotationResponse)(nil), // 31: tapline.v1.ReportRotationResponse
-	nil,                            // 32: tapline.v1.EnrolRequest.HintsEntry
-	(*timestamppb.Timestamp)(nil),  // 33: google.protobuf.Timestamp
-	(*BadgeProof)(nil),             // 34: tapline.v1.BadgeProof
-	(Mode)(0),                      // 35: tapline.v1.Mode
-	(*Decision)(nil),               // 36: tapline.v1.Decision
-	(*Person)(nil),                 // 37: tapline.v1.Person
-	(*Lease)(nil),                  // 38: tapline.v1.Lease
-	(*SessionTerms)(nil),           // 39: tapline.v1.SessionTerms
-	(Factor)(0),                    // 40: tapline.v1.Factor
-	(EndCause)(0),                  // 41: tapline.v1.EndCause
-	(*durationpb.Duration)(nil),    // 42: google.protobuf.Duration
+	(*RequestBadgeRequest)(nil),    // 32: tapline.v1.RequestBadgeRequest
+	(*RequestBadgeResponse)(nil),   // 33: tapline.v1.RequestBadgeResponse
+	nil,                            // 34: tapline.v1.EnrolRequest.HintsEntry
+	(*timestamppb.Timestamp)(nil),  // 35: google.protobuf.Timestamp
+	(*BadgeProof)(nil),             // 36: tapline.v1.BadgeProof
+	(Mode)(0),                      // 37: tapline.v1.Mode
+	(*Decision)(nil),               // 38: tapline.v1.Decision
+	(*Person)(nil),                 // 39: tapline.v1.Person
+	(*Lease)(nil),                  // 40: tapline.v1.Lease
+	(*SessionTerms)(nil),           // 41: tapline.v1.SessionTerms
+	(Factor)(0),                    // 42: tapline.v1.Factor
+	(EndCause)(0),                  // 43: tapline.v1.EndCause
+	(*durationpb.Duration)(nil),    // 44: google.protobuf.Duration
 }
 var file_tapline_v1_station_proto_depIdxs = []int32{
-	32, // 0: tapline.v1.EnrolRequest.hints:type_name -> tapline.v1.EnrolRequest.HintsEntry
-	33, // 1: tapline.v1.Identity.renew_at:type_name -> google.protobuf.Timestamp
+	34, // 0: tapline.v1.EnrolRequest.hints:type_name -> tapline.v1.EnrolRequest.HintsEntry
+	35, // 1: tapline.v1.Identity.renew_at:type_name -> google.protobuf.Timestamp
 	1,  // 2: tapline.v1.EnrolResponse.identity:type_name -> tapline.v1.Identity
 	1,  // 3: tapline.v1.RenewResponse.identity:type_name -> tapline.v1.Identity
-	33, // 4: tapline.v1.GetChallengeResponse.broker_time:type_name -> google.protobuf.Timestamp
+	35, // 4: tapline.v1.GetChallengeResponse.broker_time:type_name -> google.protobuf.Timestamp
 	1,  // 5: tapline.v1.RecoverResponse.identity:type_name -> tapline.v1.Identity
-	34, // 6: tapline.v1.OpenSessionRequest.badge:type_name -> tapline.v1.BadgeProof
-	35, // 7: tapline.v1.OpenSessionRequest.mode:type_name -> tapline.v1.Mode
-	33, // 8: tapline.v1.OpenSessionRequest.tapped_at:type_name -> google.protobuf.Timestamp
-	34, // 9: tapline.v1.OpenSessionRequest.approver:type_name -> tapline.v1.BadgeProof
-	36, // 10: tapline.v1.OpenSessionResponse.decision:type_name -> tapline.v1.Decision
-	37, // 11: tapline.v1.OpenSessionResponse.person:type_name -> tapline.v1.Person
-	38, // 12: tapline.v1.OpenSessionResponse.lease:type_name -> tapline.v1.Lease
-	39, // 13: tapline.v1.OpenSessionResponse.terms:type_name -> tapline.v1.SessionTerms
-	33, // 14: tapline.v1.OpenSessionResponse.broker_time:type_name -> google.protobuf.Timestamp
-	40, // 15: tapline.v1.OpenSessionResponse.factors:type_name -> tapline.v1.Factor
-	36, // 16: tapline.v1.ExtendSessionResponse.decision:type_name -> tapline.v1.Decision
-	38, // 17: tapline.v1.ExtendSessionResponse.lease:type_name -> tapline.v1.Lease
-	41, // 18: tapline.v1.CloseSessionRequest.cause:type_name -> tapline.v1.EndCause
-	33, // 19: tapline.v1.CloseSessionRequest.closed_at:type_name -> google.protobuf.Timestamp
-	33, // 20: tapline.v1.CloseSessionResponse.broker_time:type_name -> google.protobuf.Timestamp
-	33, // 21: tapline.v1.StreamRecordsResponse.broker_time:type_name -> google.protobuf.Timestamp
+	36, // 6: tapline.v1.OpenSessionRequest.badge:type_name -> tapline.v1.BadgeProof
+	37, // 7: tapline.v1.OpenSessionRequest.mode:type_name -> tapline.v1.Mode
+	35, // 8: tapline.v1.OpenSessionRequest.tapped_at:type_name -> google.protobuf.Timestamp
+	36, // 9: tapline.v1.OpenSessionRequest.approver:type_name -> tapline.v1.BadgeProof
+	38, // 10: tapline.v1.OpenSessionResponse.decision:type_name -> tapline.v1.Decision
+	39, // 11: tapline.v1.OpenSessionResponse.person:type_name -> tapline.v1.Person
+	40, // 12: tapline.v1.OpenSessionResponse.lease:type_name -> tapline.v1.Lease
+	41, // 13: tapline.v1.OpenSessionResponse.terms:type_name -> tapline.v1.SessionTerms
+	35, // 14: tapline.v1.OpenSessionResponse.broker_time:type_name -> google.protobuf.Timestamp
+	42, // 15: tapline.v1.OpenSessionResponse.factors:type_name -> tapline.v1.Factor
+	38, // 16: tapline.v1.ExtendSessionResponse.decision:type_name -> tapline.v1.Decision
+	40, // 17: tapline.v1.ExtendSessionResponse.lease:type_name -> tapline.v1.Lease
+	43, // 18: tapline.v1.CloseSessionRequest.cause:type_name -> tapline.v1.EndCause
+	35, // 19: tapline.v1.CloseSessionRequest.closed_at:type_name -> google.protobuf.Timestamp
+	35, // 20: tapline.v1.CloseSessionResponse.broker_time:type_name -> google.protobuf.Timestamp
+	35, // 21: tapline.v1.StreamRecordsResponse.broker_time:type_name -> google.protobuf.Timestamp
 	20, // 22: tapline.v1.StreamCommandsRequest.beat:type_name -> tapline.v1.StationBeat
 	21, // 23: tapline.v1.StreamCommandsRequest.result:type_name -> tapline.v1.CommandResult
-	35, // 24: tapline.v1.StationBeat.mode:type_name -> tapline.v1.Mode
-	33, // 25: tapline.v1.StationBeat.wall:type_name -> google.protobuf.Timestamp
-	33, // 26: tapline.v1.StreamCommandsResponse.broker_time:type_name -> google.protobuf.Timestamp
-	42, // 27: tapline.v1.StreamCommandsResponse.beat_interval:type_name -> google.protobuf.Duration
+	37, // 24: tapline.v1.StationBeat.mode:type_name -> tapline.v1.Mode
+	35, // 25: tapline.v1.StationBeat.wall:type_name -> google.protobuf.Timestamp
+	35, // 26: tapline.v1.StreamCommandsResponse.broker_time:type_name -> google.protobuf.Timestamp
+	44, // 27: tapline.v1.StreamCommandsResponse.beat_interval:type_name -> google.protobuf.Duration
 	23, // 28: tapline.v1.StreamCommandsResponse.end_session:type_name -> tapline.v1.EndSession
 	24, // 29: tapline.v1.StreamCommandsResponse.renew_now:type_name -> tapline.v1.RenewNow
 	25, // 30: tapline.v1.StreamCommandsResponse.rotate_account:type_name -> tapline.v1.RotateAccount
 	26, // 31: tapline.v1.StreamCommandsResponse.visit:type_name -> tapline.v1.VisitNotice
 	27, // 32: tapline.v1.StreamCommandsResponse.trust:type_name -> tapline.v1.TrustUpdate
-	41, // 33: tapline.v1.EndSession.cause:type_name -> tapline.v1.EndCause
-	33, // 34: tapline.v1.VisitNotice.ends_at:type_name -> google.protobuf.Timestamp
-	33, // 35: tapline.v1.ReleaseSecretResponse.expires_at:type_name -> google.protobuf.Timestamp
-	0,  // 36: tapline.v1.StationService.Enrol:input_type -> tapline.v1.EnrolRequest
-	3,  // 37: tapline.v1.StationService.Renew:input_type -> tapline.v1.RenewRequest
-	5,  // 38: tapline.v1.StationService.GetChallenge:input_type -> tapline.v1.GetChallengeRequest
-	7,  // 39: tapline.v1.StationService.Recover:input_type -> tapline.v1.RecoverRequest
-	9,  // 40: tapline.v1.StationService.OpenSession:input_type -> tapline.v1.OpenSessionRequest
-	11, // 41: tapline.v1.StationService.ExtendSession:input_type -> tapline.v1.ExtendSessionRequest
-	13, // 42: tapline.v1.StationService.CloseSession:input_type -> tapline.v1.CloseSessionRequest
-	15, // 43: tapline.v1.StationService.StreamRecords:input_type -> tapline.v1.StreamRecordsRequest
-	17, // 44: tapline.v1.StationService.FetchBundle:input_type -> tapline.v1.FetchBundleRequest
-	19, // 45: tapline.v1.StationService.StreamCommands:input_type -> tapline.v1.StreamCommandsRequest
-	28, // 46: tapline.v1.StationService.ReleaseSecret:input_type -> tapline.v1.ReleaseSecretRequest
-	30, // 47: tapline.v1.StationService.ReportRotation:input_type -> tapline.v1.ReportRotationRequest
-	2,  // 48: tapline.v1.StationService.Enrol:output_type -> tapline.v1.EnrolResponse
-	4,  // 49: tapline.v1.StationService.Renew:output_type -> tapline.v1.RenewResponse
-	6,  // 50: tapline.v1.StationService.GetChallenge:output_type -> tapline.v1.GetChallengeResponse
-	8,  // 51: tapline.v1.StationService.Recover:output_type -> tapline.v1.RecoverResponse
-	10, // 52: tapline.v1.StationService.OpenSession:output_type -> tapline.v1.OpenSessionResponse
-	12, // 53: tapline.v1.StationService.ExtendSession:output_type -> tapline.v1.ExtendSessionResponse
-	14, // 54: tapline.v1.StationService.CloseSession:output_type -> tapline.v1.CloseSessionResponse
-	16, // 55: tapline.v1.StationService.StreamRecords:output_type -> tapline.v1.StreamRecordsResponse
-	18, // 56: tapline.v1.StationService.FetchBundle:output_type -> tapline.v1.FetchBundleResponse
-	22, // 57: tapline.v1.StationService.StreamCommands:output_type -> tapline.v1.StreamCommandsResponse
-	29, // 58: tapline.v1.StationService.ReleaseSecret:output_type -> tapline.v1.ReleaseSecretResponse
-	31, // 59: tapline.v1.StationService.ReportRotation:output_type -> tapline.v1.ReportRotationResponse
-	48, // [48:60] is the sub-list for method output_type
-	36, // [36:48] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	43, // 33: tapline.v1.EndSession.cause:type_name -> tapline.v1.EndCause
+	35, // 34: tapline.v1.VisitNotice.ends_at:type_name -> google.protobuf.Timestamp
+	35, // 35: tapline.v1.ReleaseSecretResponse.expires_at:type_name -> google.protobuf.Timestamp
+	35, // 36: tapline.v1.RequestBadgeResponse.expires_at:type_name -> google.protobuf.Timestamp
+	0,  // 37: tapline.v1.StationService.Enrol:input_type -> tapline.v1.EnrolRequest
+	3,  // 38: tapline.v1.StationService.Renew:input_type -> tapline.v1.RenewRequest
+	5,  // 39: tapline.v1.StationService.GetChallenge:input_type -> tapline.v1.GetChallengeRequest
+	7,  // 40: tapline.v1.StationService.Recover:input_type -> tapline.v1.RecoverRequest
+	9,  // 41: tapline.v1.StationService.OpenSession:input_type -> tapline.v1.OpenSessionRequest
+	11, // 42: tapline.v1.StationService.ExtendSession:input_type -> tapline.v1.ExtendSessionRequest
+	13, // 43: tapline.v1.StationService.CloseSession:input_type -> tapline.v1.CloseSessionRequest
+	15, // 44: tapline.v1.StationService.StreamRecords:input_type -> tapline.v1.StreamRecordsRequest
+	17, // 45: tapline.v1.StationService.FetchBundle:input_type -> tapline.v1.FetchBundleRequest
+	19, // 46: tapline.v1.StationService.StreamCommands:input_type -> tapline.v1.StreamCommandsRequest
+	28, // 47: tapline.v1.StationService.ReleaseSecret:input_type -> tapline.v1.ReleaseSecretRequest
+	32, // 48: tapline.v1.StationService.RequestBadge:input_type -> tapline.v1.RequestBadgeRequest
+	30, // 49: tapline.v1.StationService.ReportRotation:input_type -> tapline.v1.ReportRotationRequest
+	2,  // 50: tapline.v1.StationService.Enrol:output_type -> tapline.v1.EnrolResponse
+	4,  // 51: tapline.v1.StationService.Renew:output_type -> tapline.v1.RenewResponse
+	6,  // 52: tapline.v1.StationService.GetChallenge:output_type -> tapline.v1.GetChallengeResponse
+	8,  // 53: tapline.v1.StationService.Recover:output_type -> tapline.v1.RecoverResponse
+	10, // 54: tapline.v1.StationService.OpenSession:output_type -> tapline.v1.OpenSessionResponse
+	12, // 55: tapline.v1.StationService.ExtendSession:output_type -> tapline.v1.ExtendSessionResponse
+	14, // 56: tapline.v1.StationService.CloseSession:output_type -> tapline.v1.CloseSessionResponse
+	16, // 57: tapline.v1.StationService.StreamRecords:output_type -> tapline.v1.StreamRecordsResponse
+	18, // 58: tapline.v1.StationService.FetchBundle:output_type -> tapline.v1.FetchBundleResponse
+	22, // 59: tapline.v1.StationService.StreamCommands:output_type -> tapline.v1.StreamCommandsResponse
+	29, // 60: tapline.v1.StationService.ReleaseSecret:output_type -> tapline.v1.ReleaseSecretResponse
+	33, // 61: tapline.v1.StationService.RequestBadge:output_type -> tapline.v1.RequestBadgeResponse
+	31, // 62: tapline.v1.StationService.ReportRotation:output_type -> tapline.v1.ReportRotationResponse
+	50, // [50:63] is the sub-list for method output_type
+	37, // [37:50] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_tapline_v1_station_proto_init() }
@@ -2691,7 +2854,7 @@ func file_tapline_v1_station_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tapline_v1_station_proto_rawDesc), len(file_tapline_v1_station_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   33,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

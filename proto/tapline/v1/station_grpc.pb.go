@@ -32,6 +32,7 @@ const (
 	StationService_FetchBundle_FullMethodName    = "/tapline.v1.StationService/FetchBundle"
 	StationService_StreamCommands_FullMethodName = "/tapline.v1.StationService/StreamCommands"
 	StationService_ReleaseSecret_FullMethodName  = "/tapline.v1.StationService/ReleaseSecret"
+	StationService_RequestBadge_FullMethodName   = "/tapline.v1.StationService/RequestBadge"
 	StationService_ReportRotation_FullMethodName = "/tapline.v1.StationService/ReportRotation"
 )
 
@@ -69,6 +70,10 @@ type StationServiceClient interface {
 	StreamCommands(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[StreamCommandsRequest, StreamCommandsResponse], error)
 	// ReleaseSecret hands out the secret of the session's account, sealed to the key of the session (HPKE, RFC 9180).
 	ReleaseSecret(ctx context.Context, in *ReleaseSecretRequest, opts ...grpc.CallOption) (*ReleaseSecretResponse, error)
+	// RequestBadge asks that an unknown badge, which was refused at this station, be given to somebody who shows who they are.
+	// Errors: NOT_FOUND no such refused tap here; FAILED_PRECONDITION too late, or the badge has a person meanwhile; PERMISSION_DENIED not shown who it is;
+	// RESOURCE_EXHAUSTED too many requests, or too many wrong PINs.
+	RequestBadge(ctx context.Context, in *RequestBadgeRequest, opts ...grpc.CallOption) (*RequestBadgeResponse, error)
 	// ReportRotation tells the outcome of a rotation that the station's own driver made.
 	ReportRotation(ctx context.Context, in *ReportRotationRequest, opts ...grpc.CallOption) (*ReportRotationResponse, error)
 }
@@ -197,6 +202,16 @@ func (c *stationServiceClient) ReleaseSecret(ctx context.Context, in *ReleaseSec
 	return out, nil
 }
 
+func (c *stationServiceClient) RequestBadge(ctx context.Context, in *RequestBadgeRequest, opts ...grpc.CallOption) (*RequestBadgeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RequestBadgeResponse)
+	err := c.cc.Invoke(ctx, StationService_RequestBadge_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *stationServiceClient) ReportRotation(ctx context.Context, in *ReportRotationRequest, opts ...grpc.CallOption) (*ReportRotationResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReportRotationResponse)
@@ -241,6 +256,10 @@ type StationServiceServer interface {
 	StreamCommands(grpc.BidiStreamingServer[StreamCommandsRequest, StreamCommandsResponse]) error
 	// ReleaseSecret hands out the secret of the session's account, sealed to the key of the session (HPKE, RFC 9180).
 	ReleaseSecret(context.Context, *ReleaseSecretRequest) (*ReleaseSecretResponse, error)
+	// RequestBadge asks that an unknown badge, which was refused at this station, be given to somebody who shows who they are.
+	// Errors: NOT_FOUND no such refused tap here; FAILED_PRECONDITION too late, or the badge has a person meanwhile; PERMISSION_DENIED not shown who it is;
+	// RESOURCE_EXHAUSTED too many requests, or too many wrong PINs.
+	RequestBadge(context.Context, *RequestBadgeRequest) (*RequestBadgeResponse, error)
 	// ReportRotation tells the outcome of a rotation that the station's own driver made.
 	ReportRotation(context.Context, *ReportRotationRequest) (*ReportRotationResponse, error)
 	mustEmbedUnimplementedStationServiceServer()
@@ -285,6 +304,9 @@ func (UnimplementedStationServiceServer) StreamCommands(grpc.BidiStreamingServer
 }
 func (UnimplementedStationServiceServer) ReleaseSecret(context.Context, *ReleaseSecretRequest) (*ReleaseSecretResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReleaseSecret not implemented")
+}
+func (UnimplementedStationServiceServer) RequestBadge(context.Context, *RequestBadgeRequest) (*RequestBadgeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RequestBadge not implemented")
 }
 func (UnimplementedStationServiceServer) ReportRotation(context.Context, *ReportRotationRequest) (*ReportRotationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReportRotation not implemented")
@@ -486,6 +508,24 @@ func _StationService_ReleaseSecret_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _StationService_RequestBadge_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RequestBadgeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StationServiceServer).RequestBadge(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StationService_RequestBadge_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StationServiceServer).RequestBadge(ctx, req.(*RequestBadgeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _StationService_ReportRotation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ReportRotationRequest)
 	if err := dec(in); err != nil {
@@ -546,6 +586,10 @@ var StationService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReleaseSecret",
 			Handler:    _StationService_ReleaseSecret_Handler,
+		},
+		{
+			MethodName: "RequestBadge",
+			Handler:    _StationService_RequestBadge_Handler,
 		},
 		{
 			MethodName: "ReportRotation",
