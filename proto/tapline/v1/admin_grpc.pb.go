@@ -21,59 +21,62 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AdminService_PutPerson_FullMethodName       = "/tapline.v1.AdminService/PutPerson"
-	AdminService_GetPerson_FullMethodName       = "/tapline.v1.AdminService/GetPerson"
-	AdminService_ListPeople_FullMethodName      = "/tapline.v1.AdminService/ListPeople"
-	AdminService_DeletePerson_FullMethodName    = "/tapline.v1.AdminService/DeletePerson"
-	AdminService_AssignBadge_FullMethodName     = "/tapline.v1.AdminService/AssignBadge"
-	AdminService_ListBadges_FullMethodName      = "/tapline.v1.AdminService/ListBadges"
-	AdminService_RevokeBadge_FullMethodName     = "/tapline.v1.AdminService/RevokeBadge"
-	AdminService_LoseBadge_FullMethodName       = "/tapline.v1.AdminService/LoseBadge"
-	AdminService_FindBadge_FullMethodName       = "/tapline.v1.AdminService/FindBadge"
-	AdminService_SetPin_FullMethodName          = "/tapline.v1.AdminService/SetPin"
-	AdminService_PutAccount_FullMethodName      = "/tapline.v1.AdminService/PutAccount"
-	AdminService_ListAccounts_FullMethodName    = "/tapline.v1.AdminService/ListAccounts"
-	AdminService_DeleteAccount_FullMethodName   = "/tapline.v1.AdminService/DeleteAccount"
-	AdminService_PutStation_FullMethodName      = "/tapline.v1.AdminService/PutStation"
-	AdminService_ListStations_FullMethodName    = "/tapline.v1.AdminService/ListStations"
-	AdminService_DeleteStation_FullMethodName   = "/tapline.v1.AdminService/DeleteStation"
-	AdminService_RevokeStation_FullMethodName   = "/tapline.v1.AdminService/RevokeStation"
-	AdminService_ReleaseStation_FullMethodName  = "/tapline.v1.AdminService/ReleaseStation"
-	AdminService_ApproveRecovery_FullMethodName = "/tapline.v1.AdminService/ApproveRecovery"
-	AdminService_GetStation_FullMethodName      = "/tapline.v1.AdminService/GetStation"
-	AdminService_GetAuthority_FullMethodName    = "/tapline.v1.AdminService/GetAuthority"
-	AdminService_RotateAuthority_FullMethodName = "/tapline.v1.AdminService/RotateAuthority"
-	AdminService_CreateToken_FullMethodName     = "/tapline.v1.AdminService/CreateToken"
-	AdminService_ListTokens_FullMethodName      = "/tapline.v1.AdminService/ListTokens"
-	AdminService_RevokeToken_FullMethodName     = "/tapline.v1.AdminService/RevokeToken"
-	AdminService_PutPolicy_FullMethodName       = "/tapline.v1.AdminService/PutPolicy"
-	AdminService_PutZone_FullMethodName         = "/tapline.v1.AdminService/PutZone"
-	AdminService_ListZones_FullMethodName       = "/tapline.v1.AdminService/ListZones"
-	AdminService_DeleteZone_FullMethodName      = "/tapline.v1.AdminService/DeleteZone"
-	AdminService_ListPolicies_FullMethodName    = "/tapline.v1.AdminService/ListPolicies"
-	AdminService_ReplayTaps_FullMethodName      = "/tapline.v1.AdminService/ReplayTaps"
-	AdminService_GetPolicy_FullMethodName       = "/tapline.v1.AdminService/GetPolicy"
-	AdminService_ExplainTap_FullMethodName      = "/tapline.v1.AdminService/ExplainTap"
-	AdminService_ExplainCode_FullMethodName     = "/tapline.v1.AdminService/ExplainCode"
-	AdminService_ListLeases_FullMethodName      = "/tapline.v1.AdminService/ListLeases"
-	AdminService_EndLease_FullMethodName        = "/tapline.v1.AdminService/EndLease"
-	AdminService_PutVisit_FullMethodName        = "/tapline.v1.AdminService/PutVisit"
-	AdminService_ListVisits_FullMethodName      = "/tapline.v1.AdminService/ListVisits"
-	AdminService_DeleteVisit_FullMethodName     = "/tapline.v1.AdminService/DeleteVisit"
-	AdminService_DecideVisit_FullMethodName     = "/tapline.v1.AdminService/DecideVisit"
-	AdminService_ImportDirectory_FullMethodName = "/tapline.v1.AdminService/ImportDirectory"
-	AdminService_GetSync_FullMethodName         = "/tapline.v1.AdminService/GetSync"
-	AdminService_RunSync_FullMethodName         = "/tapline.v1.AdminService/RunSync"
-	AdminService_AcceptSync_FullMethodName      = "/tapline.v1.AdminService/AcceptSync"
-	AdminService_PutShift_FullMethodName        = "/tapline.v1.AdminService/PutShift"
-	AdminService_ListShifts_FullMethodName      = "/tapline.v1.AdminService/ListShifts"
-	AdminService_DeleteShift_FullMethodName     = "/tapline.v1.AdminService/DeleteShift"
-	AdminService_CreateScimToken_FullMethodName = "/tapline.v1.AdminService/CreateScimToken"
-	AdminService_ListScimTokens_FullMethodName  = "/tapline.v1.AdminService/ListScimTokens"
-	AdminService_RevokeScimToken_FullMethodName = "/tapline.v1.AdminService/RevokeScimToken"
-	AdminService_ListAlarms_FullMethodName      = "/tapline.v1.AdminService/ListAlarms"
-	AdminService_CloseAlarm_FullMethodName      = "/tapline.v1.AdminService/CloseAlarm"
-	AdminService_GetHealth_FullMethodName       = "/tapline.v1.AdminService/GetHealth"
+	AdminService_PutPerson_FullMethodName          = "/tapline.v1.AdminService/PutPerson"
+	AdminService_GetPerson_FullMethodName          = "/tapline.v1.AdminService/GetPerson"
+	AdminService_ListPeople_FullMethodName         = "/tapline.v1.AdminService/ListPeople"
+	AdminService_DeletePerson_FullMethodName       = "/tapline.v1.AdminService/DeletePerson"
+	AdminService_AssignBadge_FullMethodName        = "/tapline.v1.AdminService/AssignBadge"
+	AdminService_ListBadges_FullMethodName         = "/tapline.v1.AdminService/ListBadges"
+	AdminService_RevokeBadge_FullMethodName        = "/tapline.v1.AdminService/RevokeBadge"
+	AdminService_LoseBadge_FullMethodName          = "/tapline.v1.AdminService/LoseBadge"
+	AdminService_FindBadge_FullMethodName          = "/tapline.v1.AdminService/FindBadge"
+	AdminService_ListRefusedTaps_FullMethodName    = "/tapline.v1.AdminService/ListRefusedTaps"
+	AdminService_ListBadgeRequests_FullMethodName  = "/tapline.v1.AdminService/ListBadgeRequests"
+	AdminService_DecideBadgeRequest_FullMethodName = "/tapline.v1.AdminService/DecideBadgeRequest"
+	AdminService_SetPin_FullMethodName             = "/tapline.v1.AdminService/SetPin"
+	AdminService_PutAccount_FullMethodName         = "/tapline.v1.AdminService/PutAccount"
+	AdminService_ListAccounts_FullMethodName       = "/tapline.v1.AdminService/ListAccounts"
+	AdminService_DeleteAccount_FullMethodName      = "/tapline.v1.AdminService/DeleteAccount"
+	AdminService_PutStation_FullMethodName         = "/tapline.v1.AdminService/PutStation"
+	AdminService_ListStations_FullMethodName       = "/tapline.v1.AdminService/ListStations"
+	AdminService_DeleteStation_FullMethodName      = "/tapline.v1.AdminService/DeleteStation"
+	AdminService_RevokeStation_FullMethodName      = "/tapline.v1.AdminService/RevokeStation"
+	AdminService_ReleaseStation_FullMethodName     = "/tapline.v1.AdminService/ReleaseStation"
+	AdminService_ApproveRecovery_FullMethodName    = "/tapline.v1.AdminService/ApproveRecovery"
+	AdminService_GetStation_FullMethodName         = "/tapline.v1.AdminService/GetStation"
+	AdminService_GetAuthority_FullMethodName       = "/tapline.v1.AdminService/GetAuthority"
+	AdminService_RotateAuthority_FullMethodName    = "/tapline.v1.AdminService/RotateAuthority"
+	AdminService_CreateToken_FullMethodName        = "/tapline.v1.AdminService/CreateToken"
+	AdminService_ListTokens_FullMethodName         = "/tapline.v1.AdminService/ListTokens"
+	AdminService_RevokeToken_FullMethodName        = "/tapline.v1.AdminService/RevokeToken"
+	AdminService_PutPolicy_FullMethodName          = "/tapline.v1.AdminService/PutPolicy"
+	AdminService_PutZone_FullMethodName            = "/tapline.v1.AdminService/PutZone"
+	AdminService_ListZones_FullMethodName          = "/tapline.v1.AdminService/ListZones"
+	AdminService_DeleteZone_FullMethodName         = "/tapline.v1.AdminService/DeleteZone"
+	AdminService_ListPolicies_FullMethodName       = "/tapline.v1.AdminService/ListPolicies"
+	AdminService_ReplayTaps_FullMethodName         = "/tapline.v1.AdminService/ReplayTaps"
+	AdminService_GetPolicy_FullMethodName          = "/tapline.v1.AdminService/GetPolicy"
+	AdminService_ExplainTap_FullMethodName         = "/tapline.v1.AdminService/ExplainTap"
+	AdminService_ExplainCode_FullMethodName        = "/tapline.v1.AdminService/ExplainCode"
+	AdminService_ListLeases_FullMethodName         = "/tapline.v1.AdminService/ListLeases"
+	AdminService_EndLease_FullMethodName           = "/tapline.v1.AdminService/EndLease"
+	AdminService_PutVisit_FullMethodName           = "/tapline.v1.AdminService/PutVisit"
+	AdminService_ListVisits_FullMethodName         = "/tapline.v1.AdminService/ListVisits"
+	AdminService_DeleteVisit_FullMethodName        = "/tapline.v1.AdminService/DeleteVisit"
+	AdminService_DecideVisit_FullMethodName        = "/tapline.v1.AdminService/DecideVisit"
+	AdminService_ImportDirectory_FullMethodName    = "/tapline.v1.AdminService/ImportDirectory"
+	AdminService_GetSync_FullMethodName            = "/tapline.v1.AdminService/GetSync"
+	AdminService_RunSync_FullMethodName            = "/tapline.v1.AdminService/RunSync"
+	AdminService_AcceptSync_FullMethodName         = "/tapline.v1.AdminService/AcceptSync"
+	AdminService_PutShift_FullMethodName           = "/tapline.v1.AdminService/PutShift"
+	AdminService_ListShifts_FullMethodName         = "/tapline.v1.AdminService/ListShifts"
+	AdminService_DeleteShift_FullMethodName        = "/tapline.v1.AdminService/DeleteShift"
+	AdminService_CreateScimToken_FullMethodName    = "/tapline.v1.AdminService/CreateScimToken"
+	AdminService_ListScimTokens_FullMethodName     = "/tapline.v1.AdminService/ListScimTokens"
+	AdminService_RevokeScimToken_FullMethodName    = "/tapline.v1.AdminService/RevokeScimToken"
+	AdminService_ListAlarms_FullMethodName         = "/tapline.v1.AdminService/ListAlarms"
+	AdminService_CloseAlarm_FullMethodName         = "/tapline.v1.AdminService/CloseAlarm"
+	AdminService_GetHealth_FullMethodName          = "/tapline.v1.AdminService/GetHealth"
 )
 
 // AdminServiceClient is the client API for AdminService service.
@@ -101,6 +104,12 @@ type AdminServiceClient interface {
 	LoseBadge(ctx context.Context, in *LoseBadgeRequest, opts ...grpc.CallOption) (*LoseBadgeResponse, error)
 	// FindBadge says that a lost badge was found: it is good again. Errors: FAILED_PRECONDITION it is revoked, or not lost.
 	FindBadge(ctx context.Context, in *FindBadgeRequest, opts ...grpc.CallOption) (*FindBadgeResponse, error)
+	// ListRefusedTaps returns taps that were refused, newest first, without badge numbers.
+	ListRefusedTaps(ctx context.Context, in *ListRefusedTapsRequest, opts ...grpc.CallOption) (*ListRefusedTapsResponse, error)
+	// ListBadgeRequests returns requests that people made at stations for unknown badges, newest first.
+	ListBadgeRequests(ctx context.Context, in *ListBadgeRequestsRequest, opts ...grpc.CallOption) (*ListBadgeRequestsResponse, error)
+	// DecideBadgeRequest gives the badge to the person, or refuses. Errors: FAILED_PRECONDITION decided before, expired, or the badge has a person.
+	DecideBadgeRequest(ctx context.Context, in *DecideBadgeRequestRequest, opts ...grpc.CallOption) (*DecideBadgeRequestResponse, error)
 	// SetPin sets or clears the PIN of a person.
 	SetPin(ctx context.Context, in *SetPinRequest, opts ...grpc.CallOption) (*SetPinResponse, error)
 	// PutAccount makes or changes a shared account. Errors: INVALID_ARGUMENT names the field; ABORTED the revision is old.
@@ -284,6 +293,36 @@ func (c *adminServiceClient) FindBadge(ctx context.Context, in *FindBadgeRequest
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(FindBadgeResponse)
 	err := c.cc.Invoke(ctx, AdminService_FindBadge_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) ListRefusedTaps(ctx context.Context, in *ListRefusedTapsRequest, opts ...grpc.CallOption) (*ListRefusedTapsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListRefusedTapsResponse)
+	err := c.cc.Invoke(ctx, AdminService_ListRefusedTaps_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) ListBadgeRequests(ctx context.Context, in *ListBadgeRequestsRequest, opts ...grpc.CallOption) (*ListBadgeRequestsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListBadgeRequestsResponse)
+	err := c.cc.Invoke(ctx, AdminService_ListBadgeRequests_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) DecideBadgeRequest(ctx context.Context, in *DecideBadgeRequestRequest, opts ...grpc.CallOption) (*DecideBadgeRequestResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DecideBadgeRequestResponse)
+	err := c.cc.Invoke(ctx, AdminService_DecideBadgeRequest_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -755,6 +794,12 @@ type AdminServiceServer interface {
 	LoseBadge(context.Context, *LoseBadgeRequest) (*LoseBadgeResponse, error)
 	// FindBadge says that a lost badge was found: it is good again. Errors: FAILED_PRECONDITION it is revoked, or not lost.
 	FindBadge(context.Context, *FindBadgeRequest) (*FindBadgeResponse, error)
+	// ListRefusedTaps returns taps that were refused, newest first, without badge numbers.
+	ListRefusedTaps(context.Context, *ListRefusedTapsRequest) (*ListRefusedTapsResponse, error)
+	// ListBadgeRequests returns requests that people made at stations for unknown badges, newest first.
+	ListBadgeRequests(context.Context, *ListBadgeRequestsRequest) (*ListBadgeRequestsResponse, error)
+	// DecideBadgeRequest gives the badge to the person, or refuses. Errors: FAILED_PRECONDITION decided before, expired, or the badge has a person.
+	DecideBadgeRequest(context.Context, *DecideBadgeRequestRequest) (*DecideBadgeRequestResponse, error)
 	// SetPin sets or clears the PIN of a person.
 	SetPin(context.Context, *SetPinRequest) (*SetPinResponse, error)
 	// PutAccount makes or changes a shared account. Errors: INVALID_ARGUMENT names the field; ABORTED the revision is old.
@@ -880,6 +925,15 @@ func (UnimplementedAdminServiceServer) LoseBadge(context.Context, *LoseBadgeRequ
 }
 func (UnimplementedAdminServiceServer) FindBadge(context.Context, *FindBadgeRequest) (*FindBadgeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method FindBadge not implemented")
+}
+func (UnimplementedAdminServiceServer) ListRefusedTaps(context.Context, *ListRefusedTapsRequest) (*ListRefusedTapsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListRefusedTaps not implemented")
+}
+func (UnimplementedAdminServiceServer) ListBadgeRequests(context.Context, *ListBadgeRequestsRequest) (*ListBadgeRequestsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListBadgeRequests not implemented")
+}
+func (UnimplementedAdminServiceServer) DecideBadgeRequest(context.Context, *DecideBadgeRequestRequest) (*DecideBadgeRequestResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DecideBadgeRequest not implemented")
 }
 func (UnimplementedAdminServiceServer) SetPin(context.Context, *SetPinRequest) (*SetPinResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetPin not implemented")
@@ -1192,6 +1246,60 @@ func _AdminService_FindBadge_Handler(srv interface{}, ctx context.Context, dec f
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AdminServiceServer).FindBadge(ctx, req.(*FindBadgeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_ListRefusedTaps_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRefusedTapsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ListRefusedTaps(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ListRefusedTaps_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ListRefusedTaps(ctx, req.(*ListRefusedTapsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_ListBadgeRequests_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListBadgeRequestsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ListBadgeRequests(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ListBadgeRequests_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ListBadgeRequests(ctx, req.(*ListBadgeRequestsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_DecideBadgeRequest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DecideBadgeRequestRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).DecideBadgeRequest(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_DecideBadgeRequest_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).DecideBadgeRequest(ctx, req.(*DecideBadgeRequestRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -2030,6 +2138,18 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "FindBadge",
 			Handler:    _AdminService_FindBadge_Handler,
+		},
+		{
+			MethodName: "ListRefusedTaps",
+			Handler:    _AdminService_ListRefusedTaps_Handler,
+		},
+		{
+			MethodName: "ListBadgeRequests",
+			Handler:    _AdminService_ListBadgeRequests_Handler,
+		},
+		{
+			MethodName: "DecideBadgeRequest",
+			Handler:    _AdminService_DecideBadgeRequest_Handler,
 		},
 		{
 			MethodName: "SetPin",
