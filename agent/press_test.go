@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -122,7 +123,7 @@ func (p *press) open(r *taplinev1.OpenSessionRequest) *taplinev1.OpenSessionResp
 	for _, person := range []string{"ann", "ben"} {
 		if bytes.Equal(r.GetBadge().GetNumber(), uid(person).Canonical()) {
 			return &taplinev1.OpenSessionResponse{
-				Decision:   &taplinev1.Decision{Allowed: true, PolicyVersion: "p1"},
+				Decision:   &taplinev1.Decision{Allowed: true, PolicyVersion: "p1", Rules: []string{"everybody"}},
 				Person:     &taplinev1.Person{Id: "p-" + person, DisplayName: strings.ToUpper(person)},
 				Lease:      &taplinev1.Lease{Id: "lease", Account: "press", Fence: fence, ExpiresAt: timestamppb.New(now.Add(time.Hour))},
 				BrokerTime: timestamppb.New(now),
@@ -165,10 +166,12 @@ func (p *press) bundle() []byte {
 	b := grant.Bundle{
 		Version: grant.Version, Station: pressName, Sequence: 1, IssuedAt: now, NotAfter: now.AddDate(0, 0, 30), Policy: "p1",
 		Account: "press", Tiers: grant.DefaultTiers(),
+		Answers: []grant.Answer{{Rules: []string{"everybody"}}}, Outlooks: []grant.Outlook{{{Cells: []int{0}}}},
 	}
 	for _, person := range []string{"ann", "ben"} {
 		b.Grants = append(b.Grants, grant.Grant{
 			Badge: grant.Ref(key, uid(person).Canonical()), Person: grant.Person{ID: record.PersonID("p-" + person), DisplayName: strings.ToUpper(person)},
+			Phases: []grant.Phase{{}},
 		})
 	}
 	return p.broker.Sign(grant.PayloadType, b)
@@ -317,6 +320,7 @@ func (p *press) story() []string {
 		if err != nil {
 			p.t.Fatal(err)
 		}
+		p.decided(one.Payload)
 		if line := tell(one.Payload); line != "" {
 			lines = append(lines, line)
 		}
@@ -325,6 +329,17 @@ func (p *press) story() []string {
 		p.t.Fatalf("the journal does not verify: %v", f)
 	}
 	return lines
+}
+
+// decided holds that whoever begins a session does so by a version of the policy and by rules that the record names, with or without the broker.
+func (p *press) decided(r record.Payload) {
+	p.t.Helper()
+	if r.Type != record.SessionOpened && r.Type != record.SessionHandedOver {
+		return
+	}
+	if d := r.Decision; d == nil || d.Policy != "p1" || !slices.Equal(d.Rules, []string{"everybody"}) {
+		p.t.Errorf("%s does not say what decided: %+v", r.Type, d)
+	}
 }
 
 func tell(p record.Payload) string {

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	taplinev1 "tapline/proto/tapline/v1"
 
@@ -51,7 +50,7 @@ type Decision struct {
 }
 
 // Decide answers a request.
-func (s *Set) Decide(r Request) Decision { return s.decide(r, r.clock(), r.Tap.At) }
+func (s *Set) Decide(r Request) Decision { return s.decide(r, r.clock(), r.entities(r.Tap.At)) }
 
 // Admit answers a tap. Whoever is refused only because they are elsewhere is let in where moveSession is permitted: then the other sessions have to end.
 // Explaining, replaying and deciding a tap all go through it.
@@ -91,14 +90,14 @@ func merge(a, b []string) []string {
 	return slices.Compact(all)
 }
 
-// decide answers a request as if the clock were c, and the certifications those of a time.
-func (s *Set) decide(r Request, c clock, certified time.Time) Decision {
+// decide answers a request as if the clock were c, and the world these entities.
+func (s *Set) decide(r Request, c clock, world cedar.EntityMap) Decision {
 	d := Decision{Version: s.version}
 	if s.broken != "" {
 		d.Refusal, d.Errors = taplinev1.RefusalCause_REFUSAL_CAUSE_POLICY_ERROR, []string{s.broken}
 		return d
 	}
-	verdict, diagnostic := cedar.Authorize(s.at(r.Station, r.Action), r.entities(certified), r.cedarRequest(c))
+	verdict, diagnostic := cedar.Authorize(s.at(r.Station, r.Action), world, r.cedarRequest(c))
 	for _, e := range diagnostic.Errors {
 		d.Errors = append(d.Errors, s.rules[e.PolicyID].name+": "+e.Message)
 	}

@@ -8,6 +8,8 @@ import (
 
 	taplinev1 "tapline/proto/tapline/v1"
 
+	"github.com/cedar-policy/cedar-go"
+
 	"tapline/proto/grant"
 )
 
@@ -37,7 +39,8 @@ func (f *Forecaster) Phase(r Request, certified time.Time) grant.Phase {
 	if p, ok := f.known[key]; ok {
 		return p
 	}
-	p := grant.Phase{Outlook: f.outlook(r, certified), Essential: f.essential(r, certified)}
+	world := r.entities(certified)
+	p := grant.Phase{Outlook: f.outlook(r, world), Essential: f.essential(r, world)}
 	f.known[key] = p
 	return p
 }
@@ -52,10 +55,19 @@ func (f *Forecaster) key(r Request, certified time.Time) string {
 	return fmt.Sprintf("%q %q %q %q %d %t", id, p.GetRoles(), p.GetShifts(), ValidCertifications(p, certified), p.GetSeniority(), p.GetSuspended())
 }
 
-func (f *Forecaster) outlook(r Request, certified time.Time) int {
+func (f *Forecaster) outlook(r Request, world cedar.EntityMap) int {
 	var o grant.Outlook
+	asked := map[int][]int{}
 	for _, minute := range slices.Compact(append([]int{0}, f.set.moments...)) {
-		cells := f.cells(r, certified, minute)
+		like := minute
+		if !f.set.Asks("minuteOfWeek") {
+			like %= minutesOfDay // one day is as the other
+		}
+		cells, ok := asked[like]
+		if !ok {
+			cells = f.cells(r, world, minute)
+			asked[like] = cells
+		}
 		if len(o) == 0 || !slices.Equal(o[len(o)-1].Cells, cells) {
 			o = append(o, grant.Slot{From: minute, Cells: cells})
 		}
@@ -70,7 +82,7 @@ func (f *Forecaster) outlook(r Request, certified time.Time) int {
 }
 
 // cells asks under each circumstance that the set looks at; under the others the answer is the same.
-func (f *Forecaster) cells(r Request, certified time.Time, minute int) []int {
+func (f *Forecaster) cells(r Request, world cedar.EntityMap, minute int) []int {
 	r.Action = OpenSession
 	cells := make([]int, grant.Cells)
 	for i := range cells {
@@ -80,7 +92,7 @@ func (f *Forecaster) cells(r Request, certified time.Time, minute int) []int {
 			continue
 		}
 		r.Tap.Assurance, r.Tap.PIN, r.Tap.PINFresh, r.Tap.OffShift = taplinev1.Assurance(c.Assurance), c.PIN, c.Fresh, c.OffShift
-		cells[i] = f.answer(f.set.decide(r, clock{minute, c.Due}, certified))
+		cells[i] = f.answer(f.set.decide(r, clock{minute, c.Due}, world))
 	}
 	if len(slices.Compact(slices.Clone(cells))) == 1 {
 		return cells[:1]
@@ -116,7 +128,7 @@ func (f *Forecaster) answer(d Decision) int {
 }
 
 // essential asks whether somebody may work when the broker has been away for days. They will have to give a PIN.
-func (f *Forecaster) essential(r Request, certified time.Time) bool {
+func (f *Forecaster) essential(r Request, world cedar.EntityMap) bool {
 	r.Action, r.Tap.Assurance, r.Tap.PIN = WorkOffline, taplinev1.Assurance_ASSURANCE_PUBLIC_KEY_PROOF, true
-	return f.set.decide(r, clock{minute: MinuteOfWeek(certified)}, certified).Allowed
+	return f.set.decide(r, clock{minute: MinuteOfWeek(r.Tap.At)}, world).Allowed
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -188,22 +189,44 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
+// BenchmarkDecide measures a decision in a zone with many rules of its own, beside nine other zones with as many.
 func BenchmarkDecide(b *testing.B) {
-	for _, rules := range []int{5, 100, 1000} {
+	for _, rules := range []int{10, 100, 500} {
 		var text strings.Builder
 		text.WriteString(Default())
-		for i := range rules {
-			fmt.Fprintf(&text, "@id(\"r%d\") forbid (principal, action, resource in Zone::\"z%d\") when { context.assurance < %d };\n", i, i%10, i%3)
+		for zone := range 10 {
+			for i := range rules {
+				fmt.Fprintf(&text, "@id(\"z%d.r%d\") forbid (principal, action, resource in Zone::\"z%d\") when { context.assurance < %d && principal in Role::\"r%d\" };\n",
+					zone, i, zone, i%4, i)
+			}
 		}
 		set := load(b, text.String())
 		r := Request{Action: OpenSession, Person: anna(), Station: hmi(), Tap: Tap{At: monday(), Assurance: 4}}
 		r.Station.Zone = "z1"
-		b.Run(fmt.Sprintf("%d-rules-in-10-zones", rules), func(b *testing.B) {
+		b.Run(fmt.Sprintf("%d-rules-in-the-zone", rules), func(b *testing.B) {
+			var took []time.Duration
 			for b.Loop() {
+				began := time.Now()
 				if !set.Decide(r).Allowed {
 					b.Fatal("refused")
 				}
+				took = append(took, time.Since(began))
 			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Nanoseconds())/1000, "p50-us")
+			b.ReportMetric(float64(took[len(took)*99/100].Nanoseconds())/1000, "p99-us")
 		})
+	}
+}
+
+// BenchmarkForecast measures what a bundle costs: a thousand people of twenty kinds at one station.
+func BenchmarkForecast(b *testing.B) {
+	set := load(b, Default()+rules)
+	for b.Loop() {
+		f := NewForecaster(set)
+		for i := range 1000 {
+			p := subject{ID: fmt.Sprint(i), Roles: []string{"operator", fmt.Sprint("r", i%20)}}.entry()
+			f.Phase(Request{Person: p, Station: hmi()}, monday())
+		}
 	}
 }

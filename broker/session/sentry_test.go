@@ -1,10 +1,13 @@
 package session_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	taplinev1 "tapline/proto/tapline/v1"
@@ -13,6 +16,7 @@ import (
 	"tapline/broker/rulebook"
 	"tapline/broker/session"
 	"tapline/broker/store"
+	"tapline/proto/record"
 )
 
 func (p *plant) sentry() *session.Sentry {
@@ -141,4 +145,46 @@ func TestWithoutAnyGoodSetNobodyIsLetIn(t *testing.T) {
 	})
 	p.Rules = &rulebook.Book{}
 	p.refused(press, tap(annas), "POLICY_ERROR")
+}
+
+func TestNoTapIsDecidedByHalfOfANewSet(t *testing.T) {
+	p := newPlant(t)
+	p.roomy()
+	first, second := `@id("one") permit (principal, action, resource);`, `@id("two") permit (principal, action, resource);`
+	byVersion := map[string]string{policy.Version(policy.Default() + first): "known-people one", policy.Version(policy.Default() + second): "known-people two"}
+	p.rules(first)
+	var g errgroup.Group
+	done := make(chan struct{})
+	g.Go(func() error {
+		defer close(done)
+		for i := range 40 {
+			set, err := policy.Load(policy.Default() + []string{second, first}[i%2])
+			if err == nil {
+				err = p.Store.Update(t.Context(), func(tx *store.Tx) error { return rulebook.Put(tx, set, "test", "", p.at) })
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for _, at := range []record.StationID{press, packing} {
+		g.Go(func() error {
+			for {
+				select {
+				case <-done:
+					return nil
+				default:
+				}
+				r, err := p.Open(t.Context(), at, tap(annas))
+				if err != nil {
+					return err
+				}
+				if d := r.GetDecision(); byVersion[d.GetPolicyVersion()] != strings.Join(d.GetRules(), " ") {
+					return fmt.Errorf("version %s, rules %v", d.GetPolicyVersion(), d.GetRules())
+				}
+			}
+		})
+	}
+	p.must(g.Wait())
 }

@@ -2,6 +2,7 @@ package grant
 
 import (
 	"crypto/ed25519"
+	"encoding/json"
 	"errors"
 	"testing"
 	"time"
@@ -108,4 +109,47 @@ func TestTiersShrinkWithAge(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", row.name, got, row.want)
 		}
 	}
+}
+
+func TestCircumstancesAreCountedWithoutAGap(t *testing.T) {
+	seen := map[int]bool{}
+	for i := range Cells {
+		c := CircumstancesOf(i)
+		if c.Cell() != i || seen[i] {
+			t.Errorf("%d is %+v, which is %d", i, c, c.Cell())
+		}
+		seen[i] = true
+	}
+	if (Circumstances{Assurance: 200}).Cell() != 0 {
+		t.Error("an assurance that nobody knows is not the weakest")
+	}
+}
+
+// FuzzBundle holds that whatever a signed bundle says, it is refused or can be asked: a station must not fall over it.
+func FuzzBundle(f *testing.F) {
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	f.Add([]byte(`{"v":1,"station":"a/b/c/d","sequence":1,"issued_at":"2026-11-23T06:00:00Z","not_after":"2026-12-23T06:00:00Z","answers":[{"rules":["r"]},{"refusal":"shift"}],
+		"outlooks":[[{"from":0,"cells":[0]},{"from":600,"cells":[1]}]],"shifts":{"s":[{"from":"2026-11-23T06:00:00Z","until":"2026-11-23T14:00:00Z"}]},
+		"grants":[{"badge":"b","phases":[{"until":"2026-11-24T06:00:00Z","outlook":0},{"outlook":0}],"shifts":["s"]}]}`))
+	f.Add([]byte(`{"v":1,"station":"a/b/c/d","sequence":1,"issued_at":"2026-11-23T06:00:00Z","not_after":"2026-12-23T06:00:00Z","outlooks":[[]],"grants":[{"badge":"b","phases":[{"outlook":0}]}]}`))
+	f.Fuzz(func(_ *testing.T, payload []byte) {
+		e, err := record.SignStatement(PayloadType, json.RawMessage(payload), key)
+		if err != nil {
+			return
+		}
+		b, err := Open(e.Bytes(), record.PublicKeyOf(key), "a/b/c/d")
+		if err != nil {
+			return
+		}
+		for _, g := range b.Bundle().Grants {
+			for hours := range 100 {
+				now := b.Bundle().IssuedAt.Add(time.Duration(hours) * 7 * time.Hour)
+				b.Tier(now)
+				b.InShift(g.Shifts, now)
+				if len(g.Phases) > 0 {
+					b.Answer(g, CircumstancesOf(hours%Cells), now)
+				}
+			}
+		}
+	})
 }

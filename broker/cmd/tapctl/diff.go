@@ -74,3 +74,29 @@ func apart(a, b []string, add func(string, ...string)) (restA, restB []string, s
 	}
 	return a[i:], b[j:], same
 }
+
+// around is how many lines that do not differ are shown beside those that do.
+const around = 3
+
+// short leaves out what is far from any difference, with a line that says so.
+func short(lines []string) []string {
+	near := make([]bool, len(lines))
+	for i, l := range lines {
+		if l[0] == ' ' {
+			continue
+		}
+		for j := max(0, i-around); j <= min(len(lines)-1, i+around); j++ {
+			near[j] = true
+		}
+	}
+	var out []string
+	for i, l := range lines {
+		switch {
+		case near[i]:
+			out = append(out, l)
+		case i == 0 || near[i-1]:
+			out = append(out, "...\n")
+		}
+	}
+	return out
+}

@@ -155,7 +155,7 @@ or a file. With one argument the other is the set in force.`,
 						return err
 					}
 				}
-				lines := diff(strings.SplitAfter(texts[0], "\n"), strings.SplitAfter(texts[1], "\n"))
+				lines := short(diff(strings.SplitAfter(texts[0], "\n"), strings.SplitAfter(texts[1], "\n")))
 				if o.output == "json" {
 					return json.NewEncoder(c.OutOrStdout()).Encode(map[string]any{
 						"from": policy.Version(texts[0]), "to": policy.Version(texts[1]), "lines": lines,

@@ -45,6 +45,9 @@ func TestCommandLinesThatAreWrongSayHowToGoOn(t *testing.T) {
 		"a mode nobody knows":           {[]string{"station", "put", "s", "--mode", "open"}, osservice.Usage, "attribute, gate, lock, signin"},
 		"a time that is none":           {[]string{"who", "s", "--at", "noon"}, osservice.Usage, "RFC 3339"},
 		"no identity folder":            {[]string{"status", "--identity", "/nonexistent"}, osservice.Config, "identity folder"},
+		"a what-if of no days":          {[]string{"policy", "what-if", "/dev/null", "--days", "0"}, osservice.Usage, "--days 0"},
+		"a zone of a mode nobody knows": {[]string{"zone", "put", "z", "--mode", "open"}, osservice.Usage, "attribute, gate, lock, signin"},
+		"cases that are missing":        {[]string{"policy", "test", "/dev/null"}, osservice.Usage, "cases"},
 		"a policy file that is missing": {[]string{"policy", "check", "/nonexistent"}, osservice.Usage, "no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {
