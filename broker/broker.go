@@ -98,7 +98,7 @@ func New(ctx context.Context, cfg Config, o Options) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	if b.store, err = store.OpenSQLite(cfg.Data); err != nil {
+	if b.store, err = cfg.OpenStore(ctx); err != nil {
 		return nil, err
 	}
 	if err := b.wire(ctx, place); err != nil {
@@ -155,6 +155,7 @@ func (b *Broker) wire(ctx context.Context, place vault.Place) error {
 	}
 	b.news = news.New(b.store, b.board, b.stations.Announce, b.log)
 	b.sentry = &session.Sentry{Store: b.store, Rules: rules, Now: b.now, Ended: b.news.Changed, Log: b.log}
+	b.news.Stored = feed.Stored // by another broker
 	desk := office.Office{Store: b.store, Acts: b.acts, Now: b.now}
 	b.stations.Claims = &claim.Desk{Office: desk, PINs: b.stations.Desk, Auto: b.cfg.AutoApproveBadges, Changed: b.news.Changed}
 	writer := roster.Writer{Office: desk, Changed: b.news.Changed}
@@ -207,8 +208,14 @@ func (b *Broker) conditions() []string {
 	if b.people != nil {
 		all = append(all, b.people.Conditions()...)
 	}
-	return append(all, b.tree.Conditions()...)
+	all = append(all, b.tree.Conditions()...)
+	ctx, cancel := context.WithTimeout(context.Background(), conditionsWithin)
+	defer cancel()
+	return append(all, b.store.Conditions(ctx)...)
 }
+
+// conditionsWithin bounds how long the store is asked about itself.
+const conditionsWithin = time.Second
 
 // Close closes the store of a broker that was not run.
 func (b *Broker) Close() error { return b.store.Close() }

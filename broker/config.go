@@ -31,6 +31,10 @@ type Config struct {
 	Data string `yaml:"data"`
 	// MasterKey is where the key lies that opens what is sealed: auto, file (in Data), credential (of systemd) or keyring.
 	MasterKey string `yaml:"master_key"`
+	// Store is the address of a PostgreSQL database, postgres://user@host:port,host:port/database, without a password. Empty: SQLite in Data.
+	Store string `yaml:"store"`
+	// StorePasswordFile holds the database's password, which is read again for each connection.
+	StorePasswordFile string `yaml:"store_password_file"`
 	// Site names the plant in certificates; it cannot change once stations are enrolled.
 	Site string `yaml:"site"`
 	// Hosts are the names and addresses that stations call the broker by; the first one goes into tokens. Default: the machine's name.
@@ -163,6 +167,7 @@ func (c Config) Check() []error {
 	if !slices.Contains([]string{"", vault.Auto, vault.InFile, vault.Credential, vault.Keyring}, c.MasterKey) {
 		bad("master_key %q: want auto, file, credential or keyring", c.MasterKey)
 	}
+	faults = append(faults, c.checkStore()...)
 	if ok, err := regexp.MatchString(sitePattern, c.Site); err != nil || !ok {
 		bad("site %q: want lower-case letters, digits, - and .", c.Site)
 	}

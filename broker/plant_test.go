@@ -48,7 +48,7 @@ type plant struct {
 	stop  func()
 }
 
-func newPlant(t testing.TB) *plant {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	return newPlantWith(t, func(*Config) {})
 }
@@ -64,8 +64,13 @@ func newPlantWith(t testing.TB, change func(*Config)) *plant {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+}
+
+func newPlant(t testing.TB) *plant {
+	t.Helper()
 	p := &plant{t: t, clock: &clock{}, cfg: Config{
-		Listen: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Data: t.TempDir(), Site: "plant", Hosts: []string{"127.0.0.1"},
+		Listen: freeAddress(t), Data: t.TempDir(), Store: storeOf(t), Site: "plant", Hosts: []string{"127.0.0.1"},
 		Log: LogConfig{Level: "error", Format: "json"},
 	}}
 	change(&p.cfg)

@@ -26,6 +26,12 @@ func (b *Broker) verify(ctx context.Context) error {
 	}, "records could not be verified")
 }
 
+// verifyLeft checks what another broker stored and did not come to check.
+func (b *Broker) verifyLeft(ctx context.Context) error {
+	_, err := b.ingest.VerifyPending(ctx)
+	return err
+}
+
 // whenever runs do once, and again whenever it is woken. A fault is logged and tried again.
 func (b *Broker) whenever(ctx context.Context, wake <-chan struct{}, do func() error, trouble string) error {
 	retry := time.NewTimer(0)
@@ -59,6 +65,7 @@ func (b *Broker) keepHouse(ctx context.Context) error {
 			"aged bundles could not be made anew":       b.stations.Announce,
 			"administrator's identity was not renewed":  b.leaveAdmin,
 			"old heads of the log could not be thinned": b.thinHeads,
+			"records of others could not be verified":   b.verifyLeft,
 		} {
 			if err := do(ctx); err != nil && ctx.Err() == nil {
 				b.log.Error(what, zap.Error(err))

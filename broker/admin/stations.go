@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"time"
 
 	taplinev1 "tapline/proto/tapline/v1"
 
@@ -218,11 +219,19 @@ func (s *Service) stationMessage(tx *store.Tx, id record.StationID) (*taplinev1.
 	return s.message(tx, st)
 }
 
+// beatsWithin is how old the last sign of life of a station may be that is on the line of another broker: two beats and some.
+const beatsWithin = 25 * time.Second
+
+// beatsElsewhere reports whether a station is on the line of another broker on the same store, as far as the store shows it.
+func (s *Service) beatsElsewhere(st store.Station) bool {
+	return s.Store.Shared() && s.Now().Sub(st.LastSeenAt).Abs() < beatsWithin
+}
+
 // message is a station with all that is known of it.
 func (s *Service) message(tx *store.Tx, st store.Station) (*taplinev1.Station, error) {
 	m := st.Entry
 	m.State, m.StateReason, m.Chain, m.LastSeenAt = st.State, st.StateReason, string(st.Chain), office.Stamp(st.LastSeenAt)
-	m.Connected, m.Bundle, m.Build, m.Hints = s.Board.Connected(st.ID()), st.Bundle, st.Build, st.Hints
+	m.Connected, m.Bundle, m.Build, m.Hints = s.Board.Connected(st.ID()) || s.beatsElsewhere(st), st.Bundle, st.Build, st.Hints
 	m.CertificateExpiresAt, m.JoinSequence = office.Stamp(st.Join.ExpiresAt), st.Join.Sequence
 	if st.Chain == "" {
 		return m, nil

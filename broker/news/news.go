@@ -2,7 +2,7 @@
 //
 // Several brokers may work on one store, and a station is on the line of one of them. So nobody who changes something tells stations directly:
 // each broker looks at the store every second, and at once after a change of its own, and tells its stations that there is a newer grant bundle
-// or that a session's lease was ended over their heads. What it tells is not durable: a station that was away asks for its bundle and is held
+// or that a session's lease was ended over their heads, and whoever watches records that there are new ones. What it tells is not durable: a station that was away asks for its bundle and is held
 // against its lease when it comes back (package station).
 //
 // The package changes nothing and decides nothing.
@@ -34,10 +34,13 @@ type Feed struct {
 	// Announce gives the stations on the line their new bundles.
 	Announce func(context.Context) error
 	Log      *zap.Logger
+	// Stored, if it is set, is called when the store has records that were not there at the last look.
+	Stored func()
 
 	wake       chan struct{}
 	generation uint64 // announced
 	end        uint64 // told
+	cursor     uint64 // of the newest record seen
 }
 
 // New makes a feed.
@@ -73,10 +76,13 @@ func (f *Feed) Run(ctx context.Context) error {
 
 // look tells what is new since the last look. The first look only takes note: whoever connects is told where they stand.
 func (f *Feed) look(ctx context.Context, begun *bool) error {
-	var generation, last uint64
+	var generation, last, cursor uint64
 	var ended []store.Ended
 	err := f.Store.View(ctx, func(tx *store.Tx) (err error) {
 		if generation, err = tx.Generation(); err != nil {
+			return err
+		}
+		if cursor, err = tx.LastCursor(); err != nil {
 			return err
 		}
 		if last, err = tx.LastEnd(); err != nil || !*begun || last == f.end {
@@ -88,6 +94,10 @@ func (f *Feed) look(ctx context.Context, begun *bool) error {
 	if err != nil {
 		return err
 	}
+	if cursor != f.cursor && f.Stored != nil {
+		f.Stored()
+	}
+	f.cursor = cursor
 	for _, e := range ended {
 		f.tell(e.Lease)
 		f.end = e.Number

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"tapline/broker"
 	"tapline/broker/store"
 	"tapline/broker/vault"
 	"tapline/installer/osservice"
@@ -42,19 +40,12 @@ func (c *cli) withVault(ctx context.Context, do func(context.Context, *store.Sto
 	if err != nil {
 		return osservice.Fault(osservice.Config, err, `see "master_key" in the configuration`)
 	}
-	s, err := openStore(cfg)
+	s, err := openStore(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	return osservice.Fault(osservice.Refused, do(ctx, s, p), "nothing was lost: every key that opened the store before still does")
-}
-
-func openStore(cfg broker.Config) (*store.Store, error) {
-	if _, err := os.Stat(storePath(cfg)); err != nil {
-		return nil, osservice.Fault(osservice.Config, fmt.Errorf("no store: %w", err), "the first start of the broker makes one")
-	}
-	return store.OpenSQLite(cfg.Data)
 }
 
 func (c *cli) keyStatus() *cobra.Command {

@@ -3,34 +3,26 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
-
-	"tapline/broker"
-	"tapline/broker/store"
-	"tapline/installer/osservice"
 )
 
-func storePath(cfg broker.Config) string { return filepath.Join(cfg.Data, store.FileName) }
-
 func (c *cli) migrateCommand() *cobra.Command {
-	var look bool
+	var look, status bool
 	cmd := &cobra.Command{
 		Use: "migrate", Short: "Bring the store to the schema of this version", Args: cobra.NoArgs,
 		Long: `Brings the store to the schema of this version. "serve" does the same when it
-starts; run this before, to see it done while nobody waits. The broker must be
-stopped. --dry-run only says what would be done.`,
+starts; run this before, to see it done while nobody waits. With SQLite the
+broker must be stopped. Brokers on one PostgreSQL may go on: the schema only
+grows, and of several that migrate at once one does it while the others wait.
+--status only says how far the schema is.`,
+		Example: "  tapbroker migrate --status\n  tapbroker migrate",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			cfg, err := c.load()
 			if err != nil {
 				return err
 			}
-			if _, err := os.Stat(storePath(cfg)); err != nil {
-				return osservice.Fault(osservice.Config, fmt.Errorf("no store: %w", err), "the first start of the broker makes one")
-			}
-			s, err := store.OpenSQLite(cfg.Data)
+			s, err := openStore(cmd.Context(), cfg)
 			if err != nil {
 				return err
 			}
@@ -39,7 +31,7 @@ stopped. --dry-run only says what would be done.`,
 			if err != nil {
 				return err
 			}
-			if before.Current() || look {
+			if before.Current() || look || status {
 				_, err = fmt.Fprintf(cmd.OutOrStdout(), "schema %d, this version wants %d\n", before.Have, before.Want)
 				return err
 			}
@@ -50,6 +42,7 @@ stopped. --dry-run only says what would be done.`,
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&look, "dry-run", false, "change nothing")
+	cmd.Flags().BoolVar(&status, "status", false, "only say how far the schema is")
+	cmd.Flags().BoolVar(&look, "dry-run", false, "the same as --status")
 	return cmd
 }
