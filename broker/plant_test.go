@@ -8,9 +8,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
-	"net"
 	"path/filepath"
-	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -48,26 +46,13 @@ type plant struct {
 	stop  func()
 }
 
-func freeAddress(t testing.TB) string {
+func newPlant(t testing.TB) *plant {
 	t.Helper()
 	return newPlantWith(t, func(*Config) {})
 }
 
 // newPlantWith is newPlant with another configuration.
 func newPlantWith(t testing.TB, change func(*Config)) *plant {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-}
-
-func newPlant(t testing.TB) *plant {
 	t.Helper()
 	p := &plant{t: t, clock: &clock{}, cfg: Config{
 		Listen: freeAddress(t), Data: t.TempDir(), Store: storeOf(t), Site: "plant", Hosts: []string{"127.0.0.1"},
