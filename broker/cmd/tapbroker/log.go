@@ -34,7 +34,7 @@ func (c *cli) withStore(cmd *cobra.Command, do func(broker.Config, *store.Store)
 	if err != nil {
 		return err
 	}
-	s, err := openStore(cfg)
+	s, err := openStore(cmd.Context(), cfg)
 	if err != nil {
 		return err
 	}
