@@ -94,7 +94,7 @@ func (p *plant) replica() *plant {
 }
 
 // at is the station on the line of another broker.
-func (s *hmi) at(q *plant) *hmi {
+func (s *hmi) movedTo(q *plant) *hmi {
 	other := *s
 	other.plant = q
 	other.connect()
@@ -138,11 +138,11 @@ func exclusive(here, there *hmi) {
 		here.t.Errorf("the other broker said %v", r)
 	}
 	// The same tap again, at the other broker, because the answer of the first was lost.
-	again := here.at(there.plant).open(mine)
+	again := here.movedTo(there.plant).open(mine)
 	if again.GetLease().GetFence() != first.GetLease().GetFence() {
 		here.t.Errorf("fence %d, want the %d of the first answer", again.GetLease().GetFence(), first.GetLease().GetFence())
 	}
-	_, err := here.at(there.plant).client.CloseSession(here.t.Context(), &taplinev1.CloseSessionRequest{
+	_, err := here.movedTo(there.plant).client.CloseSession(here.t.Context(), &taplinev1.CloseSessionRequest{
 		Session: mine.GetSession(), Fence: first.GetLease().GetFence(), Cause: taplinev1.EndCause_END_CAUSE_TAP_OUT,
 	})
 	here.must(err)
@@ -157,7 +157,7 @@ func eitherIngests(a, b *plant, s *hmi) {
 	if r, err := s.send(1, s.write(5)); err != nil || r.Seq != 5 {
 		a.t.Fatalf("at the first: %v, %v", r.Seq, err)
 	}
-	if r, err := s.at(b).send(6, s.write(5)); err != nil || r.Seq != 10 {
+	if r, err := s.movedTo(b).send(6, s.write(5)); err != nil || r.Seq != 10 {
 		a.t.Fatalf("at the second: %v, %v", r.Seq, err)
 	}
 	if r, err := s.send(11, s.write(1)); err != nil || r.Seq != 11 {
@@ -170,22 +170,22 @@ func eitherIngests(a, b *plant, s *hmi) {
 }
 
 func eitherRenews(a, b *plant, s *hmi) {
-	s = s.at(a)
+	s = s.movedTo(a)
 	s.renew()
-	s = s.at(b)
+	s = s.movedTo(b)
 	s.renew()
-	nonce := s.at(a).challenge()
+	nonce := s.movedTo(a).challenge()
 	id, err := s.recover(s.keys.identity, nonce)
 	a.must(err)
 	s.identity = id
 	s.connect()
 	s.open(tap(ben()))
-	_, err = s.at(a).recover(s.keys.identity, nonce)
+	_, err = s.movedTo(a).recover(s.keys.identity, nonce)
 	refused(a.t.(*testing.T), err, wire.Unauthenticated, "nonce")
 }
 
 func cutElsewhere(a, b *plant, s *hmi) {
-	s = s.at(b)
+	s = s.movedTo(b)
 	ctx, cancel := context.WithTimeout(a.t.Context(), 20*time.Second)
 	defer cancel()
 	stream, err := s.client.StreamCommands(ctx)
