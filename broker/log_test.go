@@ -1,9 +1,11 @@
 package broker
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -276,5 +278,95 @@ func TestAWitnessThatIsNoneIsAFaultOfTheConfiguration(t *testing.T) {
 		if !strings.Contains(said, want) {
 			t.Errorf("%q does not say %q", said, want)
 		}
+	}
+}
+
+// Whatever is asked, the answer is a proof that holds or a refusal: never a fault of the broker.
+func TestNoQuestionToTheLogIsTooStrange(t *testing.T) {
+	p := newPlant(t)
+	p.staff()
+	head := p.logs(4)
+	dice := rand.New(rand.NewPCG(1, 2))
+	number := func() uint64 {
+		switch dice.IntN(4) {
+		case 0:
+			return dice.Uint64()
+		case 1:
+			return 1 << dice.IntN(64)
+		}
+		return dice.Uint64N(head.Size + 2)
+	}
+	paths := []string{"tile", "entries", "0", "1", "63", "000", "x000", "x001", "001", "000.p", "1", "4", "255", "..", ""}
+	for range 400 {
+		leaf, size, from := number(), number(), number()
+		proof, err := p.audit.ProveInclusion(t.Context(), &taplinev1.ProveInclusionRequest{Leaf: leaf, Size: size})
+		if wire.KindOf(err) != wire.None && wire.KindOf(err) != wire.Invalid {
+			t.Fatalf("leaf %d of %d: %v", leaf, size, err)
+		}
+		if err == nil && size == head.Size {
+			p.must(checkpoint.CheckInclusion(size, head.Root, leaf, checkpoint.LeafHash(p.stored()[leaf].GetEnvelope()), path(p, proof.GetPath())))
+		}
+		if _, err := p.audit.ProveConsistency(t.Context(), &taplinev1.ProveConsistencyRequest{FromSize: from, ToSize: size}); wire.KindOf(err) != wire.None && wire.KindOf(err) != wire.Invalid {
+			t.Fatalf("from %d to %d: %v", from, size, err)
+		}
+		var parts []string
+		for range dice.IntN(7) {
+			parts = append(parts, paths[dice.IntN(len(paths))])
+		}
+		_, err = p.audit.GetTile(t.Context(), &taplinev1.GetTileRequest{Path: strings.Join(parts, "/")})
+		if k := wire.KindOf(err); k != wire.None && k != wire.Invalid && k != wire.NotFound {
+			t.Fatalf("%q: %v", parts, err)
+		}
+		if _, err := p.audit.GetCheckpoint(t.Context(), &taplinev1.GetCheckpointRequest{Cosignatures: uint32(number())}); wire.KindOf(err) != wire.None && wire.KindOf(err) != wire.Invalid {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestAnyByteThatIsChangedInTheLogOfAnExportIsSeen(t *testing.T) {
+	p := newPlant(t)
+	p.staff()
+	a, b := p.enrol(press), p.enrol(packing)
+	_, err := a.send(1, a.write(20))
+	p.must(err)
+	_, err = b.send(1, b.write(20))
+	p.must(err)
+	dir := p.exportOf(&taplinev1.ExportRequest{Stations: []string{press}, SinceSize: 5})
+	chains, err := evidence.Open(dir)
+	p.must(err)
+	since, err := os.ReadFile(filepath.Join(dir, evidence.LogDir, evidence.CheckpointFile))
+	p.must(err)
+	files := []string{
+		filepath.Join(dir, evidence.LogDir, evidence.LogStatementFile), filepath.Join(dir, evidence.LogDir, evidence.BetweenFile),
+		filepath.Join(chains[0].Dir, evidence.LeavesFile), filepath.Join(chains[0].Dir, evidence.RecordsFile),
+	}
+	dice := rand.New(rand.NewPCG(1, 2))
+	for _, name := range files {
+		good, err := os.ReadFile(name)
+		p.must(err)
+		for range 60 {
+			bad := bytes.Clone(good)
+			at := dice.IntN(len(bad))
+			switch dice.IntN(3) {
+			case 0:
+				bad[at] ^= 1 << dice.IntN(8)
+			case 1:
+				bad = bad[:at]
+			case 2:
+				bad = append(bad[:at], bad[at+1:]...)
+			}
+			if bytes.Equal(bytes.TrimSuffix(bad, []byte("\n")), bytes.TrimSuffix(good, []byte("\n"))) {
+				continue // a file of one line may end with or without its newline
+			}
+			p.must(os.WriteFile(name, bad, 0o600))
+			findings, err := evidence.VerifyLog(t.Context(), chains, evidence.LogOptions{Since: since})
+			if err == nil && findings[0].Fault == nil && findings[0].Unlogged == 0 {
+				t.Errorf("%s was changed at byte %d and nobody saw it", filepath.Base(name), at)
+			}
+		}
+		p.must(os.WriteFile(name, good, 0o600))
+	}
+	if f := p.verifyLog(dir, evidence.LogOptions{Since: since}); f.Fault != nil {
+		t.Errorf("unchanged: %v", f.Fault)
 	}
 }

@@ -13,13 +13,15 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tapline/broker/store"
+	"tapline/broker/store/postgrestest"
 	"tapline/broker/vault"
 	"tapline/proto/checkpoint"
 	"tapline/proto/wire"
 )
 
-func TestEveryRecordIsInACheckpointAndProven(t *testing.T) {
-	r := newRig(t)
+func TestEveryRecordIsInACheckpointAndProven(t *testing.T) { everyRecord(t, newRig(t)) }
+
+func everyRecord(t *testing.T, r *rig) {
 	data := t.TempDir()
 	l := r.log(data)
 	if _, err := l.Checkpoint(t.Context(), 0); wire.KindOf(err) != wire.NotFound {
@@ -156,10 +158,14 @@ func TestADeathAtAnyStepForksNothing(t *testing.T) {
 	}
 }
 
-func TestAnotherBrokerTakesOverWithinATermAndNoneForks(t *testing.T) {
-	r := newRig(t)
+func TestAnotherBrokerTakesOverWithinATermAndNoneForks(t *testing.T) { takeOver(t, newRig(t)) }
+
+func takeOver(t *testing.T, r *rig) {
 	folders := []string{t.TempDir(), t.TempDir()}
 	first, second := r.log(folders[0]), r.log(folders[1])
+	if r.store.Shared() {
+		second.Store = r.another()
+	}
 	r.write(100)
 	r.looks(first)
 	r.looks(second)
@@ -206,14 +212,19 @@ func TestAnotherBrokerTakesOverWithinATermAndNoneForks(t *testing.T) {
 	r.holds(folders...)
 }
 
-func TestBrokersThatFightLeaveOneHistory(t *testing.T) {
-	r := newRig(t)
+func TestBrokersThatFightLeaveOneHistory(t *testing.T) { fight(t, newRig(t)) }
+
+// fight has three brokers extend one log, whose clocks jump and whose writes fail.
+func fight(t *testing.T, r *rig) {
 	folders := []string{t.TempDir(), t.TempDir(), t.TempDir()}
 	var logs []*Log
 	var g errgroup.Group
 	stop := make(chan struct{})
 	for i, data := range folders {
 		l := r.log(data)
+		if r.store.Shared() {
+			l.Store = r.another()
+		}
 		dice := rand.New(rand.NewPCG(uint64(i), 7))
 		l.Now = func() time.Time { return begin().Add(time.Duration(dice.Int64N(int64(time.Hour)))) } // a clock that leads it to take over
 		l.fault = func(step) error {
@@ -248,6 +259,18 @@ func TestBrokersThatFightLeaveOneHistory(t *testing.T) {
 	}
 	r.published(logs[0])
 	r.holds(folders...)
+}
+
+// On PostgreSQL each broker has connections of its own.
+func TestOnPostgres(t *testing.T) {
+	server := postgrestest.Start(t)
+	engine := func() *rig {
+		url := server.NewDatabase(t)
+		return newRigOn(t, func(string) (*store.Store, error) { return store.OpenPostgres(t.Context(), store.Postgres{URL: url}) })
+	}
+	t.Run("take over", func(t *testing.T) { takeOver(t, engine()) })
+	t.Run("fight", func(t *testing.T) { fight(t, engine()) })
+	t.Run("proofs", func(t *testing.T) { everyRecord(t, engine()) })
 }
 
 func TestAStoreThatIsBehindOrHasAnotherHistoryIsRefused(t *testing.T) {

@@ -21,11 +21,12 @@ import (
 
 // rig is a store with one chain that a test writes, and the clock of all.
 type rig struct {
-	t     testing.TB
-	dir   string // of the store
-	store *store.Store
-	key   *Key
-	now   time.Time
+	t      testing.TB
+	dir    string // of the store
+	engine func(dir string) (*store.Store, error)
+	store  *store.Store
+	key    *Key
+	now    time.Time
 
 	mu     sync.Mutex // guards what follows
 	chains int
@@ -39,7 +40,13 @@ func begin() time.Time { return time.Date(2026, 11, 25, 6, 0, 0, 0, time.UTC) }
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
-	r := &rig{t: t, dir: t.TempDir(), now: begin(), beat: 300, signer: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))}
+	return newRigOn(t, store.OpenSQLite)
+}
+
+// newRigOn makes a rig on an engine.
+func newRigOn(t testing.TB, engine func(dir string) (*store.Store, error)) *rig {
+	t.Helper()
+	r := &rig{t: t, dir: t.TempDir(), engine: engine, now: begin(), beat: 300, signer: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))}
 	r.open()
 	v, err := vault.New(make([]byte, vault.KeySize))
 	r.must(err)
@@ -58,11 +65,17 @@ func (r *rig) must(err error) {
 // open opens the store in the rig's folder.
 func (r *rig) open() {
 	r.t.Helper()
-	s, err := store.OpenSQLite(r.dir)
+	r.store = r.another()
+	r.must(r.store.Migrate(r.t.Context()))
+}
+
+// another opens the store once more, as another broker does where that can be.
+func (r *rig) another() *store.Store {
+	r.t.Helper()
+	s, err := r.engine(r.dir)
 	r.must(err)
 	r.t.Cleanup(func() { _ = s.Close() })
-	r.must(s.Migrate(r.t.Context()))
-	r.store = s
+	return s
 }
 
 // begin begins a chain: one epoch holds no more records than a test may want.
