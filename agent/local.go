@@ -76,6 +76,7 @@ func (a *Agent) Status() *taplinev1.GetStatusResponse {
 		},
 		ClockState: string(state), ClockError: durationpb.New(half), KeyStore: a.keys.Where(), Bundle: &taplinev1.BundleStatus{},
 		Troubles: a.troubles.newestFirst(), StartedAt: stamp(a.started), CertificateExpiresAt: stamp(id.NotAfter),
+		JoinSequence: id.JoinSequence, IdentityCondition: a.identity.Condition(),
 	}
 	if b, ok := a.bundle.Status(a.clock.Trusted()); ok {
 		s.Bundle = &taplinev1.BundleStatus{Sequence: b.Sequence, IssuedAt: stamp(b.IssuedAt), NotAfter: stamp(b.NotAfter), Tier: string(b.Tier)}

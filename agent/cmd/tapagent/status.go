@@ -105,7 +105,10 @@ func printStatus(out io.Writer, st *taplinev1.GetStatusResponse, now time.Time) 
 		clock += fmt.Sprintf(" (true time within %s)", e.Round(time.Millisecond))
 	}
 	s.line("clock", "%s", clock)
-	s.line("keys", "%s; certificate until %s", st.GetKeyStore(), st.GetCertificateExpiresAt().AsTime().Local().Format("2006-01-02 15:04"))
+	s.line("keys", "%s; certificate number %d until %s", st.GetKeyStore(), st.GetJoinSequence(), st.GetCertificateExpiresAt().AsTime().Local().Format("2006-01-02 15:04"))
+	if words := identityWords(st); words != "" {
+		s.line("identity", "%s", words)
+	}
 	for i, t := range st.GetTroubles() {
 		if i == 5 {
 			break
@@ -181,5 +184,24 @@ func ago(t *timestamppb.Timestamp, now time.Time) string {
 		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
 	default:
 		return fmt.Sprintf("%d days", int(d.Hours())/24)
+	}
+}
+
+// identityWords says what is wrong with the station's identity and what to do; empty when all is well.
+func identityWords(st *taplinev1.GetStatusResponse) string {
+	switch c := st.GetIdentityCondition(); c {
+	case "identity-cloned":
+		return fmt.Sprintf("QUARANTINED: the broker has met a copy of this station. If this is the real machine, the administrator releases it: "+
+			"tapctl station release %s --number %d", st.GetStation(), st.GetJoinSequence())
+	case "identity-revoked":
+		return "REVOKED by an administrator. To come back it needs a new token: tapagent enrol --replace"
+	case "identity-needs-approval":
+		return "away too long, or quarantined. The administrator sees which: tapctl station show " + st.GetStation()
+	case "identity-expired":
+		return "the certificate has expired; it comes back by itself when the broker answers"
+	case "identity-renewal-late":
+		return "the certificate is late to be renewed: the broker does not answer"
+	default:
+		return c
 	}
 }
