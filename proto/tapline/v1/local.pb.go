@@ -1347,8 +1347,13 @@ type GetStatusResponse struct {
 	StartedAt *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
 	// When the certificate expires.
 	CertificateExpiresAt *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=certificate_expires_at,json=certificateExpiresAt,proto3" json:"certificate_expires_at,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// Join sequence number of the certificate: by it an administrator knows this machine from a copy of it.
+	JoinSequence uint64 `protobuf:"varint,20,opt,name=join_sequence,json=joinSequence,proto3" json:"join_sequence,omitempty"`
+	// What is wrong with the station's identity: "identity-cloned", "identity-revoked", "identity-needs-approval", "identity-expired",
+	// "identity-renewal-late"; empty when all is well.
+	IdentityCondition string `protobuf:"bytes,21,opt,name=identity_condition,json=identityCondition,proto3" json:"identity_condition,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *GetStatusResponse) Reset() {
@@ -1470,6 +1475,20 @@ func (x *GetStatusResponse) GetCertificateExpiresAt() *timestamppb.Timestamp {
 		return x.CertificateExpiresAt
 	}
 	return nil
+}
+
+func (x *GetStatusResponse) GetJoinSequence() uint64 {
+	if x != nil {
+		return x.JoinSequence
+	}
+	return 0
+}
+
+func (x *GetStatusResponse) GetIdentityCondition() string {
+	if x != nil {
+		return x.IdentityCondition
+	}
+	return ""
 }
 
 // ReaderStatus is how a reader is.
@@ -2155,7 +2174,7 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\aallowed\x18\x01 \x01(\bR\aallowed\x12*\n" +
 	"\x06person\x18\x02 \x01(\v2\x12.tapline.v1.PersonR\x06person\x12\x18\n" +
 	"\asession\x18\x03 \x01(\tR\asession\"\x12\n" +
-	"\x10GetStatusRequest\"\xfa\x04\n" +
+	"\x10GetStatusRequest\"\xce\x05\n" +
 	"\x11GetStatusResponse\x12\x14\n" +
 	"\x05build\x18\x01 \x01(\tR\x05build\x12\x18\n" +
 	"\astation\x18\x02 \x01(\tR\astation\x120\n" +
@@ -2173,7 +2192,9 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\btroubles\x18\v \x03(\v2\x13.tapline.v1.TroubleR\btroubles\x129\n" +
 	"\n" +
 	"started_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x12P\n" +
-	"\x16certificate_expires_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\x14certificateExpiresAt\"\x92\x01\n" +
+	"\x16certificate_expires_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\x14certificateExpiresAt\x12#\n" +
+	"\rjoin_sequence\x18\x14 \x01(\x04R\fjoinSequence\x12-\n" +
+	"\x12identity_condition\x18\x15 \x01(\tR\x11identityCondition\"\x92\x01\n" +
 	"\fReaderStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\battached\x18\x02 \x01(\bR\battached\x12:\n" +
