@@ -42,6 +42,7 @@ func (s *Service) StreamCommands(stream commandStream) error {
 	defer check.Stop()
 	silent := time.NewTimer(lostAfter)
 	defer silent.Stop()
+	told := uint64(0) // the version of the trust that this station was told of
 	for {
 		var err error
 		select {
@@ -60,7 +61,7 @@ func (s *Service) StreamCommands(stream commandStream) error {
 				return reading.Wait()
 			}
 			silent.Reset(lostAfter)
-			err = s.heard(ctx, station, req, stream)
+			err = s.heard(ctx, station, req, stream, &told)
 		}
 		if err != nil && ctx.Err() != nil {
 			return context.Cause(ctx) // the line was cut meanwhile: that is the reason, not what it broke
@@ -77,7 +78,7 @@ func (s *Service) send(stream commandStream, m *taplinev1.StreamCommandsResponse
 }
 
 // heard takes what a station says. Each beat is answered, so that the station knows the broker's time and that somebody listens.
-func (s *Service) heard(ctx context.Context, station record.StationID, req *taplinev1.StreamCommandsRequest, stream commandStream) error {
+func (s *Service) heard(ctx context.Context, station record.StationID, req *taplinev1.StreamCommandsRequest, stream commandStream, told *uint64) error {
 	beat := req.GetBeat()
 	if beat == nil {
 		return nil // the outcome of a command: what counts is the record of it
@@ -97,7 +98,8 @@ func (s *Service) heard(ctx context.Context, station record.StationID, req *tapl
 	if err != nil {
 		return err
 	}
-	if beat.GetTrust() < s.Registrar.Authority.TrustVersion() {
+	if v := s.Registrar.Authority.TrustVersion(); beat.GetTrust() < v && *told < v { // once: a station that cannot keep it is not told at each beat
+		*told = v
 		if err := s.tellTrust(stream); err != nil {
 			return err
 		}

@@ -26,7 +26,7 @@ const Limit = 5 * time.Second
 type Options struct {
 	// Tries is how often each case is tried; 100 if zero.
 	Tries int
-	// AtOnce is how many tries run side by side; 8 if zero.
+	// AtOnce is how many tries run side by side; 4 if zero.
 	AtOnce int
 	// Configure may change the configuration of each broker, to put both on another store; may be nil.
 	Configure func(*broker.Config)
@@ -38,10 +38,12 @@ type Options struct {
 const (
 	StationHere      = "station-here"      // the station's stream is cut, and its next call refused; revoked at its own broker
 	StationElsewhere = "station-elsewhere" // the same, revoked at another broker on the store
-	BadgeHere        = "badge-here"        // the session is ended at the station, the next tap refused, the station's new bundle without the badge
+	BadgeHere        = "badge-here"        // the next tap is refused, and the session has ended at the station
 	BadgeElsewhere   = "badge-elsewhere"   // the same, taken back at another broker
 	PersonHere       = "person-here"       // the same for a person who is suspended
 	PersonElsewhere  = "person-elsewhere"
+	// OfBundle is what follows the name of a case that goes on until the station has a bundle without the grant, for when the broker is away.
+	OfBundle = "-bundle"
 )
 
 // Case is how long one case took.
@@ -76,7 +78,7 @@ func Run(ctx context.Context, o Options) (r Result, err error) {
 		o.Tries = 100
 	}
 	if o.AtOnce == 0 {
-		o.AtOnce = 8
+		o.AtOnce = 4
 	}
 	dir, err := os.MkdirTemp("", "tapline-revoke-")
 	if err != nil {
@@ -95,7 +97,7 @@ func Run(ctx context.Context, o Options) (r Result, err error) {
 	for _, c := range []struct {
 		name      string
 		elsewhere bool
-		try       func(context.Context, *plant, int, bool) (time.Duration, error)
+		try       func(context.Context, *plant, int, bool) (times, error)
 	}{
 		{StationHere, false, tryStation},
 		{StationElsewhere, true, tryStation},
@@ -104,20 +106,39 @@ func Run(ctx context.Context, o Options) (r Result, err error) {
 		{PersonHere, false, tryPerson},
 		{PersonElsewhere, true, tryPerson},
 	} {
-		took, err := repeat(ctx, o, func(ctx context.Context, i int) (time.Duration, error) { return c.try(ctx, p, i, c.elsewhere) })
+		all, err := repeat(ctx, o, func(ctx context.Context, i int) (times, error) { return c.try(ctx, p, i, c.elsewhere) })
 		if err != nil {
 			return r, fmt.Errorf("revoke: %s: %w", c.name, err)
 		}
-		slices.Sort(took)
-		r.Cases = append(r.Cases, Case{Name: c.name, N: len(took), P50: took[len(took)/2], P99: took[min(len(took)-1, len(took)*99/100)], Max: took[len(took)-1]})
+		r.add(c.name, all, func(t times) time.Duration { return t.online })
+		if all[0].bundle > 0 {
+			r.add(c.name+OfBundle, all, func(t times) time.Duration { return t.bundle })
+		}
 	}
 	return r, nil
 }
 
+// times is how long one try took.
+type times struct {
+	online time.Duration // until refused and cut off
+	bundle time.Duration // until the station has a bundle without the grant; 0 for stations
+}
+
+// add works out one case.
+func (r *Result) add(name string, all []times, of func(times) time.Duration) {
+	took := make([]time.Duration, 0, len(all))
+	for _, t := range all {
+		took = append(took, of(t))
+	}
+	slices.Sort(took)
+	n := len(took)
+	r.Cases = append(r.Cases, Case{Name: name, N: n, P50: took[(n-1)/2], P99: took[(n*99+99)/100-1], Max: took[n-1]})
+}
+
 // repeat makes the tries of one case.
-func repeat(ctx context.Context, o Options, try func(context.Context, int) (time.Duration, error)) ([]time.Duration, error) {
+func repeat(ctx context.Context, o Options, try func(context.Context, int) (times, error)) ([]times, error) {
 	var mu sync.Mutex // guards took
-	var took []time.Duration
+	var took []times
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(o.AtOnce)
 	for i := range o.Tries {

@@ -82,6 +82,23 @@ func stationState(s *taplinev1.Station) string {
 	return state
 }
 
+// stateOf is a station's state with its reason, for a table.
+func stateOf(s *taplinev1.Station) string {
+	state := word(s.GetState(), "STATION_STATE_")
+	if r := s.GetStateReason(); r != "" {
+		state += " (" + r + ")"
+	}
+	return state
+}
+
+// numberOf is the number of a station's newest certificate.
+func numberOf(s *taplinev1.Station) string {
+	if s.GetJoinSequence() == 0 {
+		return ""
+	}
+	return fmt.Sprint(s.GetJoinSequence())
+}
+
 func lineOf(s *taplinev1.Station) string {
 	if s.GetConnected() {
 		return "connected"

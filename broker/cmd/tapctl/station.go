@@ -67,11 +67,12 @@ func stationList(o *options) *cobra.Command {
 				}
 				return list(c, o, all,
 					column[*taplinev1.Station]{"ID", (*taplinev1.Station).GetId},
-					column[*taplinev1.Station]{"STATE", func(s *taplinev1.Station) string { return word(s.GetState(), "STATION_STATE_") }},
+					column[*taplinev1.Station]{"STATE", stateOf},
 					column[*taplinev1.Station]{"LINE", lineOf},
 					column[*taplinev1.Station]{"MODE", func(s *taplinev1.Station) string { return word(s.GetMode(), "MODE_") }},
 					column[*taplinev1.Station]{"ACCOUNT", (*taplinev1.Station).GetAccount},
 					column[*taplinev1.Station]{"RECORDS", func(s *taplinev1.Station) string { return fmt.Sprint(s.GetAckedSeq()) }},
+					column[*taplinev1.Station]{"NUMBER", numberOf},
 					column[*taplinev1.Station]{"CERTIFICATE", func(s *taplinev1.Station) string { return lifeOf(s, time.Now()) }},
 					column[*taplinev1.Station]{"LAST SEEN", func(s *taplinev1.Station) string { return when(s.GetLastSeenAt()) }},
 					column[*taplinev1.Station]{"BUILD", (*taplinev1.Station).GetBuild})
