@@ -24,6 +24,7 @@ import (
 	"tapline/broker/ingest"
 	"tapline/broker/news"
 	"tapline/broker/office"
+	"tapline/broker/officer"
 	"tapline/broker/pin"
 	"tapline/broker/roster"
 	"tapline/broker/rulebook"
@@ -57,6 +58,7 @@ type Broker struct {
 	ingest    *ingest.Ingest
 	stations  *station.Service
 	admin     *admin.Service
+	officers  *officer.Service
 	audit     *audit.Service
 	board     *switchboard.Board
 	gate      *gate.Gate
@@ -162,8 +164,9 @@ func (b *Broker) wire(ctx context.Context, place vault.Place) error {
 	if err := b.openDirectory(people, writer); err != nil {
 		return err
 	}
+	b.officers = &officer.Service{Office: desk, Authority: b.authority, Brokers: registrar.Brokers, Forget: registry.ForgetOfficer}
 	b.admin = &admin.Service{
-		Office: desk, Directory: people, Roster: writer, Claims: b.stations.Claims, Sync: b.people, Rules: rules, Registrar: registrar, PINs: pins, Board: b.board,
+		Office: desk, TwoPerson: b.cfg.TwoPerson, Directory: people, Roster: writer, Claims: b.stations.Claims, Sync: b.people, Rules: rules, Registrar: registrar, PINs: pins, Board: b.board,
 		Changed: b.news.Changed, Build: b.build, Started: now, Conditions: b.conditions,
 	}
 	b.audit = &audit.Service{Store: b.store, Evidence: evidence, Authority: b.authority, Log: b.tree, Feed: feed, Now: b.now, Connected: b.board.Connected, Stopping: b.stopping}
@@ -186,7 +189,10 @@ func nudge(c chan struct{}) {
 // leaveAdmin leaves the identity of the administrator at this machine in the data folder.
 func (b *Broker) leaveAdmin(ctx context.Context) error {
 	dir := filepath.Join(b.cfg.Data, "admin")
-	if err := b.authority.EnsureAdmin(ctx, dir, "local"); err != nil {
+	if err := officer.EnsureLocal(ctx, b.officers.Office); err != nil {
+		return err
+	}
+	if err := b.authority.EnsureAdmin(ctx, dir, officer.SourceLocal); err != nil {
 		return err
 	}
 	address := b.cfg.Brokers[0]

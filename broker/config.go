@@ -18,6 +18,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"go.uber.org/zap/zapcore"
 
+	"tapline/broker/admin"
 	"tapline/broker/sync"
 	"tapline/broker/vault"
 	"tapline/installer/osservice"
@@ -41,6 +42,9 @@ type Config struct {
 	Hosts []string `yaml:"hosts"`
 	// Brokers are the addresses that stations are told to call, host:port. Default: each host with the port of listen.
 	Brokers []string `yaml:"brokers"`
+	// TwoPerson is whom the rule binds that one officer alone must not give a person both badge and PIN: staff (all but the administrator),
+	// everyone or nobody.
+	TwoPerson string `yaml:"two_person"`
 	// MetricsListen serves /metrics and /healthz over plain HTTP; empty for nowhere. Default: loopback.
 	MetricsListen string    `yaml:"metrics_listen"`
 	Log           LogConfig `yaml:"log"`
@@ -180,6 +184,11 @@ func (c Config) Check() []error {
 		if host, _, err := net.SplitHostPort(b); err != nil || host == "" || !goodAddress(b) {
 			bad("brokers: %q: want host:port", b)
 		}
+	}
+	switch c.TwoPerson {
+	case "", admin.TwoPersonStaff, admin.TwoPersonEveryone, admin.TwoPersonNobody:
+	default:
+		bad("two_person %q: want staff, everyone or nobody", c.TwoPerson)
 	}
 	if _, err := zapcore.ParseLevel(c.Log.Level); err != nil {
 		bad("log.level %q: want debug, info, warn or error", c.Log.Level)

@@ -30,6 +30,7 @@ func (b *Broker) serve() {
 		grpc.ChainUnaryInterceptor(b.logUnary, b.gate.Unary), grpc.ChainStreamInterceptor(b.logStream, b.gate.Stream))
 	taplinev1.RegisterStationServiceServer(b.server, b.stations)
 	taplinev1.RegisterAdminServiceServer(b.server, b.admin)
+	taplinev1.RegisterOfficerServiceServer(b.server, b.officers)
 	taplinev1.RegisterAuditServiceServer(b.server, b.audit)
 	healthpb.RegisterHealthServer(b.server, health.NewServer())
 	reflection.Register(b.server)

@@ -66,6 +66,7 @@ func (b *Broker) keepHouse(ctx context.Context) error {
 			"administrator's identity was not renewed":  b.leaveAdmin,
 			"old heads of the log could not be thinned": b.thinHeads,
 			"records of others could not be verified":   b.verifyLeft,
+			"old invitations could not be purged":       b.purgeInvitations,
 		} {
 			if err := do(ctx); err != nil && ctx.Err() == nil {
 				b.log.Error(what, zap.Error(err))
@@ -87,6 +88,10 @@ func (b *Broker) purgeTaps(ctx context.Context) error {
 		before := b.now().Add(-answersKept)
 		return errors.Join(tx.PurgeTaps(before), tx.PurgeBadgeRequests(before))
 	})
+}
+
+func (b *Broker) purgeInvitations(ctx context.Context) error {
+	return b.store.Update(ctx, func(tx *store.Tx) error { return tx.PurgeInvitations(b.now().Add(-answersKept)) })
 }
 
 // endExpired ends leases whose time is up. Whoever takes a lease looks at the time itself; this is for those who read the list.

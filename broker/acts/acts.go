@@ -124,6 +124,7 @@ func (l *Log) key(tx *store.Tx) (ed25519.PrivateKey, error) {
 type Act struct {
 	Method string
 	Actor  string
+	Role   string
 	Target string
 	Digest record.Hash // of the request, secrets taken out
 }
@@ -133,7 +134,7 @@ func (l *Log) Write(tx *store.Tx, a Act) error {
 	err := l.extend(tx, func(c *record.Chain, key ed25519.PrivateKey) (record.Envelope, error) {
 		return c.Next(record.Payload{
 			Type: record.AdminAct, Time: l.time(),
-			Admin: &record.Admin{Method: a.Method, Actor: a.Actor, Target: a.Target, Digest: a.Digest},
+			Admin: &record.Admin{Method: a.Method, Actor: a.Actor, Role: a.Role, Target: a.Target, Digest: a.Digest},
 		}, key)
 	})
 	if err != nil {

@@ -41,6 +41,8 @@ type Service struct {
 	Changed func()
 	Build   string
 	Started time.Time
+	// TwoPerson is whom the rule of two people binds; empty for TwoPersonStaff.
+	TwoPerson string
 	// Conditions is what needs somebody's eye now.
 	Conditions func() []string
 }

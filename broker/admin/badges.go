@@ -38,6 +38,9 @@ func (s *Service) AssignBadge(ctx context.Context, req *taplinev1.AssignBadgeReq
 	}
 	var stored store.Badge
 	err = s.Change(ctx, "AssignBadge", req.GetPerson(), redacted, func(tx *store.Tx) error {
+		if err := s.give(ctx, tx, b.Person, store.CredentialBadge); err != nil {
+			return err
+		}
 		if err := s.assign(tx, b, req); err != nil {
 			return err
 		}

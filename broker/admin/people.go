@@ -130,6 +130,11 @@ func (s *Service) SetPin(ctx context.Context, req *taplinev1.SetPinRequest) (*ta
 		if _, err := tx.Person(id); err != nil {
 			return err
 		}
+		if verifier != "" {
+			if err := s.give(ctx, tx, id, store.CredentialPIN); err != nil {
+				return err
+			}
+		}
 		if err := tx.PutPIN(id, verifier, s.Now()); err != nil {
 			return err
 		}

@@ -9,7 +9,6 @@ import (
 	"context"
 	"crypto/x509"
 	"slices"
-	"strings"
 
 	"google.golang.org/grpc"
 
@@ -23,25 +22,6 @@ import (
 // Gate refuses callers.
 type Gate struct {
 	Registry *identity.Registry
-}
-
-// rolesOf are the roles that may call a method; open says that nobody has to show a certificate.
-func rolesOf(method string) (roles []wire.Role, open bool) {
-	switch method {
-	case taplinev1.StationService_Enrol_FullMethodName, taplinev1.StationService_GetChallenge_FullMethodName,
-		taplinev1.StationService_Recover_FullMethodName:
-		return nil, true
-	}
-	service, _, _ := strings.Cut(strings.TrimPrefix(method, "/"), "/")
-	switch service {
-	case taplinev1.StationService_ServiceDesc.ServiceName:
-		return []wire.Role{wire.RoleStation}, false
-	case taplinev1.AuditService_ServiceDesc.ServiceName:
-		return []wire.Role{wire.RoleAdmin, wire.RoleAuditor}, false
-	case "grpc.health.v1.Health":
-		return []wire.Role{wire.RoleStation, wire.RoleAdmin, wire.RoleAuditor, wire.RoleBroker}, false
-	}
-	return []wire.Role{wire.RoleAdmin}, false // the admin service, reflection, and whatever is added without a thought for this table
 }
 
 // Check says whether the caller of ctx may call a method now, and what their certificate is good for.
@@ -63,7 +43,7 @@ func (g *Gate) Admit(ctx context.Context, method string, who wire.Subject, cert 
 		return identity.Verdict{}, nil
 	}
 	if !slices.Contains(roles, who.Role) {
-		return identity.Verdict{}, wire.E(wire.Denied, "a certificate for the role %s does not open this service", who.Role)
+		return identity.Verdict{}, wire.E(wire.Denied, "the role %s does not open %s; it is for %s", who.Role, method, roles)
 	}
 	v, err := g.Registry.Check(ctx, who, cert)
 	if err == nil && v.Station != "" && !v.Newest && method != taplinev1.StationService_Renew_FullMethodName {

@@ -108,7 +108,7 @@ func (a *Authority) leads(c tls.Certificate) bool {
 	return err == nil
 }
 
-// Person issues a certificate for an administrator or auditor and gives its chain, leaf first, roots last.
+// Person issues a certificate for an officer and gives its chain, leaf first, roots last.
 func (a *Authority) Person(ctx context.Context, role wire.Role, name string, key any) ([][]byte, error) {
 	got, err := a.person(ctx, role, name, key)
 	if err != nil {
@@ -118,7 +118,7 @@ func (a *Authority) Person(ctx context.Context, role wire.Role, name string, key
 }
 
 func (a *Authority) person(ctx context.Context, role wire.Role, name string, key any) (issued, error) {
-	if role != wire.RoleAdmin && role != wire.RoleAuditor {
+	if !role.Officer() {
 		return issued{}, fmt.Errorf("a person cannot have the role %s", role)
 	}
 	if err := a.Ready(ctx); err != nil {

@@ -30,6 +30,11 @@ type Office struct {
 
 // Change runs do and writes the record of the act, in one update. redacted is the request with secrets taken out.
 func (o Office) Change(ctx context.Context, method, target string, redacted proto.Message, do func(*store.Tx) error) error {
+	return o.ChangeAs(ctx, Caller(ctx), Role(ctx), method, target, redacted, do)
+}
+
+// ChangeAs is Change for a caller who has shown who they are by something else than a certificate.
+func (o Office) ChangeAs(ctx context.Context, actor string, role wire.Role, method, target string, redacted proto.Message, do func(*store.Tx) error) error {
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(redacted)
 	if err != nil {
 		return wire.E(wire.Invalid, "request: %w", err)
@@ -38,7 +43,7 @@ func (o Office) Change(ctx context.Context, method, target string, redacted prot
 		if err := do(tx); err != nil {
 			return err
 		}
-		return o.Acts.Write(tx, acts.Act{Method: method, Actor: Caller(ctx), Target: target, Digest: record.Hash(sha256.Sum256(b))})
+		return o.Acts.Write(tx, acts.Act{Method: method, Actor: actor, Role: string(role), Target: target, Digest: record.Hash(sha256.Sum256(b))})
 	})
 	return Translate(err)
 }
@@ -54,6 +59,12 @@ func Caller(ctx context.Context) string {
 		return who.Name
 	}
 	return "unknown"
+}
+
+// Role is the role in which the caller calls; empty for nobody.
+func Role(ctx context.Context) wire.Role {
+	who, _, _ := wire.Caller(ctx)
+	return who.Role
 }
 
 // Translate gives the store's errors their kinds.

@@ -227,6 +227,7 @@ type Claim struct {
 type Admin struct {
 	Method string `json:"method"` // gRPC method
 	Actor  string `json:"actor"`
-	Digest Hash   `json:"digest"` // SHA-256 of the request
+	Role   string `json:"role,omitempty"` // in which the actor did it
+	Digest Hash   `json:"digest"`         // SHA-256 of the request
 	Target string `json:"target,omitempty"`
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -14,9 +15,21 @@ type Role string
 const (
 	RoleStation Role = "station"
 	RoleBroker  Role = "broker"
-	RoleAdmin   Role = "admin"
-	RoleAuditor Role = "auditor"
+	// What a person who calls the broker may be: an officer in one role.
+	RoleAdmin      Role = "admin"      // everything
+	RoleSecurity   Role = "security"   // policy, roles, revocation, alarms, audit
+	RoleSupervisor Role = "supervisor" // the help desk's, visits, leases, alarms
+	RoleHelpdesk   Role = "helpdesk"   // badges, PINs, help codes
+	RoleAuditor    Role = "auditor"    // reads
 )
+
+// OfficerRoles are the roles of people, the one that may most first.
+func OfficerRoles() []Role {
+	return []Role{RoleAdmin, RoleSecurity, RoleSupervisor, RoleHelpdesk, RoleAuditor}
+}
+
+// Officer reports whether the role is one of people.
+func (r Role) Officer() bool { return slices.Contains(OfficerRoles(), r) }
 
 // Subject is who a certificate names, in its one URI SAN: spiffe://<site>/<role>/<name> (SPIFFE-ID, section 2). A station's name
 // keeps the slashes of its ISA-95 levels.
@@ -44,8 +57,7 @@ func SubjectOf(cert *x509.Certificate) (Subject, error) {
 	if u.Scheme != "spiffe" || u.Host == "" || !ok || name == "" {
 		return Subject{}, fmt.Errorf("certificate %x names %q, want spiffe://SITE/ROLE/NAME", cert.SerialNumber, u)
 	}
-	switch r := Role(role); r {
-	case RoleStation, RoleBroker, RoleAdmin, RoleAuditor:
+	if r := Role(role); r == RoleStation || r == RoleBroker || r.Officer() {
 		return Subject{Site: u.Host, Role: r, Name: name}, nil
 	}
 	return Subject{}, fmt.Errorf("certificate %x names the unknown role %q", cert.SerialNumber, role)

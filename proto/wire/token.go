@@ -29,12 +29,15 @@ const (
 var ErrToken = errors.New("not an enrolment token")
 
 // Encode is the token as one word, secret included.
-func (t Token) Encode() string {
-	b, err := json.Marshal(t)
-	if err != nil { // strings, a pin and a time always encode
+func (t Token) Encode() string { return encodeWord(tokenPrefix, t) }
+
+// encodeWord makes one word of what always encodes: strings, a pin and a time.
+func encodeWord(prefix string, v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
 		panic(err)
 	}
-	return tokenPrefix + base64.RawURLEncoding.EncodeToString(b)
+	return prefix + base64.RawURLEncoding.EncodeToString(b)
 }
 
 // String tells the token without its secret.
@@ -59,17 +62,25 @@ func ParseToken(text string) (Token, error) {
 	if err != nil {
 		return Token{}, fmt.Errorf("%w: damaged or cut off", ErrToken)
 	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
 	var t Token
-	if err := d.Decode(&t); err != nil {
-		return Token{}, fmt.Errorf("%w: damaged or cut off", ErrToken)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return Token{}, fmt.Errorf("%w: something follows it", ErrToken)
+	if err := decodeWord(b, &t); err != nil {
+		return Token{}, fmt.Errorf("%w: %w", ErrToken, err)
 	}
 	if t.Secret == "" || t.Station == "" || len(t.Brokers) == 0 || t.Root == (Pin{}) {
 		return Token{}, fmt.Errorf("%w: secret, station, broker or root pin is missing", ErrToken)
 	}
 	return t, nil
+}
+
+// decodeWord reads the JSON of a word and nothing behind it.
+func decodeWord(b []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return errors.New("damaged or cut off")
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something follows it")
+	}
+	return nil
 }

@@ -6,12 +6,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/status"
 
 	"tapline/installer/osservice"
@@ -21,8 +19,13 @@ import (
 
 // client is a connection to the broker.
 type client struct {
-	admin taplinev1.AdminServiceClient
-	audit taplinev1.AuditServiceClient
+	admin    taplinev1.AdminServiceClient
+	audit    taplinev1.AuditServiceClient
+	officers taplinev1.OfficerServiceClient
+}
+
+func clientOf(conn *grpc.ClientConn) client {
+	return client{taplinev1.NewAdminServiceClient(conn), taplinev1.NewAuditServiceClient(conn), taplinev1.NewOfficerServiceClient(conn)}
 }
 
 // talk runs do with a connection and a deadline, and turns what goes wrong into an error with a hint.
@@ -34,48 +37,54 @@ func (o *options) talk(ctx context.Context, do func(context.Context, client) err
 
 // stream is talk without a deadline: for exports, which take as long as they take.
 func (o *options) stream(ctx context.Context, do func(context.Context, client) error) error {
-	address, conn, err := o.dial()
+	h, err := o.hold()
+	if err != nil {
+		return err
+	}
+	if late := h.expiry(time.Now()); late != "" {
+		fmt.Fprintln(o.errs, late)
+	}
+	address, conn, err := reach(ctx, h.brokers, wire.ClientTLS(
+		func() (tls.Certificate, bool) { return h.cert, true }, func() *x509.CertPool { return h.roots }, time.Now), o.timeout)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	return explain(do(ctx, client{taplinev1.NewAdminServiceClient(conn), taplinev1.NewAuditServiceClient(conn)}), address)
+	return explain(do(ctx, clientOf(conn)), address)
 }
 
-// dial reads the identity folder and makes a connection, which comes up with the first call.
-func (o *options) dial() (string, *grpc.ClientConn, error) {
-	cert, err := tls.LoadX509KeyPair(filepath.Join(o.identity, "admin.crt"), filepath.Join(o.identity, "admin.key"))
-	if err != nil {
-		return "", nil, identityFault(o.identity, err)
-	}
-	pem, err := os.ReadFile(filepath.Join(o.identity, "roots.pem"))
-	if err != nil {
-		return "", nil, identityFault(o.identity, err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return "", nil, identityFault(o.identity, errors.New("roots.pem holds no certificate"))
-	}
-	address := o.broker
-	if address == "" {
-		b, err := os.ReadFile(filepath.Join(o.identity, "broker"))
-		if err != nil {
-			return "", nil, identityFault(o.identity, err)
+// reach makes a connection to the first of several brokers that takes one. With one broker, and with the last, it comes up with the first call.
+func reach(ctx context.Context, brokers []string, c *tls.Config, patience time.Duration) (string, *grpc.ClientConn, error) {
+	each := min(patience/time.Duration(len(brokers)+1), 3*time.Second)
+	for i, address := range brokers {
+		conn, err := wire.Dial(address, c)
+		if err != nil || i == len(brokers)-1 || answers(ctx, conn, each) {
+			return address, conn, err
 		}
-		address = strings.TrimSpace(string(b))
+		if err := conn.Close(); err != nil {
+			return address, nil, err
+		}
 	}
-	conn, err := wire.Dial(address, wire.ClientTLS(
-		func() (tls.Certificate, bool) { return cert, true }, func() *x509.CertPool { return roots }, time.Now))
-	return address, conn, err
+	return "", nil, errors.New("no broker is named")
 }
 
-func identityFault(dir string, err error) error {
-	code := osservice.Config
-	if errors.Is(err, os.ErrPermission) {
-		code = osservice.NotPermitted
+// answers waits until a connection is up, fails, or the time is over.
+func answers(ctx context.Context, conn *grpc.ClientConn, patience time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	conn.Connect()
+	for {
+		switch state := conn.GetState(); state {
+		case connectivity.Ready:
+			return true
+		case connectivity.TransientFailure, connectivity.Shutdown:
+			return false
+		default:
+			if !conn.WaitForStateChange(ctx, state) {
+				return false
+			}
+		}
 	}
-	return osservice.Fault(code, fmt.Errorf("read identity folder %s: %w", dir, err),
-		"name the folder that tapbroker made (DATA/admin) with --identity or TAPCTL_IDENTITY; it is readable by its owner alone")
 }
 
 // explain gives an answer of the broker its exit code and hint.
@@ -89,7 +98,7 @@ func explain(err error, address string) error {
 		return osservice.Fault(osservice.Unavailable, fmt.Errorf("broker %s does not answer: %w", address, said),
 			"is it running (tapbroker service status), and does the address match?")
 	case wire.Unauthenticated, wire.Denied:
-		return osservice.Fault(osservice.NotPermitted, said, "this identity may not do that; use an administrator's")
+		return osservice.Fault(osservice.NotPermitted, said, `"tapctl whoami" says who you are here and what that role opens`)
 	case wire.NotFound:
 		return osservice.Fault(osservice.Refused, said, "list what is there with the noun's list command")
 	case wire.Invalid:

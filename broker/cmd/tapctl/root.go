@@ -22,31 +22,40 @@ const defaultIdentity = "/var/lib/tapline-broker/admin"
 // options are the flags that every command takes.
 type options struct {
 	identity string
+	context  string
 	broker   string
 	output   string
 	timeout  time.Duration
 	in       io.Reader
+	errs     io.Writer
 }
 
 // root is the whole command tree.
 func root(in io.Reader, out, errs io.Writer) *cobra.Command {
-	o := &options{in: in}
+	o := &options{in: in, errs: errs}
 	c := &cobra.Command{
 		Use:   "tapctl",
 		Short: "Administer a Tapline broker",
 		Long: `tapctl manages what a broker knows: people, badges, shared accounts, stations,
 enrolment tokens and policy; and asks it who was where.
 
-It finds the broker through an identity folder, which "tapbroker serve" makes at
-its first start (DATA/admin). Copy that folder to your workstation, readable
-by you alone, and name it with --identity or TAPCTL_IDENTITY.
+You are known by an identity: at the broker's own machine the one that "tapbroker
+serve" leaves there (DATA/admin), elsewhere the one that "tapctl login" fetches
+against an invitation ("tapctl admin invite") or through your OIDC provider. It is
+kept in your configuration folder, one context a broker; --context or
+TAPCTL_CONTEXT chooses, "tapctl context use" for good. With several brokers the
+first that answers is taken.
 
 A first station in five lines:
   tapctl account put press-hmi --station plant/press/
   tapctl person put p-1001 --name "Anna B." --role operator
   tapctl badge assign p-1001 --uid 04A1B2C3
   tapctl station put plant/press/line-4/hmi-1 --account press-hmi
-  tapctl token create plant/press/line-4/hmi-1`,
+  tapctl token create plant/press/line-4/hmi-1
+
+Exit codes: 0 done, 1 any other fault, 2 wrong command line, 3 identity or
+configuration unreadable, 4 not permitted, 9 no broker answers, 10 the broker
+refused ("tapctl exit-codes").`,
 		Version: version,
 		PersistentPreRunE: func(*cobra.Command, []string) error {
 			if o.output != "table" && o.output != "json" {
@@ -55,8 +64,13 @@ A first station in five lines:
 			if o.timeout <= 0 {
 				return usage("--timeout %s: want a time above 0", o.timeout)
 			}
-			if _, _, err := net.SplitHostPort(o.broker); o.broker != "" && err != nil {
-				return usage("--broker %q: want host:port", o.broker)
+			for _, a := range addresses(o.broker) {
+				if _, _, err := net.SplitHostPort(a); err != nil {
+					return usage("--broker %q: want host:port", a)
+				}
+			}
+			if o.context != "" {
+				return checkContext(o.context)
 			}
 			return nil
 		},
@@ -65,8 +79,9 @@ A first station in five lines:
 	c.SetOut(out)
 	c.SetErr(errs)
 	f := c.PersistentFlags()
-	f.StringVar(&o.identity, "identity", fallback(os.Getenv("TAPCTL_IDENTITY"), defaultIdentity), "identity folder (TAPCTL_IDENTITY)")
-	f.StringVar(&o.broker, "broker", os.Getenv("TAPCTL_BROKER"), "broker as host:port (TAPCTL_BROKER; default: the identity folder's)")
+	f.StringVar(&o.identity, "identity", os.Getenv("TAPCTL_IDENTITY"), "identity folder (TAPCTL_IDENTITY; default: the context's, else "+defaultIdentity+")")
+	f.StringVar(&o.context, "context", os.Getenv("TAPCTL_CONTEXT"), "context: which of your identities (TAPCTL_CONTEXT; default: the one in use)")
+	f.StringVar(&o.broker, "broker", os.Getenv("TAPCTL_BROKER"), "brokers as host:port, with commas between (TAPCTL_BROKER; default: the identity's)")
 	f.StringVarP(&o.output, "output", "o", "table", "table or json")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long to wait for the broker")
 	c.AddCommand(
@@ -74,6 +89,7 @@ A first station in five lines:
 		accountCommands(o), stationCommands(o), zoneCommands(o), tokenCommands(o), policyCommands(o),
 		leaseCommands(o), alarmCommands(o), syncCommands(o), sessionCommands(o), whoCommand(o),
 		exportCommand(o), logCommands(o), trustCommand(o), authorityCommands(o), statusCommand(o), versionCommand(),
+		adminCommands(o), loginCommand(o), whoamiCommand(o), contextCommands(o), actsCommands(o), exitCodes(),
 	)
 	return c
 }

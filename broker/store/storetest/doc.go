@@ -27,6 +27,7 @@ func Run(t *testing.T, e Engine) {
 	t.Run("identities", func(t *testing.T) { e.identities(t) })
 	t.Run("standing", func(t *testing.T) { e.standing(t) })
 	t.Run("secrets", func(t *testing.T) { e.secrets(t) })
+	t.Run("officers", func(t *testing.T) { e.officers(t) })
 	t.Run("taps", func(t *testing.T) { e.taps(t) })
 	t.Run("records", func(t *testing.T) { e.records(t) })
 	t.Run("sessions", func(t *testing.T) { e.sessions(t) })
