@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"tapline/broker/store"
-	"tapline/proto/record"
 	"tapline/proto/wire"
 )
 
@@ -77,9 +76,9 @@ const (
 	maxKey = 512
 )
 
-// readCSR gives the public key of a certificate request for a station. Nothing else of it is used, and it must not ask for anything else: a request
+// readCSR gives the public key of a certificate request for whoever has the name. Nothing else of it is used, and it must not ask for anything else: a request
 // for another name was not made by our agent.
-func readCSR(der []byte, station record.StationID) (any, error) {
+func readCSR(der []byte, name string) (any, error) {
 	if len(der) == 0 || len(der) > maxCSR {
 		return nil, wire.E(wire.Invalid, "csr: %d bytes, want 1 to %d", len(der), maxCSR)
 	}
@@ -93,8 +92,8 @@ func readCSR(der []byte, station record.StationID) (any, error) {
 	if !goodKey(csr.PublicKey) {
 		return nil, wire.E(wire.Invalid, "csr: a key of type %T, want ECDSA P-256 or Ed25519", csr.PublicKey)
 	}
-	if cn := csr.Subject.CommonName; cn != "" && cn != string(station) {
-		return nil, wire.E(wire.Invalid, "csr: its subject is %q, not station %s", clip(cn), station)
+	if cn := csr.Subject.CommonName; cn != "" && cn != name {
+		return nil, wire.E(wire.Invalid, "csr: its subject is %q, not %s", clip(cn), name)
 	}
 	if len(csr.DNSNames)+len(csr.IPAddresses)+len(csr.EmailAddresses)+len(csr.URIs) > 0 {
 		return nil, wire.E(wire.Invalid, "csr: it asks for names of its own; the broker gives the name")

@@ -61,7 +61,7 @@ func readEnrolment(req *taplinev1.EnrolRequest) (enrolment, error) {
 	if e.first, err = record.NewPublicKey(req.GetRecordKey()); err != nil {
 		return e, wire.E(wire.Invalid, "record_key: %w", err)
 	}
-	if e.csrKey, err = readCSR(req.GetCsr(), e.station); err != nil {
+	if e.csrKey, err = readCSR(req.GetCsr(), string(e.station)); err != nil {
 		return e, err
 	}
 	signed := wire.EnrolDigest(e.token, req.GetStation(), req.GetCsr(), req.GetRecordKey(), req.GetChain())

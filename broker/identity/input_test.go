@@ -47,11 +47,11 @@ func TestCertificateRequestsThatAreRefused(t *testing.T) {
 	} {
 		der, err := x509.CreateCertificateRequest(crand.Reader, row.csr, row.key)
 		must(t, err)
-		_, err = readCSR(der, station)
+		_, err = readCSR(der, string(station))
 		if row.want == "" {
 			must(t, err)
 			der[len(der)-1] ^= 1
-			if _, err := readCSR(der, station); wire.KindOf(err) != wire.Invalid {
+			if _, err := readCSR(der, string(station)); wire.KindOf(err) != wire.Invalid {
 				t.Errorf("%s, signed wrongly: %v", row.says, err)
 			}
 			continue

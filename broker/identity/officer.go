@@ -19,7 +19,7 @@ const (
 // Officer issues a certificate for an officer inside an update, for the key of a certificate request (PKCS #10, DER). It gives the chain, leaf first,
 // root last, and the row of the registry.
 func (a *Authority) Officer(tx *store.Tx, role wire.Role, name string, csr []byte, life time.Duration) ([][]byte, store.Certificate, error) {
-	key, err := readCSR(csr)
+	key, err := readCSR(csr, name)
 	if err != nil {
 		return nil, store.Certificate{}, err
 	}

@@ -92,7 +92,7 @@ func (r *Registrar) Recover(ctx context.Context, req *taplinev1.RecoverRequest) 
 	if len(req.GetJoin()) > maxJoin {
 		return nil, wire.E(wire.Invalid, "join: %d bytes, at most %d", len(req.GetJoin()), maxJoin)
 	}
-	key, err := readCSR(req.GetCsr(), station)
+	key, err := readCSR(req.GetCsr(), string(station))
 	if err != nil {
 		return nil, err
 	}

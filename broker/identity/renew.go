@@ -35,7 +35,7 @@ type outcome struct {
 
 // Renew trades a certificate request for the next certificate. cert is the one that the caller showed.
 func (r *Registrar) Renew(ctx context.Context, station record.StationID, cert *x509.Certificate, req *taplinev1.RenewRequest) (*taplinev1.Identity, error) {
-	key, err := readCSR(req.GetCsr(), station)
+	key, err := readCSR(req.GetCsr(), string(station))
 	if err != nil {
 		return nil, err
 	}
