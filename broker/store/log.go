@@ -60,8 +60,12 @@ func (tx *Tx) Published(witnesses int) (LogHead, error) {
 	if witnesses == 0 {
 		return tx.head("checkpoint", `checkpoint IS NOT NULL`)
 	}
-	return tx.head("cosigned checkpoint", `checkpoint IS NOT NULL AND size IN
-		(SELECT size FROM log_cosignatures GROUP BY size HAVING COUNT(*) >= ?)`, witnesses)
+	var size int64
+	err := tx.one(`SELECT size FROM log_cosignatures GROUP BY size HAVING COUNT(*) >= ? ORDER BY size DESC LIMIT 1`, []any{witnesses}, &size)
+	if err != nil {
+		return LogHead{}, fmt.Errorf("cosigned checkpoint of the log: %w", err)
+	}
+	return tx.LogHeadOf(uint64(size))
 }
 
 // AddLogHead commits to a head. ErrExists unless it is greater than every head before and of no earlier epoch.

@@ -54,6 +54,9 @@ func (l *Log) lead(ctx context.Context, now time.Time) (bool, error) {
 		_, l.leading, err = tx.Lead(l.Holder, now, Term)
 		return err
 	})
+	if l.leading {
+		l.renewed = now
+	}
 	return l.leading && err == nil, err
 }
 

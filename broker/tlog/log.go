@@ -19,9 +19,11 @@ const (
 	Every = time.Second
 	// Term is how long another broker watches a leader that does not extend the log before it takes over.
 	Term = 6 * time.Second
-	// patience is how long records wait before another broker begins to watch. A leader that has nothing to do renews nothing, so a broker at rest
-	// writes nothing.
+	// patience is how long records wait before another broker begins to watch.
 	patience = 2 * time.Second
+	// renewEvery is how often a leader that has nothing to do says that it is there, where there may be others. A broker that has the store for itself
+	// writes nothing while it is at rest.
+	renewEvery = Term / 3
 	// batch is how many records one transaction takes into the tree.
 	batch = 2000
 	// lateAfter is when records that are in no checkpoint become an alarm.
@@ -48,6 +50,7 @@ type Log struct {
 
 	// Owned by Run.
 	leading bool
+	renewed time.Time        // when it said so last
 	filed   uint64           // size of the checkpoint in the file
 	signed  time.Time        // when this process published last
 	alarmed time.Time        // when it raised the alarm that records wait
@@ -143,11 +146,23 @@ func (l *Log) Look(ctx context.Context) (more bool, err error) {
 	}
 	if l.due(found, now) {
 		more, err = l.extend(ctx, now)
-		if err != nil {
-			return false, l.stop(ctx, err)
-		}
+	} else {
+		err = l.renew(ctx, now)
+	}
+	if err != nil {
+		return false, l.stop(ctx, err)
 	}
 	return more, l.late(ctx, now)
+}
+
+// renew says that the leader is there.
+func (l *Log) renew(ctx context.Context, now time.Time) error {
+	if !l.leading || !l.Store.Shared() || now.Sub(l.renewed) < renewEvery && !now.Before(l.renewed) {
+		return nil
+	}
+	l.leading = false
+	_, err := l.lead(ctx, now)
+	return err
 }
 
 // found is what the store says.

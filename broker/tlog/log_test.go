@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"testing"
 	"time"
 
@@ -263,6 +264,9 @@ func fight(t *testing.T, r *rig) {
 
 // On PostgreSQL each broker has connections of its own.
 func TestOnPostgres(t *testing.T) {
+	if os.Getenv("TAPLINE_SUITE") == "quick" {
+		t.Skip("needs: full suite")
+	}
 	server := postgrestest.Start(t)
 	engine := func() *rig {
 		url := server.NewDatabase(t)

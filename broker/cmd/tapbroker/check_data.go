@@ -10,6 +10,7 @@ import (
 
 	"tapline/broker"
 	"tapline/broker/store"
+	"tapline/broker/tlog"
 	"tapline/broker/vault"
 	"tapline/installer/osservice"
 )
@@ -46,7 +47,7 @@ func checkStore(ctx context.Context, cfg broker.Config) (notes []string, faults 
 	}
 	schema, err := s.Schema(ctx)
 	if err == nil && schema.Current() {
-		err = checkVault(ctx, s, cfg)
+		err = errors.Join(checkVault(ctx, s, cfg), tlog.Check(ctx, s, cfg.Data))
 	}
 	notes = append(s.Conditions(ctx), fmt.Sprintf("store %s has schema %d, this version wants %d", s.Where(), schema.Have, schema.Want))
 	if err = errors.Join(err, s.Close()); err != nil {
