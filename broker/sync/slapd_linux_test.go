@@ -275,6 +275,7 @@ func TestAskingADirectorySaysWhatIsMissing(t *testing.T) {
 }
 
 func TestOfTwoBrokersOneSynchronises(t *testing.T) {
+	fullSuite(t)
 	s := newTown(t, ldaptest.SlapdOptions{})
 	p := newPlant(t, s.config())
 	o := p.options
@@ -314,4 +315,18 @@ func TestOfTwoBrokersOneSynchronises(t *testing.T) {
 		}
 		p.expect("somebody joins once", sum == 1)
 	}
+}
+
+func TestALeaverIsGoneWithinTheIntervalWhereTheServerIsAsked(t *testing.T) {
+	fullSuite(t)
+	s := newTown(t, ldaptest.SlapdOptions{})
+	c := s.config()
+	c.Interval, c.NoWatch = time.Second, true
+	p := newPlant(t, c)
+	stop := p.run()
+	defer stop()
+	p.until(10*time.Second, func() bool { return p.holder(annasUID) == "p-1" && p.syncer.State().Changes == "asked" }, "everybody joins")
+	s.Delete(s.dn("anna"))
+	took := p.until(5*time.Second, func() bool { return p.holder(annasUID) == "" }, "Anna is gone")
+	t.Logf("gone %s after the server was told, asked each second", took.Round(time.Millisecond))
 }
