@@ -124,3 +124,22 @@ func TestAReplacedBadgeDiesByItselfInTheEnd(t *testing.T) {
 		}
 	}
 }
+
+func TestASessionEndsWithTheBadgeThatOpenedIt(t *testing.T) {
+	p := newPlant(t)
+	p.staff()
+	s := p.enrol(press)
+	pool, end := []byte("uid\x0032\x00\x04\x00\x00\x07"), p.clock.now().Add(time.Hour)
+	p.assign(&taplinev1.AssignBadgeRequest{Person: "p-1", Badge: proofOf(pool), Temporary: true, NotAfter: timestamppb.New(end)})
+	req := tap(pool)
+	r := s.open(req)
+	if !r.GetDecision().GetAllowed() || r.GetTerms().GetEndsAt().AsTime().After(end) || r.GetLease().GetExpiresAt().AsTime().After(end) {
+		t.Errorf("got %v", r)
+	}
+	p.clock.advance(50 * time.Minute)
+	longer, err := s.client.ExtendSession(t.Context(), &taplinev1.ExtendSessionRequest{Session: req.GetSession(), Fence: r.GetLease().GetFence()})
+	p.must(err)
+	if longer.GetLease().GetExpiresAt().AsTime().After(end) {
+		t.Errorf("extended until %s, the badge ends %s", longer.GetLease().GetExpiresAt().AsTime(), end)
+	}
+}

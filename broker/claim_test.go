@@ -106,6 +106,8 @@ func TestWhoDoesNotShowWhoTheyAreGetsNoBadge(t *testing.T) {
 	p.staff()
 	p.hire("p-2", "Ben C.", ben())
 	p.pin("p-1", "4711")
+	_, err := p.admin.PutAccount(t.Context(), &taplinev1.PutAccountRequest{Account: &taplinev1.Account{Id: account, Driver: "none", Capacity: 2, Stations: []string{"plant/"}}})
+	p.must(err)
 	here, there := p.enrol(press), p.enrol(packing)
 	early := here.opened(anna())
 	code := here.unknown(fresh())

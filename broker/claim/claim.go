@@ -256,16 +256,11 @@ func (d *Desk) shown(tx *store.Tx, station record.StationID, session record.Sess
 	if l.OpenedAt.Before(r.At) || d.Now().Sub(l.OpenedAt) > SessionGood {
 		return "", 0, wire.E(wire.Denied, "session: tap a badge that is yours after the unknown one, and ask within %s", SessionGood)
 	}
-	badges, err := tx.BadgesOf(l.Person)
-	if err != nil {
-		return "", 0, err
+	t, err := tx.TapOf(session)
+	if errors.Is(err, store.ErrNotFound) { // decided by the station alone: nothing is known of the badge
+		return l.Person, -1, nil
 	}
-	for _, b := range badges {
-		if b.LastUsedAt.Equal(l.OpenedAt) && b.Good(d.Now()) { // the one that opened the session
-			return l.Person, b.Assurance, nil
-		}
-	}
-	return l.Person, -1, nil
+	return l.Person, t.Assurance, err
 }
 
 // give gives the badge to its person.

@@ -4,6 +4,11 @@ import (
 	"errors"
 	"time"
 
+	taplinev1 "tapline/proto/tapline/v1"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"tapline/broker/store"
 	"tapline/proto/wire"
 )
@@ -54,4 +59,17 @@ func Used(tx *store.Tx, b store.Badge, now time.Time) error {
 		return err
 	}
 	return tx.Changed()
+}
+
+// Until is the terms of a session, ended with the badge that opened it at the latest.
+func Until(t *taplinev1.SessionTerms, b store.Badge) *taplinev1.SessionTerms {
+	if b.NotAfter.IsZero() || t.GetEndsAt() != nil && !b.NotAfter.Before(t.GetEndsAt().AsTime()) {
+		return t
+	}
+	bounded := &taplinev1.SessionTerms{}
+	if t != nil {
+		bounded = proto.CloneOf(t)
+	}
+	bounded.EndsAt = timestamppb.New(b.NotAfter)
+	return bounded
 }

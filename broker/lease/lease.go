@@ -48,6 +48,8 @@ type Want struct {
 	Until time.Time
 	// Over are leases that end with the taking of this one, by their IDs, and the cause of each. They do not count as taken.
 	Over map[string]string
+	// BadgeEndsAt is when the badge that opens the session ends by itself; zero for never.
+	BadgeEndsAt time.Time
 }
 
 // ScopeOf is what is counted: the account, or the station where it has none.
@@ -159,10 +161,7 @@ func add(tx *store.Tx, w Want, t terms, now time.Time) (store.Lease, error) {
 	}
 	l := store.Lease{
 		ID: id.String(), Scope: t.scope, Account: w.Account, Fence: fence, Session: w.Session, Station: w.Station, Person: w.Person,
-		OpenedAt: now, ExpiresAt: now.Add(t.time),
-	}
-	if !w.Until.IsZero() && w.Until.Before(l.ExpiresAt) {
-		l.ExpiresAt = w.Until
+		OpenedAt: now, ExpiresAt: earliest(now.Add(t.time), w.Until, w.BadgeEndsAt), BadgeEndsAt: w.BadgeEndsAt,
 	}
 	return l, tx.AddLease(l)
 }
@@ -187,7 +186,7 @@ func Held(tx *store.Tx, session record.SessionID, station record.StationID, fenc
 	return l, nil
 }
 
-// Extend moves the end of a lease in force.
+// Extend moves the end of a lease in force, but never past the end of the badge that opened the session.
 func Extend(tx *store.Tx, l store.Lease, until, now time.Time) (store.Lease, error) {
 	if !l.EndedAt.IsZero() {
 		return l, ErrEnded
@@ -196,11 +195,18 @@ func Extend(tx *store.Tx, l store.Lease, until, now time.Time) (store.Lease, err
 	if err != nil {
 		return l, err
 	}
-	l.ExpiresAt = now.Add(t.time)
-	if !until.IsZero() && until.Before(l.ExpiresAt) {
-		l.ExpiresAt = until
-	}
+	l.ExpiresAt = earliest(now.Add(t.time), until, l.BadgeEndsAt)
 	return l, tx.ExtendLease(l.ID, l.ExpiresAt)
+}
+
+// earliest is the first of some times; a zero one counts for nothing.
+func earliest(first time.Time, others ...time.Time) time.Time {
+	for _, t := range others {
+		if !t.IsZero() && t.Before(first) {
+			first = t
+		}
+	}
+	return first
 }
 
 // Message is a lease as a station sees it.

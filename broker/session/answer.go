@@ -44,8 +44,8 @@ func (d *Desk) answer(tx *store.Tx, t tap, s store.Station, now time.Time) (*tap
 	if !c.decision.GetAllowed() {
 		return d.refuse(tx, t, resp, c.decision, now)
 	}
-	resp.Terms = c.known.Terms(now)
-	l, err := d.take(tx, t, account, c, resp.GetTerms(), now)
+	resp.Terms = directory.Until(c.known.Terms(now), holder.Badge)
+	l, err := d.take(tx, t, account, c, resp.GetTerms(), holder.Badge.NotAfter, now)
 	if errors.Is(err, lease.ErrHeld) {
 		c.decision.Allowed, c.decision.Refusal = false, taplinev1.RefusalCause_REFUSAL_CAUSE_LEASE_HELD
 		resp.Terms = nil

@@ -16,9 +16,9 @@ import (
 
 // take takes the lease. Sessions that the person has elsewhere end with it where the policy says that they move; when the account is held, those whom
 // the person may displace give way, the least senior first.
-func (d *Desk) take(tx *store.Tx, t tap, account record.AccountID, c considered, terms *taplinev1.SessionTerms, now time.Time) (store.Lease, error) {
+func (d *Desk) take(tx *store.Tx, t tap, account record.AccountID, c considered, terms *taplinev1.SessionTerms, badgeEndsAt, now time.Time) (store.Lease, error) {
 	want := lease.Want{
-		Session: t.session, Station: t.station, Person: record.PersonID(c.known.Person.GetId()), Account: account, Until: latest(terms), Over: map[string]string{},
+		Session: t.session, Station: t.station, Person: record.PersonID(c.known.Person.GetId()), Account: account, Until: latest(terms), BadgeEndsAt: badgeEndsAt, Over: map[string]string{},
 	}
 	if c.verdict.Moves {
 		for _, l := range c.known.Others {

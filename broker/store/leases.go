@@ -21,15 +21,17 @@ type Lease struct {
 	ExpiresAt time.Time
 	EndedAt   time.Time // zero while in force
 	Cause     string
+	// BadgeEndsAt is when the badge that opened the session ends by itself; zero for never.
+	BadgeEndsAt time.Time
 }
 
-const leaseColumns = `id, scope, account, fence, session, station, person, opened_at, expires_at, ended_at, cause`
+const leaseColumns = `id, scope, account, fence, session, station, person, opened_at, expires_at, ended_at, cause, badge_ends_at`
 
 func scanLease(r scanner) (Lease, error) {
 	var l Lease
-	var fence, opened, expires, ended int64
-	err := r.Scan(&l.ID, &l.Scope, &l.Account, &fence, &l.Session, &l.Station, &l.Person, &opened, &expires, &ended, &l.Cause)
-	l.Fence, l.OpenedAt, l.ExpiresAt, l.EndedAt = record.Fence(fence), at(opened), at(expires), at(ended)
+	var fence, opened, expires, ended, badge int64
+	err := r.Scan(&l.ID, &l.Scope, &l.Account, &fence, &l.Session, &l.Station, &l.Person, &opened, &expires, &ended, &l.Cause, &badge)
+	l.Fence, l.OpenedAt, l.ExpiresAt, l.EndedAt, l.BadgeEndsAt = record.Fence(fence), at(opened), at(expires), at(ended), at(badge)
 	return l, err
 }
 
@@ -93,8 +95,9 @@ func (tx *Tx) Leases(account record.AccountID, p Page) ([]Lease, error) {
 
 // AddLease writes a new lease.
 func (tx *Tx) AddLease(l Lease) error {
-	_, err := tx.exec(`INSERT INTO leases (`+leaseColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '')`,
-		l.ID, l.Scope, string(l.Account), int64(l.Fence), string(l.Session), string(l.Station), string(l.Person), micro(l.OpenedAt), micro(l.ExpiresAt))
+	_, err := tx.exec(`INSERT INTO leases (`+leaseColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', ?)`,
+		l.ID, l.Scope, string(l.Account), int64(l.Fence), string(l.Session), string(l.Station), string(l.Person), micro(l.OpenedAt), micro(l.ExpiresAt),
+		micro(l.BadgeEndsAt))
 	if err != nil {
 		return fmt.Errorf("add lease: %w", err)
 	}
