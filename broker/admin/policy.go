@@ -88,17 +88,24 @@ func (s *Service) ExplainTap(ctx context.Context, req *taplinev1.ExplainTapReque
 		if err != nil {
 			return err
 		}
+		var approver *taplinev1.PersonEntry
+		if id := req.GetApprover(); id != "" {
+			if approver, err = tx.Person(record.PersonID(id)); err != nil {
+				return err
+			}
+		}
 		set, err := s.Rules.InForce(tx)
 		if err != nil {
 			return err
 		}
 		known, err := facts.Collect(tx, s.Rules, facts.Tap{
 			Action: policy.OpenSession, Person: p, Station: st.Entry, Account: record.AccountID(st.Entry.GetAccount()), Assurance: req.GetAssurance(),
-			PIN: req.GetPin(), Approved: req.GetApproved(), At: at,
+			PIN: req.GetPin(), Approver: approver, At: at,
 		})
 		if err != nil {
 			return err
 		}
+		known.Tap.Approved = known.Tap.Approved || req.GetApproved()
 		e := set.Explain(known.Request)
 		resp.Decision, resp.Notes, resp.Remedies = message(e.Decision), e.Notes, e.Remedies
 		if e.Allowed {

@@ -29,8 +29,8 @@ type Tap struct {
 	Station   *taplinev1.Station
 	Account   record.AccountID // that the session is for; empty where the station has none
 	Assurance taplinev1.Assurance
-	PIN       bool // a good one was given with it
-	Approved  bool
+	PIN       bool                   // a good one was given with it
+	Approver  *taplinev1.PersonEntry // another person who approves; nil for none
 	At        time.Time
 }
 
@@ -46,7 +46,7 @@ type Known struct {
 // Collect finds what is known of a tap.
 func Collect(tx *store.Tx, book *rulebook.Book, t Tap) (Known, error) {
 	k := Known{Request: policy.Request{Action: t.Action, Person: t.Person, Station: t.Station, Tap: policy.Tap{
-		Assurance: t.Assurance, PIN: t.PIN, Approved: t.Approved, At: t.At,
+		Assurance: t.Assurance, PIN: t.PIN, Approved: t.Approver != nil, Approver: t.Approver, At: t.At,
 	}}}
 	err := errors.Join(k.shift(tx, book), k.presence(tx), k.account(tx, t.Account))
 	if err == nil {

@@ -70,6 +70,7 @@ type Case struct {
 	PINFresh  bool      `yaml:"pin_fresh"`
 	Away      string    `yaml:"away"` // since the person was last at the station; not said means never there
 	Approved  bool      `yaml:"approved"`
+	Approver  string    `yaml:"approver"` // who it was; implies approved
 	OffShift  bool      `yaml:"off_shift"`
 	Offline   bool      `yaml:"offline"`
 	Elsewhere []string  `yaml:"elsewhere"`
@@ -195,7 +196,7 @@ func (c *Cases) check() error {
 
 func (c *Cases) checkCase(one Case, list string) error {
 	people := map[string]string{"person": one.Person}
-	for field, id := range map[string]string{"occupant": one.Occupant, "holder": one.Holder} {
+	for field, id := range map[string]string{"occupant": one.Occupant, "holder": one.Holder, "approver": one.Approver} {
 		if id != "" {
 			people[field] = id
 		}

@@ -12,7 +12,7 @@ import (
 // entities is who and where in Cedar's words. certified is the time for which certifications count.
 func (r Request) entities(certified time.Time) cedar.EntityMap {
 	m := cedar.EntityMap{}
-	for _, p := range []*taplinev1.PersonEntry{r.Tap.Occupant, r.Tap.Holder, r.Person} { // the person last: what is known of them counts
+	for _, p := range []*taplinev1.PersonEntry{r.Tap.Occupant, r.Tap.Holder, r.Tap.Approver, r.Person} { // the person last: what is known of them counts
 		if p != nil {
 			addPerson(m, p, certified)
 		}

@@ -91,6 +91,9 @@ func (e *Explanation) circumstances(r Request) {
 	if len(r.Tap.Elsewhere) > 0 {
 		e.say("%s has a session at %s.", r.Person.GetId(), strings.Join(r.Tap.Elsewhere, ", "))
 	}
+	if a := r.Tap.Approver; a != nil {
+		e.say("%s approves, with the roles [%s].", a.GetId(), strings.Join(a.GetRoles(), ", "))
+	}
 	if o := r.Tap.Occupant; o != nil {
 		e.say("%s is at the station now.", o.GetId())
 	}
@@ -162,6 +165,14 @@ func (s *Set) changes(r Request) []change {
 	}
 	if !r.Tap.Approved {
 		all = append(all, change{"a second person's approval", func(r *Request) { r.Tap.Approved = true }})
+	}
+	if s.Asks("approver") {
+		for i, role := range s.roles() {
+			if i < maxRoles {
+				another := &taplinev1.PersonEntry{Id: "another person", Roles: []string{role}}
+				all = append(all, change{"the approval of somebody with the role " + role, func(r *Request) { r.Tap.Approved, r.Tap.Approver = true, another }})
+			}
+		}
 	}
 	if r.Tap.OffShift {
 		all = append(all, change{"the person in shift", func(r *Request) { r.Tap.OffShift = false }})

@@ -16,6 +16,7 @@ type facts struct {
 	Station  station  `json:"station"`
 	Tap      tapFacts `json:"tap"`
 	Occupant *subject `json:"occupant,omitempty"`
+	Approver *subject `json:"approver,omitempty"`
 }
 
 type subject struct {
@@ -56,6 +57,14 @@ func subjectOf(p *taplinev1.PersonEntry, at time.Time) subject {
 	return subject{p.GetId(), p.GetRoles(), p.GetShifts(), ValidCertifications(p, at), p.GetSeniority(), p.GetSuspended()}
 }
 
+func subjectIf(p *taplinev1.PersonEntry, at time.Time) *subject {
+	if p == nil {
+		return nil
+	}
+	s := subjectOf(p, at)
+	return &s
+}
+
 func (s subject) entry() *taplinev1.PersonEntry {
 	p := &taplinev1.PersonEntry{Id: s.ID, Roles: s.Roles, Shifts: s.Shifts, Seniority: s.Seniority, Suspended: s.Suspended}
 	for _, name := range s.Certified {
@@ -84,10 +93,7 @@ func (r Request) Facts() ([]byte, error) {
 	if !t.LastHere.IsZero() {
 		f.Tap.LastHere = &t.LastHere
 	}
-	if t.Occupant != nil {
-		o := subjectOf(t.Occupant, t.At)
-		f.Occupant = &o
-	}
+	f.Occupant, f.Approver = subjectIf(t.Occupant, t.At), subjectIf(t.Approver, t.At)
 	b, err := json.Marshal(f)
 	if err != nil {
 		return nil, fmt.Errorf("encode facts: %w", err)
@@ -118,6 +124,9 @@ func ReadFacts(b []byte) (Request, error) {
 	}
 	if f.Occupant != nil {
 		r.Tap.Occupant = f.Occupant.entry()
+	}
+	if f.Approver != nil {
+		r.Tap.Approver = f.Approver.entry()
 	}
 	return r, nil
 }

@@ -20,6 +20,7 @@ const rules = `
 	@id("no-junior-over-senior") forbid (principal, action == Action::"openSession", resource)
 	when { context has occupant && context.occupant.seniority > principal.seniority };
 	@id("office-hours") forbid (principal in Role::"visitor", action, resource) when { context.minuteOfDay < 480 };
+	@id("who-approves") forbid (principal, action == Action::"openSession", resource) when { context has approver && !(context.approver in Role::"supervisor") };
 	@id("busy") forbid (principal, action == Action::"openSession", resource) when { context.accountHeld > 2 };
 	@id("safety") permit (principal, action, resource) when { resource.zone.safety };`
 
@@ -57,6 +58,9 @@ func question(rnd *rand.Rand) Request {
 	}
 	if yes() {
 		r.Tap.Occupant = person("ben")
+	}
+	if r.Tap.Approved && yes() {
+		r.Tap.Approver = person("eve")
 	}
 	if yes() && r.Station.GetZone() != "" {
 		r.Zone = &taplinev1.Zone{
@@ -136,6 +140,15 @@ func TestWhatWouldHelp(t *testing.T) {
 	r.Person.Suspended, r.Tap.OffShift = true, true
 	if e := set.Explain(r); len(e.Remedies) > 0 {
 		t.Errorf("four things are wrong, and still: %v", e.Remedies)
+	}
+}
+
+func TestWhoseApprovalWouldHelp(t *testing.T) {
+	set := load(t, Default()+`@id("two") @refusal("approval-needed") forbid (principal, action == Action::"openSession", resource)
+		unless { context has approver && context.approver in Role::"chief" };`)
+	want := []string{"With the approval of somebody with the role chief it would be allowed, by known-people."}
+	if d := cmp.Diff(want, set.Explain(Request{Person: anna(), Station: hmi(), Tap: Tap{At: monday()}}).Remedies); d != "" {
+		t.Error(d)
 	}
 }
 

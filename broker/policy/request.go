@@ -44,9 +44,10 @@ type Tap struct {
 	PINFresh  bool      // a good one was given at this station in this shift
 	LastHere  time.Time // when the person was last at this station; zero for never
 	Approved  bool      // by a second person
-	OffShift  bool      // the person has shifts and is in none of them
-	Offline   bool      // the question is what the station may decide alone
-	Elsewhere []string  // other stations where the person has a session
+	Approver  *taplinev1.PersonEntry
+	OffShift  bool     // the person has shifts and is in none of them
+	Offline   bool     // the question is what the station may decide alone
+	Elsewhere []string // other stations where the person has a session
 	Occupant  *taplinev1.PersonEntry
 	Holder    *taplinev1.PersonEntry // of the account, for DisplaceSession
 	// AccountHeld is how many sessions at other stations hold the account.
@@ -97,6 +98,9 @@ func (r Request) cedarRequest(c clock) cedar.Request {
 	}
 	if r.Tap.Occupant != nil {
 		facts["occupant"] = uid("Person", r.Tap.Occupant.GetId())
+	}
+	if r.Tap.Approver != nil {
+		facts["approver"] = uid("Person", r.Tap.Approver.GetId())
 	}
 	if r.Tap.Holder != nil {
 		facts["holder"] = uid("Person", r.Tap.Holder.GetId())

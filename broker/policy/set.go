@@ -118,6 +118,9 @@ func loadSet(text string, strict bool) (*Set, error) {
 	}
 	l := loader{Set: s, check: check, strict: strict}
 	for i, p := range list {
+		if len(l.faults) >= maxFaults {
+			break
+		}
 		end := len(text)
 		if i+1 < len(list) {
 			end = list[i+1].Position().Offset
@@ -127,13 +130,28 @@ func loadSet(text string, strict bool) (*Set, error) {
 	if len(list) == 0 {
 		l.faults = append(l.faults, Fault{Problem: "there is no policy: nobody could work"})
 	}
+	slices.Sort(s.moments)
+	s.moments = slices.Compact(s.moments)
+	if len(s.moments) > maxMoments {
+		s.moments, s.exact = nil, false
+		if strict {
+			l.faults = append(l.faults, Fault{Problem: fmt.Sprintf("the rules look at the clock at more than %d different times of the week", maxMoments)})
+		}
+	}
+	if len(l.faults) > maxFaults {
+		l.faults = append(l.faults[:maxFaults:maxFaults], Fault{Problem: fmt.Sprintf("and more: only the first %d are listed", maxFaults)})
+	}
 	if len(l.faults) > 0 {
 		return nil, l.faults
 	}
-	slices.Sort(s.moments)
-	s.moments = slices.Compact(s.moments)
 	return s, nil
 }
+
+// Bounds of a set. Each moment is asked about for each kind of person when a bundle is made.
+const (
+	maxFaults  = 200
+	maxMoments = 7 * 96
+)
 
 func validator() (*validate.Validator, error) {
 	var s schema.Schema

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"bytes"
 	"fmt"
 
 	taplinev1 "tapline/proto/tapline/v1"
@@ -15,35 +14,78 @@ import (
 // without effect. It compares scopes and texts and proves nothing.
 func (s *Set) Strange() Faults {
 	var found Faults
-	for i, id := range s.order {
+	seen := s.compare()
+	for _, id := range s.order {
 		r := s.rules[id]
-		say := func(format string, args ...any) {
-			found = append(found, Fault{Line: r.tree.Position.Line, Column: r.tree.Position.Column, Rule: r.name, Problem: fmt.Sprintf(format, args...)})
-		}
-		permits := r.tree.Effect == xast.EffectPermit
-		if permits && r.refusal != taplinev1.RefusalCause_REFUSAL_CAUSE_POLICY {
-			say("@refusal on a permit is never told to anybody")
-		}
-		for j, other := range s.order {
-			o := s.rules[other]
-			switch {
-			case i == j:
-			case j < i && same(r.tree, o.tree) && r.tree.Effect == o.tree.Effect:
-				say("it says the same as %s", o.name)
-			case permits && o.tree.Effect == xast.EffectForbid && same(r.tree, o.tree):
-				say("it permits exactly what %s forbids, so it permits nothing", o.name)
-			case permits && o.tree.Effect == xast.EffectForbid && len(o.tree.Conditions) == 0 && covers(o.tree, r.tree):
-				say("it never permits anything: %s forbids all of it", o.name)
-			}
-		}
-		if !permits && len(r.tree.Conditions) == 0 && everything(r.tree) {
-			say("it forbids everything to everybody")
+		for _, problem := range seen.problems(r) {
+			found = append(found, Fault{Line: r.tree.Position.Line, Column: r.tree.Position.Column, Rule: r.name, Problem: problem})
 		}
 	}
 	if !s.permitsOpen() {
 		found = append(found, Fault{Problem: "no rule permits openSession: nobody could work"})
 	}
 	return found
+}
+
+// comparison of rules with one another: the first of each text, by what the rule says without its effect and name.
+type compared struct {
+	texts   map[string]string // by @id
+	permits map[string]string // by text, the first rule of it
+	forbids map[string]string
+	flat    []rule // forbids without conditions
+}
+
+// maxFlat bounds how many forbids without conditions each permit is held against.
+const maxFlat = 500
+
+func (s *Set) compare() compared {
+	c := compared{texts: map[string]string{}, permits: map[string]string{}, forbids: map[string]string{}}
+	for _, id := range s.order {
+		r := s.rules[id]
+		text, first := bare(r.tree), c.permits
+		if r.tree.Effect == xast.EffectForbid {
+			first = c.forbids
+			if len(r.tree.Conditions) == 0 && len(c.flat) < maxFlat {
+				c.flat = append(c.flat, r)
+			}
+		}
+		c.texts[r.name] = text
+		if first[text] == "" {
+			first[text] = r.name
+		}
+	}
+	return c
+}
+
+// problems are what is strange about one rule.
+func (c compared) problems(r rule) []string {
+	var all []string
+	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
+	text, permits := c.texts[r.name], r.tree.Effect == xast.EffectPermit
+	first := c.forbids[text]
+	if permits {
+		first = c.permits[text]
+	}
+	if permits && r.refusal != taplinev1.RefusalCause_REFUSAL_CAUSE_POLICY {
+		say("@refusal on a permit is never told to anybody")
+	}
+	if first != r.name {
+		say("it says the same as %s", first)
+	}
+	if permits && c.forbids[text] != "" {
+		say("it permits exactly what %s forbids, so it permits nothing", c.forbids[text])
+		return all
+	}
+	for _, f := range c.flat {
+		if permits && covers(f.tree, r.tree) {
+			say("it never permits anything: %s forbids all of it", f.name)
+			break
+		}
+	}
+	if !permits && len(r.tree.Conditions) == 0 && everything(r.tree) {
+		say("it forbids everything to everybody")
+	}
+	return all
 }
 
 // permitsOpen reports whether a permit could apply to openSession.
@@ -63,15 +105,11 @@ func everything(p *xast.Policy) bool {
 	return who && what && where
 }
 
-// same reports whether two policies differ at most in effect and annotations.
-func same(a, b *xast.Policy) bool {
-	return bytes.Equal(bare(a), bare(b))
-}
-
-func bare(p *xast.Policy) []byte {
+// bare is what a policy says, without effect, name and place.
+func bare(p *xast.Policy) string {
 	c := *p
 	c.Annotations, c.Effect, c.Position = nil, xast.EffectPermit, xast.Position{}
-	return cedar.NewPolicyFromAST((*ast.Policy)(&c)).MarshalCedar()
+	return string(cedar.NewPolicyFromAST((*ast.Policy)(&c)).MarshalCedar())
 }
 
 // covers reports whether the scope of wide plainly has that of narrow in it.

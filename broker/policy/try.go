@@ -93,6 +93,9 @@ func (c *Cases) request(one Case) Request {
 	if one.Occupant != "" {
 		r.Tap.Occupant = c.person(one.Occupant)
 	}
+	if one.Approver != "" {
+		r.Tap.Approved, r.Tap.Approver = true, c.person(one.Approver)
+	}
 	if one.Holder != "" {
 		r.Tap.Holder = c.person(one.Holder)
 	}

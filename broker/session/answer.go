@@ -89,15 +89,15 @@ func (d *Desk) consider(tx *store.Tx, t tap, s store.Station, p *taplinev1.Perso
 	if t.pin.good {
 		c.factors = append(c.factors, taplinev1.Factor_FACTOR_PIN)
 	}
-	approved, err := d.approved(tx, t, p, now)
+	approver, err := d.approver(tx, t, p, now)
 	if err != nil {
 		return c, err
 	}
-	if approved {
+	if approver != nil {
 		c.factors = append(c.factors, taplinev1.Factor_FACTOR_SECOND_PERSON)
 	}
 	c.known, err = facts.Collect(tx, d.Rules, facts.Tap{
-		Action: policy.OpenSession, Person: p, Station: s.Entry, Account: account, Assurance: t.badge.Assurance, PIN: t.pin.good, Approved: approved, At: now,
+		Action: policy.OpenSession, Person: p, Station: s.Entry, Account: account, Assurance: t.badge.Assurance, PIN: t.pin.good, Approver: approver, At: now,
 	})
 	if err != nil {
 		return c, err
@@ -115,7 +115,7 @@ func (d *Desk) consider(tx *store.Tx, t tap, s store.Station, p *taplinev1.Perso
 	}
 	return c, tx.AddTap(store.Tap{
 		Session: t.session, Station: t.station, Person: record.PersonID(p.GetId()), At: now, PIN: t.pin.good, Assurance: t.badge.Assurance,
-		Approved: approved, Facts: known,
+		Approved: approver != nil, Facts: known,
 	})
 }
 
@@ -128,13 +128,16 @@ func Message(tx *store.Tx, v policy.Decision, station record.StationID, now time
 	return m, alarm.Raise(tx, alarm.PolicyError, station, now, "policy %s: %s", v.Version, strings.Join(v.Errors, "; "))
 }
 
-// approved reports whether another person in good standing has approved.
-func (d *Desk) approved(tx *store.Tx, t tap, p *taplinev1.PersonEntry, now time.Time) (bool, error) {
+// approver is another person in good standing who has approved; nil for none.
+func (d *Desk) approver(tx *store.Tx, t tap, p *taplinev1.PersonEntry, now time.Time) (*taplinev1.PersonEntry, error) {
 	if t.approver == nil {
-		return false, nil
+		return nil, nil //nolint:nilnil // nobody was asked to
 	}
 	h, cause, err := d.Directory.Holder(tx, t.approver.Lookup, now)
-	return err == nil && cause == 0 && h.Person.GetId() != p.GetId(), err
+	if err != nil || cause != 0 || h.Person.GetId() == p.GetId() {
+		return nil, err
+	}
+	return h.Person, nil
 }
 
 // refuse keeps a refused tap under a help code. The session that it would have taken over goes on.

@@ -58,7 +58,11 @@ func GoesOn(tx *store.Tx, rules *rulebook.Book, l store.Lease, p *taplinev1.Pers
 	ask := facts.Tap{Action: policy.ExtendSession, Person: p, Station: at, Account: l.Account, At: now}
 	switch t, err := tx.TapOf(l.Session); {
 	case err == nil:
-		ask.Assurance, ask.PIN, ask.Approved = t.Assurance, t.PIN, t.Approved
+		began, err := policy.ReadFacts(t.Facts)
+		if err != nil {
+			return policy.Decision{}, facts.Known{}, err
+		}
+		ask.Assurance, ask.PIN, ask.Approver = t.Assurance, t.PIN, began.Tap.Approver
 	case !errors.Is(err, store.ErrNotFound):
 		return policy.Decision{}, facts.Known{}, err
 	default: // decided by the station alone

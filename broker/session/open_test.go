@@ -164,7 +164,9 @@ func TestWhoIsRefusedAndWhy(t *testing.T) {
 }
 
 const (
-	needsPIN = `@id("always-pin") @refusal("pin-needed") forbid (principal, action == Action::"openSession", resource) unless { context.pin };`
+	needsPIN  = `@id("always-pin") @refusal("pin-needed") forbid (principal, action == Action::"openSession", resource) unless { context.pin };`
+	needsLead = `@id("lead") @refusal("approval-needed") forbid (principal, action == Action::"openSession", resource)
+		unless { context has approver && context.approver in Role::"shift-lead" };`
 	needsTwo = `@id("two") @refusal("approval-needed") forbid (principal, action == Action::"openSession", resource) unless { context.approved };`
 )
 
@@ -177,6 +179,21 @@ func TestASecondPersonApproves(t *testing.T) {
 	}
 	if r.GetPerson().GetId() != "p-1" {
 		t.Errorf("the session is %s's", r.GetPerson().GetId())
+	}
+}
+
+func TestTheOneWhoApprovesHasTheRoleForIt(t *testing.T) {
+	p := newPlant(t)
+	p.rules(needsLead)
+	by := func(badge string) func(*taplinev1.OpenSessionRequest) {
+		return func(r *taplinev1.OpenSessionRequest) { r.Approver = proofOf(badge) }
+	}
+	req := with(tap(annas), by(bens)) // Ben is a shift lead
+	l := p.allowed(press, req).GetLease()
+	p.refused(packing, with(tap(bens), by(annas)), "APPROVAL_NEEDED")
+	r, err := p.Extend(t.Context(), press, &taplinev1.ExtendSessionRequest{Session: req.GetSession(), Fence: l.GetFence()})
+	if err != nil || !r.GetDecision().GetAllowed() {
+		t.Errorf("the session is not extended: %v, %v", r, err)
 	}
 }
 

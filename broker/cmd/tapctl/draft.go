@@ -92,8 +92,8 @@ file. It ends with 0 when every case does.
   deny:
     - {person: anna, station: plant/press/line-4/hmi-1, assurance: 1, because: pin-needed, by: [pin]}
 
-A case may also say: name, action, at, pin_fresh, away, approved, off_shift, offline,
-elsewhere, occupant, holder, held.`,
+A case may also say: name, action, at, pin_fresh, away, approved, approver, off_shift,
+offline, elsewhere, occupant, holder, held.`,
 		Example: "  tapctl policy test plant.cedar --cases cases.yaml",
 		RunE: func(c *cobra.Command, args []string) error {
 			text, err := readAll(o.in, args[0])

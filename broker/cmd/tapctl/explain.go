@@ -45,6 +45,7 @@ the station and its zone, and what would change the answer. Nothing happens.`,
 	c.Flags().StringVar(&at, "at", "", "as if it were this time (RFC 3339)")
 	c.Flags().BoolVar(&req.Pin, "pin", false, "as if a good PIN were given")
 	c.Flags().BoolVar(&req.Approved, "approved", false, "as if a second person approved")
+	c.Flags().StringVar(&req.Approver, "approver", "", "as if this person approved")
 	return c
 }
 

@@ -4608,7 +4608,9 @@ type ExplainTapRequest struct {
 	// As if a good PIN were given.
 	Pin bool `protobuf:"varint,5,opt,name=pin,proto3" json:"pin,omitempty"`
 	// As if a second person approved.
-	Approved      bool `protobuf:"varint,6,opt,name=approved,proto3" json:"approved,omitempty"`
+	Approved bool `protobuf:"varint,6,opt,name=approved,proto3" json:"approved,omitempty"`
+	// As if this person approved.
+	Approver      string `protobuf:"bytes,7,opt,name=approver,proto3" json:"approver,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4683,6 +4685,13 @@ func (x *ExplainTapRequest) GetApproved() bool {
 		return x.Approved
 	}
 	return false
+}
+
+func (x *ExplainTapRequest) GetApprover() string {
+	if x != nil {
+		return x.Approver
+	}
+	return ""
 }
 
 // ExplainTapResponse is the decision.
@@ -9308,14 +9317,15 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\astation\x18\x02 \x01(\tR\astation\x12\x16\n" +
 	"\x06person\x18\x03 \x01(\tR\x06person\x12&\n" +
 	"\x03now\x18\x04 \x01(\v2\x14.tapline.v1.DecisionR\x03now\x12*\n" +
-	"\x05draft\x18\x05 \x01(\v2\x14.tapline.v1.DecisionR\x05draft\"\xd4\x01\n" +
+	"\x05draft\x18\x05 \x01(\v2\x14.tapline.v1.DecisionR\x05draft\"\xf0\x01\n" +
 	"\x11ExplainTapRequest\x12\x16\n" +
 	"\x06person\x18\x01 \x01(\tR\x06person\x12\x18\n" +
 	"\astation\x18\x02 \x01(\tR\astation\x123\n" +
 	"\tassurance\x18\x03 \x01(\x0e2\x15.tapline.v1.AssuranceR\tassurance\x12*\n" +
 	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x10\n" +
 	"\x03pin\x18\x05 \x01(\bR\x03pin\x12\x1a\n" +
-	"\bapproved\x18\x06 \x01(\bR\bapproved\"\xa8\x01\n" +
+	"\bapproved\x18\x06 \x01(\bR\bapproved\x12\x1a\n" +
+	"\bapprover\x18\a \x01(\tR\bapprover\"\xa8\x01\n" +
 	"\x12ExplainTapResponse\x120\n" +
 	"\bdecision\x18\x01 \x01(\v2\x14.tapline.v1.DecisionR\bdecision\x12\x14\n" +
 	"\x05notes\x18\x02 \x03(\tR\x05notes\x12\x1a\n" +
