@@ -135,7 +135,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 // Await waits until ready says so of every station, or ctx ends.
 func (f *Fleet) Await(ctx context.Context, what string, ready func(*Station) bool) error {
 	for _, s := range f.Stations {
-		if err := s.await(ctx, ready); err != nil {
+		if err := s.Await(ctx, ready); err != nil {
 			return errors.Join(fmt.Errorf("station %s: waited in vain: %s", s.ID, what), err)
 		}
 	}

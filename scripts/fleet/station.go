@@ -150,7 +150,8 @@ func (s *Station) Drained() bool {
 	return all == acked
 }
 
-func (s *Station) await(ctx context.Context, ready func(*Station) bool) error {
+// Await waits until ready says so of the station, or ctx ends.
+func (s *Station) Await(ctx context.Context, ready func(*Station) bool) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !ready(s) {
