@@ -8,7 +8,7 @@ import (
 func TestWhatIsRevokedIsDeadAtOnceHereAndElsewhere(t *testing.T) {
 	o := Options{Tries: 4}
 	if os.Getenv("TAPLINE_SUITE") == "full" || os.Getenv("TAPLINE_SUITE") == "long" {
-		o.Tries = 16
+		o.Tries, o.AtOnce = 8, 8
 	}
 	r, err := Run(t.Context(), o)
 	if err != nil {
