@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"tapline/broker/store"
 	"tapline/broker/tlog"
 	"tapline/broker/vault"
 	"tapline/installer/osservice"
@@ -18,7 +17,7 @@ import (
 )
 
 // headsKept is how long every head of the log is kept; of older ones the last of each hour stays.
-const headsKept = 7 * 24 * time.Hour
+const headsKept = 24 * time.Hour
 
 // checkLog stops the start, before anything is written, on a store that is behind the checkpoint in the data folder or has another history: what it
 // would sign contradicts what was signed.
@@ -92,7 +91,7 @@ func (c Config) witnesses() ([]tlog.Witness, error) {
 
 // thinHeads forgets heads of the log that nobody will ask for.
 func (b *Broker) thinHeads(ctx context.Context) error {
-	return b.store.Update(ctx, func(tx *store.Tx) error { return tx.ThinLogHeads(b.now().Add(-headsKept)) })
+	return tlog.Thin(ctx, b.store, b.now().Add(-headsKept))
 }
 
 // logMetrics are the metrics of the log.

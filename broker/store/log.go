@@ -99,14 +99,33 @@ func (tx *Tx) Publish(size uint64, signed []byte) error {
 	return nil
 }
 
-// ThinLogHeads forgets most heads from before a time, with their cosignatures: of each hour the last one stays.
-func (tx *Tx) ThinLogHeads(before time.Time) error {
-	const old = `SELECT size FROM log_heads WHERE at < ? AND size NOT IN (SELECT MAX(size) FROM log_heads WHERE at < ? GROUP BY at / 3600000000)`
-	if _, err := tx.exec(`DELETE FROM log_cosignatures WHERE size IN (`+old+`)`, micro(before), micro(before)); err != nil {
-		return fmt.Errorf("thin cosignatures: %w", err)
+// LogSize is a size that has a head, and when that was committed.
+type LogSize struct {
+	Size uint64
+	At   time.Time
+}
+
+// LogSizesBefore reads the sizes of heads that were committed before a time, from the smallest.
+func (tx *Tx) LogSizesBefore(before time.Time) ([]LogSize, error) {
+	found, err := all(tx, func(r scanner) (LogSize, error) {
+		var size, when int64
+		err := r.Scan(&size, &when)
+		return LogSize{uint64(size), at(when)}, err
+	}, `SELECT size, at FROM log_heads WHERE at < ? ORDER BY size`, micro(before))
+	if err != nil {
+		return nil, fmt.Errorf("read old heads of the log: %w", err)
 	}
-	if _, err := tx.exec(`DELETE FROM log_heads WHERE size IN (`+old+`)`, micro(before), micro(before)); err != nil {
-		return fmt.Errorf("thin heads of the log: %w", err)
+	return found, nil
+}
+
+// DropLogHead forgets a head with its cosignatures.
+func (tx *Tx) DropLogHead(size uint64) error {
+	_, err := tx.exec(`DELETE FROM log_cosignatures WHERE size = ?`, int64(size))
+	if err == nil {
+		_, err = tx.exec(`DELETE FROM log_heads WHERE size = ?`, int64(size))
+	}
+	if err != nil {
+		return fmt.Errorf("forget head of size %d: %w", size, err)
 	}
 	return nil
 }
@@ -232,11 +251,23 @@ func (tx *Tx) Signed(h LogHead) ([]byte, error) {
 	return signed, nil
 }
 
-// LogHeads reads every head that was committed, from the smallest.
-func (tx *Tx) LogHeads() ([]LogHead, error) {
-	found, err := all(tx, scanHead, `SELECT `+headColumns+` FROM log_heads ORDER BY size`)
+// LogRoots reads the root of every head that was committed.
+func (tx *Tx) LogRoots() (map[uint64]checkpoint.Hash, error) {
+	roots := map[uint64]checkpoint.Hash{}
+	_, err := all(tx, func(r scanner) (struct{}, error) {
+		var size int64
+		var root []byte
+		err := r.Scan(&size, &root)
+		if err == nil && len(root) != len(checkpoint.Hash{}) {
+			err = fmt.Errorf("root of size %d has %d bytes", size, len(root))
+		}
+		if err == nil {
+			roots[uint64(size)] = checkpoint.Hash(root)
+		}
+		return struct{}{}, err
+	}, `SELECT size, root FROM log_heads`)
 	if err != nil {
 		return nil, fmt.Errorf("read heads of the log: %w", err)
 	}
-	return found, nil
+	return roots, nil
 }

@@ -431,3 +431,29 @@ func TestALostLogIsBegunAnew(t *testing.T) {
 	}
 	r.published(again)
 }
+
+func TestOfOldHeadsTheLastOfEachHourStays(t *testing.T) {
+	r := newRig(t)
+	l := r.log(t.TempDir())
+	for range 30 {
+		r.write(1)
+		r.looks(l)
+		r.now = r.now.Add(7 * time.Minute)
+	}
+	for range 2 {
+		r.must(Thin(t.Context(), r.store, begin().Add(2*time.Hour)))
+	}
+	r.must(r.store.View(t.Context(), func(tx *store.Tx) error {
+		old, err := tx.LogSizesBefore(begin().Add(2 * time.Hour))
+		if len(old) != 2 || old[0].Size != 9 || old[1].Size != 18 {
+			t.Errorf("%v stay, want the last of two hours", old)
+		}
+		roots, err2 := tx.LogRoots()
+		if len(roots) != 14 {
+			t.Errorf("%d heads stay, want 14", len(roots))
+		}
+		return errors.Join(err, err2)
+	}))
+	r.published(l)
+	r.must(Check(t.Context(), r.store, l.Data))
+}

@@ -63,15 +63,14 @@ func Rebuild(ctx context.Context, s *store.Store, data string, progress func(rec
 // replay works the tree out from the records, gives each tile once, and holds the heads against it.
 func replay(ctx context.Context, s *store.Store, data string, progress func(int), give func(checkpoint.TileHashes, *Report) error) (Report, error) {
 	var r Report
-	heads := map[uint64]checkpoint.Hash{}
+	var heads map[uint64]checkpoint.Hash
 	err := s.View(ctx, func(tx *store.Tx) (err error) {
 		if r.Records, err = tx.LastCursor(); err != nil {
 			return err
 		}
-		all, err := tx.LogHeads()
-		for _, h := range all {
-			heads[h.Size] = h.Root
-			r.Size = max(r.Size, h.Size)
+		heads, err = tx.LogRoots()
+		for size := range heads {
+			r.Size = max(r.Size, size)
 		}
 		return err
 	})

@@ -4,8 +4,10 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -175,9 +177,13 @@ func (r *rig) holds(folders ...string) {
 		}
 	}
 	r.must(r.store.View(r.t.Context(), func(tx *store.Tx) error {
-		heads, err := tx.LogHeads()
+		roots, err := tx.LogRoots()
 		var epoch uint64
-		for _, h := range heads {
+		for _, size := range slices.Sorted(maps.Keys(roots)) {
+			h, err := tx.LogHeadOf(size)
+			if err != nil {
+				return err
+			}
 			if h.Root != mth(r.leaves[:h.Size]) {
 				return fmt.Errorf("committed for size %d: %v, want %v", h.Size, h.Root, mth(r.leaves[:h.Size]))
 			}

@@ -91,7 +91,7 @@ func TestWitnessesCosignAndRefuseAFork(t *testing.T) {
 	r.cosigned(l, 130)
 
 	// A cosignature that was lost on its way is asked for again, and one that the store forgot too.
-	r.must(r.store.Update(t.Context(), func(tx *store.Tx) error { return tx.ThinLogHeads(r.now.Add(time.Hour)) }))
+	r.must(Thin(t.Context(), r.store, r.now.Add(time.Hour)))
 	r.write(1)
 	r.looks(l)
 	r.must(ask(one))

@@ -12,7 +12,7 @@ import (
 
 func (e Engine) log(t *testing.T) {
 	t.Run("a size has one head, and heads only grow", e.heads)
-	t.Run("of old heads one stays for each hour", e.thinned)
+	t.Run("old heads are found and forgotten, with their cosignatures", e.dropped)
 	t.Run("a checkpoint comes with its cosignatures", e.cosigned)
 	t.Run("leaves are the records in the order of their cursors", func(t *testing.T) {
 		do(t, e.fresh(t), func(tx *store.Tx) error {
@@ -74,7 +74,7 @@ func (e Engine) heads(t *testing.T) {
 		if got.Size != 20 || got.Root != headOf(20, 0, 0).Root || string(got.Checkpoint) != "signed" || got.Epoch != 2 || !got.At.Equal(begin().Add(time.Second)) {
 			errs = append(errs, fmt.Errorf("published %+v", got))
 		}
-		all, err2 := tx.LogHeads()
+		all, err2 := tx.LogRoots()
 		if len(all) != 1 {
 			errs = append(errs, fmt.Errorf("%d heads", len(all)))
 		}
@@ -82,20 +82,24 @@ func (e Engine) heads(t *testing.T) {
 	})
 }
 
-func (e Engine) thinned(t *testing.T) {
+func (e Engine) dropped(t *testing.T) {
 	do(t, e.fresh(t), func(tx *store.Tx) error {
 		var errs []error
-		for i := range uint64(180) {
+		for i := range uint64(9) {
 			errs = append(errs, tx.AddLogHead(headOf(i+1, 1, time.Duration(i)*time.Minute)), tx.Publish(i+1, []byte("x")),
 				tx.AddCosignature(store.Cosigned{Size: i + 1, Witness: "w", Line: "l", At: begin()}))
 		}
-		errs = append(errs, tx.ThinLogHeads(begin().Add(90*time.Minute)), tx.ThinLogHeads(begin().Add(90*time.Minute)))
-		all, err := tx.LogHeads()
-		if len(all) != 92 || all[0].Size != 60 || all[1].Size != 90 || all[2].Size != 91 {
-			errs = append(errs, fmt.Errorf("%d heads stay", len(all)))
+		old, err := tx.LogSizesBefore(begin().Add(3 * time.Minute))
+		if len(old) != 3 || old[0].Size != 1 || old[2].Size != 3 || !old[2].At.Equal(begin().Add(2*time.Minute)) {
+			errs = append(errs, fmt.Errorf("old ones are %v", old))
 		}
-		gone, err2 := tx.Cosignatures(59)
-		kept, err3 := tx.Cosignatures(60)
+		errs = append(errs, err, tx.DropLogHead(2), tx.DropLogHead(2))
+		roots, err := tx.LogRoots()
+		if _, there := roots[2]; there || len(roots) != 8 || roots[9] != headOf(9, 1, 0).Root {
+			errs = append(errs, fmt.Errorf("roots are %v", roots))
+		}
+		gone, err2 := tx.Cosignatures(2)
+		kept, err3 := tx.Cosignatures(3)
 		if len(gone) != 0 || len(kept) != 1 {
 			errs = append(errs, fmt.Errorf("%d and %d cosignatures stay", len(gone), len(kept)))
 		}
