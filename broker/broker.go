@@ -28,6 +28,7 @@ import (
 	"tapline/broker/pin"
 	"tapline/broker/roster"
 	"tapline/broker/rulebook"
+	"tapline/broker/secret"
 	"tapline/broker/session"
 	"tapline/broker/station"
 	"tapline/broker/store"
@@ -61,6 +62,7 @@ type Broker struct {
 	officers  *officer.Service
 	audit     *audit.Service
 	board     *switchboard.Board
+	secrets   *secret.Keeper
 	gate      *gate.Gate
 	news      *news.Feed
 	sentry    *session.Sentry
@@ -164,10 +166,13 @@ func (b *Broker) wire(ctx context.Context, place vault.Place) error {
 	if err := b.openDirectory(people, writer); err != nil {
 		return err
 	}
+	if err := b.openSecrets(v); err != nil {
+		return err
+	}
 	b.officers = &officer.Service{Office: desk, Authority: b.authority, Brokers: registrar.Brokers, Forget: registry.ForgetOfficer}
 	b.admin = &admin.Service{
 		Office: desk, TwoPerson: b.cfg.TwoPerson, Directory: people, Roster: writer, Claims: b.stations.Claims, Sync: b.people, Rules: rules, Registrar: registrar, PINs: pins, Board: b.board,
-		Changed: b.news.Changed, Build: b.build, Started: now, Conditions: b.conditions,
+		Secrets: b.secrets, Changed: b.news.Changed, Build: b.build, Started: now, Conditions: b.conditions,
 	}
 	b.audit = &audit.Service{Store: b.store, Evidence: evidence, Authority: b.authority, Log: b.tree, Feed: feed, Now: b.now, Connected: b.board.Connected, Stopping: b.stopping}
 	b.own = &identity.Own{Authority: b.authority, Hosts: b.cfg.Hosts, Now: b.now}

@@ -61,6 +61,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	task("extend the log", b.tree.Run)
 	task("have the log cosigned", b.tree.RunWitnesses)
 	task("housekeeping", b.keepHouse)
+	task("change secrets", b.secrets.Run)
 	if b.people != nil {
 		task("keep people as the directory has them", b.people.Run)
 	}

@@ -143,6 +143,17 @@ func (l *Log) Write(tx *store.Tx, a Act) error {
 	return nil
 }
 
+// Rotated adds the record of a shared account's new secret to what tx writes.
+func (l *Log) Rotated(tx *store.Tx, account record.AccountID, s record.Secret) error {
+	err := l.extend(tx, func(c *record.Chain, key ed25519.PrivateKey) (record.Envelope, error) {
+		return c.Next(record.Payload{Type: record.SecretRotated, Time: l.time(), Account: account, Secret: &s}, key)
+	})
+	if err != nil {
+		return fmt.Errorf("record the rotation: %w", err)
+	}
+	return nil
+}
+
 // SealIfDue ends the epoch when it is time, also one without records. Call it at least every half hour.
 func (l *Log) SealIfDue(ctx context.Context) error {
 	return l.store.Update(ctx, l.sealIfDue)

@@ -61,6 +61,9 @@ func (s *Service) DeleteAccount(ctx context.Context, req *taplinev1.DeleteAccoun
 		if err := tx.DeleteAccount(record.AccountID(req.GetId())); err != nil {
 			return err
 		}
+		if err := tx.DropAccountSecrets(record.AccountID(req.GetId()), s.Now()); err != nil {
+			return err
+		}
 		return tx.Changed()
 	})
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"tapline/broker/pin"
 	"tapline/broker/roster"
 	"tapline/broker/rulebook"
+	"tapline/broker/secret"
 	"tapline/broker/switchboard"
 	"tapline/broker/sync"
 )
@@ -36,7 +37,8 @@ type Service struct {
 	PINs      *pin.Checker
 	Board     *switchboard.Board
 	// Sync keeps people as an LDAP directory has them; nil where there is none.
-	Sync *sync.Syncer
+	Sync    *sync.Syncer
+	Secrets *secret.Keeper
 	// Changed is called after something changed that a bundle may depend on.
 	Changed func()
 	Build   string

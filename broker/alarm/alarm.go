@@ -29,6 +29,8 @@ const (
 	HeadBack      Kind = "head-back"      // a station's journal is shorter than what it sent
 	PolicyError   Kind = "policy-error"   // a policy could not be evaluated; the tap was denied
 	LeaseConflict Kind = "lease-conflict" // an account was used offline while somebody else held it
+	RotationStuck Kind = "rotation-stuck" // the secret of a shared account could not be changed
+	SetSecret     Kind = "set-secret"     // a person must set the secret of a shared account
 	Session       Kind = "session"        // records of a session that do not fit one another
 	LogFork       Kind = "log-fork"       // the Merkle log is not the one that was published
 	LogLate       Kind = "log-late"       // records wait for a checkpoint of the Merkle log
@@ -57,6 +59,10 @@ func (k Kind) hint() string {
 		return "correct the policy; tapctl tells which rule failed"
 	case LeaseConflict:
 		return "somebody worked offline under an account that was held elsewhere: ask both people"
+	case RotationStuck:
+		return "see tapctl account secret status; the broker goes on trying. If the account has another secret than it thinks: tapctl account secret set"
+	case SetSecret:
+		return "set a new secret where it counts, then tell the broker: tapctl account secret set ACCOUNT"
 	case Session:
 		return "see the station's records around that time"
 	case LogFork:

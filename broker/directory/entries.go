@@ -3,9 +3,12 @@ package directory
 import (
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	taplinev1 "tapline/proto/tapline/v1"
+
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"tapline/broker/shift"
 	"tapline/proto/record"
@@ -118,6 +121,26 @@ func CheckShift(s *taplinev1.Shift) error {
 	return err
 }
 
+// checkAccountSecret checks what an entry says of the account's secret.
+func checkAccountSecret(a *taplinev1.Account) error {
+	positive := func(d *durationpb.Duration) bool { return d == nil || d.IsValid() && d.AsDuration() >= 0 }
+	switch {
+	case !goodText(a.GetName(), maxName):
+		return wire.E(wire.Invalid, "account.name: at most %d characters on one line", maxName)
+	case a.GetDriver() == "local" && a.GetName() != "" && !goodID(a.GetName()):
+		return wire.E(wire.Invalid, "account.name: not a user's name")
+	case !positive(a.GetRotateAfter()) || a.GetRotateAfter().AsDuration() > 0 && a.GetRotateAfter().AsDuration() < time.Minute:
+		return wire.E(wire.Invalid, "account.rotate_after: at least a minute, or nothing")
+	case !positive(a.GetOldSecretWindow()):
+		return wire.E(wire.Invalid, "account.old_secret_window: below zero")
+	case a.GetSecretLength() != 0 && (a.GetSecretLength() < 8 || a.GetSecretLength() > 128):
+		return wire.E(wire.Invalid, "account.secret_length: 8 to 128, or nothing")
+	case a.GetVault() != "" && a.GetVault() != "openbao":
+		return wire.E(wire.Invalid, "account.vault: %q is neither empty nor openbao", a.GetVault()[:min(len(a.GetVault()), 80)])
+	}
+	return nil
+}
+
 // CheckAccount checks an entry.
 func CheckAccount(a *taplinev1.Account) error {
 	switch {
@@ -133,6 +156,9 @@ func CheckAccount(a *taplinev1.Account) error {
 		return wire.E(wire.Invalid, "account.lease_time: below zero")
 	case len(a.GetStations()) > 1000:
 		return wire.E(wire.Invalid, "account.stations: more than 1,000")
+	}
+	if err := checkAccountSecret(a); err != nil {
+		return err
 	}
 	for _, s := range a.GetStations() {
 		if level, below := strings.CutSuffix(s, "/"); !below && !record.StationID(s).Valid() || below && !goodLevels(level) {

@@ -64,6 +64,7 @@ var table = map[string]func() callers{
 	taplinev1.StationService_RequestBadge_FullMethodName:   station,
 	taplinev1.StationService_ReleaseSecret_FullMethodName:  station,
 	taplinev1.StationService_ReportRotation_FullMethodName: station,
+	taplinev1.StationService_TakeRotation_FullMethodName:   station,
 
 	// People and what they carry.
 	taplinev1.AdminService_PutPerson_FullMethodName:       admins,
@@ -92,10 +93,15 @@ var table = map[string]func() callers{
 	taplinev1.AdminService_RevokeScimToken_FullMethodName:    security,
 
 	// Accounts, stations and the tokens that enrol them.
-	taplinev1.AdminService_PutAccount_FullMethodName:     admins,
-	taplinev1.AdminService_ListAccounts_FullMethodName:   people,
-	taplinev1.AdminService_DeleteAccount_FullMethodName:  admins,
-	taplinev1.AdminService_PutStation_FullMethodName:     admins,
+	taplinev1.AdminService_PutAccount_FullMethodName:    admins,
+	taplinev1.AdminService_ListAccounts_FullMethodName:  people,
+	taplinev1.AdminService_DeleteAccount_FullMethodName: admins,
+	taplinev1.AdminService_PutStation_FullMethodName:    admins,
+
+	taplinev1.AdminService_SetAccountSecret_FullMethodName:    security,
+	taplinev1.AdminService_RotateAccountSecret_FullMethodName: security,
+	taplinev1.AdminService_ListAccountSecrets_FullMethodName:  lookers,
+
 	taplinev1.AdminService_ListStations_FullMethodName:   people,
 	taplinev1.AdminService_DeleteStation_FullMethodName:  admins,
 	taplinev1.AdminService_RevokeStation_FullMethodName:  security,

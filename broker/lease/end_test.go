@@ -19,7 +19,7 @@ const here, there = "plant/press/line-4/hmi-1", "plant/press/line-4/hmi-2"
 func withAccount(t *testing.T, story func(*store.Tx) error) {
 	t.Helper()
 	update(t, open(t), func(tx *store.Tx) error {
-		if _, err := tx.PutAccount(&taplinev1.Account{Id: "a", LeaseTime: durationpb.New(time.Hour)}); err != nil {
+		if _, err := tx.PutAccount(&taplinev1.Account{Id: "a", Capacity: 1, LeaseTime: durationpb.New(time.Hour)}); err != nil {
 			return err
 		}
 		return story(tx)
@@ -103,5 +103,32 @@ func TestAStationWithoutAccountCountsByItself(t *testing.T) {
 			t.Errorf("a deleted account, twice: %v, want ErrHeld", err)
 		}
 		return nil
+	})
+}
+
+func TestAnAccountWithoutACapacityIsHeldOnceAtEachStation(t *testing.T) {
+	update(t, open(t), func(tx *store.Tx) error {
+		if _, err := tx.PutAccount(&taplinev1.Account{Id: "operator"}); err != nil {
+			return err
+		}
+		first, err := lease.Take(tx, lease.Want{Session: "s-1", Station: here, Account: "operator"}, begin)
+		if err != nil {
+			return err
+		}
+		if _, err := lease.Take(tx, lease.Want{Session: "s-2", Station: there, Account: "operator"}, begin); err != nil {
+			t.Errorf("at another station: %v", err)
+		}
+		second, err := lease.Take(tx, lease.Want{Session: "s-3", Station: here, Account: "operator"}, begin)
+		if err != nil {
+			return err
+		}
+		if second.Fence <= first.Fence {
+			t.Errorf("fence %d after %d", second.Fence, first.Fence)
+		}
+		old, err := lease.Held(tx, "s-1", here, first.Fence)
+		if old.EndedAt.IsZero() {
+			t.Error("two sessions at one station")
+		}
+		return err
 	})
 }

@@ -1,7 +1,8 @@
 // Package lease says who holds which shared account: how many sessions at once, under which fencing number, until when.
 //
 // The session service takes and returns leases inside the update that answers a tap, the ingest reconciles them with what the records tell.
-// A lease belongs to one session. What is counted is its scope: the shared account, or the station itself where it has no account. Each
+// A lease belongs to one session. What is counted is its scope: the shared account at that station, or the account over all stations where it has a
+// capacity, or the station itself where it has no account. Each
 // lease of a scope has a greater fencing number than all before it, so that whoever acts on an older one can be told. A station has one
 // session at a time: a new one ends the station's others.
 //
@@ -78,6 +79,9 @@ func termsOf(tx *store.Tx, w Want) (terms, error) {
 	}
 	if err != nil {
 		return t, err
+	}
+	if a.GetCapacity() == 0 { // each station for itself: two stations under one account must not lock each other's people out
+		t.scope += " at " + string(w.Station)
 	}
 	t.capacity = max(1, int(a.GetCapacity()))
 	if d := a.GetLeaseTime().AsDuration(); d > 0 {

@@ -17,6 +17,7 @@ import (
 	"tapline/broker/gate"
 	"tapline/broker/identity"
 	"tapline/broker/ingest"
+	"tapline/broker/secret"
 	"tapline/broker/session"
 	"tapline/broker/store"
 	"tapline/broker/switchboard"
@@ -34,6 +35,7 @@ type Service struct {
 	Ingest    *ingest.Ingest
 	Bundles   *bundle.Maker
 	Board     *switchboard.Board
+	Secrets   *secret.Keeper
 	Now       func() time.Time
 	// Stopping is closed when the broker stops: open streams end.
 	Stopping <-chan struct{}
@@ -105,12 +107,17 @@ func (s *Service) FetchBundle(ctx context.Context, req *taplinev1.FetchBundleReq
 	return resp, nil
 }
 
-// ReleaseSecret is not built yet.
-func (s *Service) ReleaseSecret(context.Context, *taplinev1.ReleaseSecretRequest) (*taplinev1.ReleaseSecretResponse, error) {
-	return nil, wire.E(wire.Unsupported, "this broker keeps no secrets of shared accounts yet")
+// ReleaseSecret hands out the secret of a session's account.
+func (s *Service) ReleaseSecret(ctx context.Context, req *taplinev1.ReleaseSecretRequest) (*taplinev1.ReleaseSecretResponse, error) {
+	return s.Secrets.Release(ctx, gate.Station(ctx), req)
 }
 
-// ReportRotation is not built yet.
-func (s *Service) ReportRotation(context.Context, *taplinev1.ReportRotationRequest) (*taplinev1.ReportRotationResponse, error) {
-	return nil, wire.E(wire.Unsupported, "this broker rotates no secrets of shared accounts yet")
+// TakeRotation hands out a secret that the station is to set.
+func (s *Service) TakeRotation(ctx context.Context, req *taplinev1.TakeRotationRequest) (*taplinev1.TakeRotationResponse, error) {
+	return s.Secrets.Take(ctx, gate.Station(ctx), req)
+}
+
+// ReportRotation takes what became of it.
+func (s *Service) ReportRotation(ctx context.Context, req *taplinev1.ReportRotationRequest) (*taplinev1.ReportRotationResponse, error) {
+	return s.Secrets.Report(ctx, gate.Station(ctx), req)
 }

@@ -61,6 +61,7 @@ type Payload struct {
 	Claim   *Claim   `json:"claim,omitempty"`
 	Start   *Start   `json:"start,omitempty"`
 	Admin   *Admin   `json:"admin,omitempty"`
+	Secret  *Secret  `json:"secret,omitempty"`
 }
 
 // Type says what happened.
@@ -230,4 +231,12 @@ type Admin struct {
 	Role   string `json:"role,omitempty"` // in which the actor did it
 	Digest Hash   `json:"digest"`         // SHA-256 of the request
 	Target string `json:"target,omitempty"`
+}
+
+// Secret says which version of an account's secret a record is about: never the secret.
+type Secret struct {
+	Version uint64 `json:"version"`
+	Cause   string `json:"cause,omitempty"` // why it was changed; a short stable word
+	// OldUntil is until when the secret before may still open the account; absent when it does not.
+	OldUntil *time.Time `json:"old_until,omitempty"`
 }

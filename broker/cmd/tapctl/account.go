@@ -13,23 +13,33 @@ import (
 )
 
 func accountCommands(o *options) *cobra.Command {
-	return noun("account", "Shared accounts: put, list, delete", `A shared account is what a station runs under. One person at a time holds
-it, or as many as --capacity says.`,
-		accountPut(o), accountList(o), accountDelete(o))
+	return noun("account", "Shared accounts: put, list, delete, secret, rotate", `A shared account is what a station runs under. Each station that runs under
+it holds it for one person at a time; --capacity bounds how many stations do at
+once. The broker may keep its secret, hand it to stations that sign in with it,
+and change it after each use.`,
+		accountPut(o), accountList(o), accountDelete(o), accountSecret(o), accountRotate(o))
 }
 
 func accountPut(o *options) *cobra.Command {
 	a := &taplinev1.Account{}
-	var lease time.Duration
+	var lease, age, window time.Duration
 	c := &cobra.Command{
 		Use: "put ID", Short: "Make a shared account, or replace its settings", Args: cobra.ExactArgs(1),
 		Long: "Makes an account, or replaces all of its settings: what no flag names goes back to its default.",
 		Example: `  tapctl account put press-hmi --station plant/press/
-  tapctl account put lab-pc --capacity 4 --lease 2h`,
+  tapctl account put lab-pc --capacity 4 --lease 2h
+  tapctl account put operator --driver local --rotate-after 720h
+  tapctl account put svc-hmi --driver ldap --name "CN=svc-hmi,OU=Shared,DC=plant"`,
 		RunE: func(c *cobra.Command, args []string) error {
 			a.Id = args[0]
 			if lease > 0 {
 				a.LeaseTime = durationpb.New(lease)
+			}
+			if age > 0 {
+				a.RotateAfter = durationpb.New(age)
+			}
+			if c.Flags().Changed("old-secret-window") {
+				a.OldSecretWindow = durationpb.New(window)
 			}
 			return o.talk(c.Context(), func(ctx context.Context, b client) error {
 				r, err := b.admin.PutAccount(ctx, &taplinev1.PutAccountRequest{Account: a})
@@ -42,7 +52,13 @@ func accountPut(o *options) *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringVar(&a.Driver, "driver", "none", "how its secret changes: none, manual, ldap or local")
-	f.Uint32Var(&a.Capacity, "capacity", 1, "how many may hold it at once")
+	f.StringVar(&a.Name, "name", "", "its name where the secret counts: a DN or logon name for ldap, a user for local (default: the ID)")
+	f.DurationVar(&age, "rotate-after", 0, "change the secret when it is this old (default never)")
+	f.BoolVar(&a.KeepAfterRelease, "keep-after-release", false, "do not change the secret after the last session that was handed it")
+	f.Uint32Var(&a.SecretLength, "secret-length", 0, "characters of a new secret (default 24)")
+	f.StringVar(&a.Vault, "vault", "", "where the secret is kept: empty for the broker's store, or openbao")
+	f.DurationVar(&window, "old-secret-window", 0, "how long the system goes on taking the old secret (default: what the driver knows)")
+	f.Uint32Var(&a.Capacity, "capacity", 0, "how many stations may hold it at once (default: as many as run under it)")
 	f.DurationVar(&lease, "lease", 0, "how long a lease lasts unless extended (default 12h)")
 	f.StringSliceVar(&a.Stations, "station", nil, "station that runs under it; a trailing / takes all below")
 	return c
@@ -63,12 +79,19 @@ func accountList(o *options) *cobra.Command {
 				return list(c, o, all,
 					column[*taplinev1.Account]{"ID", (*taplinev1.Account).GetId},
 					column[*taplinev1.Account]{"DRIVER", (*taplinev1.Account).GetDriver},
-					column[*taplinev1.Account]{"CAPACITY", func(a *taplinev1.Account) string { return fmt.Sprint(max(1, a.GetCapacity())) }},
+					column[*taplinev1.Account]{"CAPACITY", func(a *taplinev1.Account) string { return capacity(a) }},
 					column[*taplinev1.Account]{"LEASE", func(a *taplinev1.Account) string { return lasting(a.GetLeaseTime()) }},
 					column[*taplinev1.Account]{"STATIONS", func(a *taplinev1.Account) string { return strings.Join(a.GetStations(), ", ") }})
 			})
 		},
 	}
+}
+
+func capacity(a *taplinev1.Account) string {
+	if a.GetCapacity() == 0 {
+		return "each station"
+	}
+	return fmt.Sprint(a.GetCapacity())
 }
 
 func accountDelete(o *options) *cobra.Command {

@@ -21,62 +21,65 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AdminService_PutPerson_FullMethodName          = "/tapline.v1.AdminService/PutPerson"
-	AdminService_GetPerson_FullMethodName          = "/tapline.v1.AdminService/GetPerson"
-	AdminService_ListPeople_FullMethodName         = "/tapline.v1.AdminService/ListPeople"
-	AdminService_DeletePerson_FullMethodName       = "/tapline.v1.AdminService/DeletePerson"
-	AdminService_AssignBadge_FullMethodName        = "/tapline.v1.AdminService/AssignBadge"
-	AdminService_ListBadges_FullMethodName         = "/tapline.v1.AdminService/ListBadges"
-	AdminService_RevokeBadge_FullMethodName        = "/tapline.v1.AdminService/RevokeBadge"
-	AdminService_LoseBadge_FullMethodName          = "/tapline.v1.AdminService/LoseBadge"
-	AdminService_FindBadge_FullMethodName          = "/tapline.v1.AdminService/FindBadge"
-	AdminService_ListRefusedTaps_FullMethodName    = "/tapline.v1.AdminService/ListRefusedTaps"
-	AdminService_ListBadgeRequests_FullMethodName  = "/tapline.v1.AdminService/ListBadgeRequests"
-	AdminService_DecideBadgeRequest_FullMethodName = "/tapline.v1.AdminService/DecideBadgeRequest"
-	AdminService_SetPin_FullMethodName             = "/tapline.v1.AdminService/SetPin"
-	AdminService_PutAccount_FullMethodName         = "/tapline.v1.AdminService/PutAccount"
-	AdminService_ListAccounts_FullMethodName       = "/tapline.v1.AdminService/ListAccounts"
-	AdminService_DeleteAccount_FullMethodName      = "/tapline.v1.AdminService/DeleteAccount"
-	AdminService_PutStation_FullMethodName         = "/tapline.v1.AdminService/PutStation"
-	AdminService_ListStations_FullMethodName       = "/tapline.v1.AdminService/ListStations"
-	AdminService_DeleteStation_FullMethodName      = "/tapline.v1.AdminService/DeleteStation"
-	AdminService_RevokeStation_FullMethodName      = "/tapline.v1.AdminService/RevokeStation"
-	AdminService_ReleaseStation_FullMethodName     = "/tapline.v1.AdminService/ReleaseStation"
-	AdminService_ApproveRecovery_FullMethodName    = "/tapline.v1.AdminService/ApproveRecovery"
-	AdminService_GetStation_FullMethodName         = "/tapline.v1.AdminService/GetStation"
-	AdminService_GetAuthority_FullMethodName       = "/tapline.v1.AdminService/GetAuthority"
-	AdminService_RotateAuthority_FullMethodName    = "/tapline.v1.AdminService/RotateAuthority"
-	AdminService_CreateToken_FullMethodName        = "/tapline.v1.AdminService/CreateToken"
-	AdminService_ListTokens_FullMethodName         = "/tapline.v1.AdminService/ListTokens"
-	AdminService_RevokeToken_FullMethodName        = "/tapline.v1.AdminService/RevokeToken"
-	AdminService_PutPolicy_FullMethodName          = "/tapline.v1.AdminService/PutPolicy"
-	AdminService_PutZone_FullMethodName            = "/tapline.v1.AdminService/PutZone"
-	AdminService_ListZones_FullMethodName          = "/tapline.v1.AdminService/ListZones"
-	AdminService_DeleteZone_FullMethodName         = "/tapline.v1.AdminService/DeleteZone"
-	AdminService_ListPolicies_FullMethodName       = "/tapline.v1.AdminService/ListPolicies"
-	AdminService_ReplayTaps_FullMethodName         = "/tapline.v1.AdminService/ReplayTaps"
-	AdminService_GetPolicy_FullMethodName          = "/tapline.v1.AdminService/GetPolicy"
-	AdminService_ExplainTap_FullMethodName         = "/tapline.v1.AdminService/ExplainTap"
-	AdminService_ExplainCode_FullMethodName        = "/tapline.v1.AdminService/ExplainCode"
-	AdminService_ListLeases_FullMethodName         = "/tapline.v1.AdminService/ListLeases"
-	AdminService_EndLease_FullMethodName           = "/tapline.v1.AdminService/EndLease"
-	AdminService_PutVisit_FullMethodName           = "/tapline.v1.AdminService/PutVisit"
-	AdminService_ListVisits_FullMethodName         = "/tapline.v1.AdminService/ListVisits"
-	AdminService_DeleteVisit_FullMethodName        = "/tapline.v1.AdminService/DeleteVisit"
-	AdminService_DecideVisit_FullMethodName        = "/tapline.v1.AdminService/DecideVisit"
-	AdminService_ImportDirectory_FullMethodName    = "/tapline.v1.AdminService/ImportDirectory"
-	AdminService_GetSync_FullMethodName            = "/tapline.v1.AdminService/GetSync"
-	AdminService_RunSync_FullMethodName            = "/tapline.v1.AdminService/RunSync"
-	AdminService_AcceptSync_FullMethodName         = "/tapline.v1.AdminService/AcceptSync"
-	AdminService_PutShift_FullMethodName           = "/tapline.v1.AdminService/PutShift"
-	AdminService_ListShifts_FullMethodName         = "/tapline.v1.AdminService/ListShifts"
-	AdminService_DeleteShift_FullMethodName        = "/tapline.v1.AdminService/DeleteShift"
-	AdminService_CreateScimToken_FullMethodName    = "/tapline.v1.AdminService/CreateScimToken"
-	AdminService_ListScimTokens_FullMethodName     = "/tapline.v1.AdminService/ListScimTokens"
-	AdminService_RevokeScimToken_FullMethodName    = "/tapline.v1.AdminService/RevokeScimToken"
-	AdminService_ListAlarms_FullMethodName         = "/tapline.v1.AdminService/ListAlarms"
-	AdminService_CloseAlarm_FullMethodName         = "/tapline.v1.AdminService/CloseAlarm"
-	AdminService_GetHealth_FullMethodName          = "/tapline.v1.AdminService/GetHealth"
+	AdminService_PutPerson_FullMethodName           = "/tapline.v1.AdminService/PutPerson"
+	AdminService_GetPerson_FullMethodName           = "/tapline.v1.AdminService/GetPerson"
+	AdminService_ListPeople_FullMethodName          = "/tapline.v1.AdminService/ListPeople"
+	AdminService_DeletePerson_FullMethodName        = "/tapline.v1.AdminService/DeletePerson"
+	AdminService_AssignBadge_FullMethodName         = "/tapline.v1.AdminService/AssignBadge"
+	AdminService_ListBadges_FullMethodName          = "/tapline.v1.AdminService/ListBadges"
+	AdminService_RevokeBadge_FullMethodName         = "/tapline.v1.AdminService/RevokeBadge"
+	AdminService_LoseBadge_FullMethodName           = "/tapline.v1.AdminService/LoseBadge"
+	AdminService_FindBadge_FullMethodName           = "/tapline.v1.AdminService/FindBadge"
+	AdminService_ListRefusedTaps_FullMethodName     = "/tapline.v1.AdminService/ListRefusedTaps"
+	AdminService_ListBadgeRequests_FullMethodName   = "/tapline.v1.AdminService/ListBadgeRequests"
+	AdminService_DecideBadgeRequest_FullMethodName  = "/tapline.v1.AdminService/DecideBadgeRequest"
+	AdminService_SetPin_FullMethodName              = "/tapline.v1.AdminService/SetPin"
+	AdminService_PutAccount_FullMethodName          = "/tapline.v1.AdminService/PutAccount"
+	AdminService_ListAccounts_FullMethodName        = "/tapline.v1.AdminService/ListAccounts"
+	AdminService_DeleteAccount_FullMethodName       = "/tapline.v1.AdminService/DeleteAccount"
+	AdminService_SetAccountSecret_FullMethodName    = "/tapline.v1.AdminService/SetAccountSecret"
+	AdminService_ListAccountSecrets_FullMethodName  = "/tapline.v1.AdminService/ListAccountSecrets"
+	AdminService_RotateAccountSecret_FullMethodName = "/tapline.v1.AdminService/RotateAccountSecret"
+	AdminService_PutStation_FullMethodName          = "/tapline.v1.AdminService/PutStation"
+	AdminService_ListStations_FullMethodName        = "/tapline.v1.AdminService/ListStations"
+	AdminService_DeleteStation_FullMethodName       = "/tapline.v1.AdminService/DeleteStation"
+	AdminService_RevokeStation_FullMethodName       = "/tapline.v1.AdminService/RevokeStation"
+	AdminService_ReleaseStation_FullMethodName      = "/tapline.v1.AdminService/ReleaseStation"
+	AdminService_ApproveRecovery_FullMethodName     = "/tapline.v1.AdminService/ApproveRecovery"
+	AdminService_GetStation_FullMethodName          = "/tapline.v1.AdminService/GetStation"
+	AdminService_GetAuthority_FullMethodName        = "/tapline.v1.AdminService/GetAuthority"
+	AdminService_RotateAuthority_FullMethodName     = "/tapline.v1.AdminService/RotateAuthority"
+	AdminService_CreateToken_FullMethodName         = "/tapline.v1.AdminService/CreateToken"
+	AdminService_ListTokens_FullMethodName          = "/tapline.v1.AdminService/ListTokens"
+	AdminService_RevokeToken_FullMethodName         = "/tapline.v1.AdminService/RevokeToken"
+	AdminService_PutPolicy_FullMethodName           = "/tapline.v1.AdminService/PutPolicy"
+	AdminService_PutZone_FullMethodName             = "/tapline.v1.AdminService/PutZone"
+	AdminService_ListZones_FullMethodName           = "/tapline.v1.AdminService/ListZones"
+	AdminService_DeleteZone_FullMethodName          = "/tapline.v1.AdminService/DeleteZone"
+	AdminService_ListPolicies_FullMethodName        = "/tapline.v1.AdminService/ListPolicies"
+	AdminService_ReplayTaps_FullMethodName          = "/tapline.v1.AdminService/ReplayTaps"
+	AdminService_GetPolicy_FullMethodName           = "/tapline.v1.AdminService/GetPolicy"
+	AdminService_ExplainTap_FullMethodName          = "/tapline.v1.AdminService/ExplainTap"
+	AdminService_ExplainCode_FullMethodName         = "/tapline.v1.AdminService/ExplainCode"
+	AdminService_ListLeases_FullMethodName          = "/tapline.v1.AdminService/ListLeases"
+	AdminService_EndLease_FullMethodName            = "/tapline.v1.AdminService/EndLease"
+	AdminService_PutVisit_FullMethodName            = "/tapline.v1.AdminService/PutVisit"
+	AdminService_ListVisits_FullMethodName          = "/tapline.v1.AdminService/ListVisits"
+	AdminService_DeleteVisit_FullMethodName         = "/tapline.v1.AdminService/DeleteVisit"
+	AdminService_DecideVisit_FullMethodName         = "/tapline.v1.AdminService/DecideVisit"
+	AdminService_ImportDirectory_FullMethodName     = "/tapline.v1.AdminService/ImportDirectory"
+	AdminService_GetSync_FullMethodName             = "/tapline.v1.AdminService/GetSync"
+	AdminService_RunSync_FullMethodName             = "/tapline.v1.AdminService/RunSync"
+	AdminService_AcceptSync_FullMethodName          = "/tapline.v1.AdminService/AcceptSync"
+	AdminService_PutShift_FullMethodName            = "/tapline.v1.AdminService/PutShift"
+	AdminService_ListShifts_FullMethodName          = "/tapline.v1.AdminService/ListShifts"
+	AdminService_DeleteShift_FullMethodName         = "/tapline.v1.AdminService/DeleteShift"
+	AdminService_CreateScimToken_FullMethodName     = "/tapline.v1.AdminService/CreateScimToken"
+	AdminService_ListScimTokens_FullMethodName      = "/tapline.v1.AdminService/ListScimTokens"
+	AdminService_RevokeScimToken_FullMethodName     = "/tapline.v1.AdminService/RevokeScimToken"
+	AdminService_ListAlarms_FullMethodName          = "/tapline.v1.AdminService/ListAlarms"
+	AdminService_CloseAlarm_FullMethodName          = "/tapline.v1.AdminService/CloseAlarm"
+	AdminService_GetHealth_FullMethodName           = "/tapline.v1.AdminService/GetHealth"
 )
 
 // AdminServiceClient is the client API for AdminService service.
@@ -118,6 +121,14 @@ type AdminServiceClient interface {
 	ListAccounts(ctx context.Context, in *ListAccountsRequest, opts ...grpc.CallOption) (*ListAccountsResponse, error)
 	// DeleteAccount removes a shared account; its records stay. Errors: NOT_FOUND; FAILED_PRECONDITION still in use.
 	DeleteAccount(ctx context.Context, in *DeleteAccountRequest, opts ...grpc.CallOption) (*DeleteAccountResponse, error)
+	// SetAccountSecret tells the broker the secret of a shared account, as a person has set it there. It ends a rotation that waits for a person. The secret
+	// is never given back by this service. Errors: NOT_FOUND; INVALID_ARGUMENT names the field.
+	SetAccountSecret(ctx context.Context, in *SetAccountSecretRequest, opts ...grpc.CallOption) (*SetAccountSecretResponse, error)
+	// ListAccountSecrets tells how the secrets of shared accounts stand, without them, sorted by account and station.
+	ListAccountSecrets(ctx context.Context, in *ListAccountSecretsRequest, opts ...grpc.CallOption) (*ListAccountSecretsResponse, error)
+	// RotateAccountSecret asks for a new secret of a shared account; how it went is told by ListAccountSecrets. One that is on its way is tried again at once.
+	// Errors: NOT_FOUND; FAILED_PRECONDITION the account's driver changes no secrets.
+	RotateAccountSecret(ctx context.Context, in *RotateAccountSecretRequest, opts ...grpc.CallOption) (*RotateAccountSecretResponse, error)
 	// PutStation makes or changes a station. Errors: INVALID_ARGUMENT names the field; ABORTED the revision is old.
 	PutStation(ctx context.Context, in *PutStationRequest, opts ...grpc.CallOption) (*PutStationResponse, error)
 	// ListStations returns stations, sorted by ID.
@@ -363,6 +374,36 @@ func (c *adminServiceClient) DeleteAccount(ctx context.Context, in *DeleteAccoun
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DeleteAccountResponse)
 	err := c.cc.Invoke(ctx, AdminService_DeleteAccount_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) SetAccountSecret(ctx context.Context, in *SetAccountSecretRequest, opts ...grpc.CallOption) (*SetAccountSecretResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetAccountSecretResponse)
+	err := c.cc.Invoke(ctx, AdminService_SetAccountSecret_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) ListAccountSecrets(ctx context.Context, in *ListAccountSecretsRequest, opts ...grpc.CallOption) (*ListAccountSecretsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAccountSecretsResponse)
+	err := c.cc.Invoke(ctx, AdminService_ListAccountSecrets_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) RotateAccountSecret(ctx context.Context, in *RotateAccountSecretRequest, opts ...grpc.CallOption) (*RotateAccountSecretResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RotateAccountSecretResponse)
+	err := c.cc.Invoke(ctx, AdminService_RotateAccountSecret_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -808,6 +849,14 @@ type AdminServiceServer interface {
 	ListAccounts(context.Context, *ListAccountsRequest) (*ListAccountsResponse, error)
 	// DeleteAccount removes a shared account; its records stay. Errors: NOT_FOUND; FAILED_PRECONDITION still in use.
 	DeleteAccount(context.Context, *DeleteAccountRequest) (*DeleteAccountResponse, error)
+	// SetAccountSecret tells the broker the secret of a shared account, as a person has set it there. It ends a rotation that waits for a person. The secret
+	// is never given back by this service. Errors: NOT_FOUND; INVALID_ARGUMENT names the field.
+	SetAccountSecret(context.Context, *SetAccountSecretRequest) (*SetAccountSecretResponse, error)
+	// ListAccountSecrets tells how the secrets of shared accounts stand, without them, sorted by account and station.
+	ListAccountSecrets(context.Context, *ListAccountSecretsRequest) (*ListAccountSecretsResponse, error)
+	// RotateAccountSecret asks for a new secret of a shared account; how it went is told by ListAccountSecrets. One that is on its way is tried again at once.
+	// Errors: NOT_FOUND; FAILED_PRECONDITION the account's driver changes no secrets.
+	RotateAccountSecret(context.Context, *RotateAccountSecretRequest) (*RotateAccountSecretResponse, error)
 	// PutStation makes or changes a station. Errors: INVALID_ARGUMENT names the field; ABORTED the revision is old.
 	PutStation(context.Context, *PutStationRequest) (*PutStationResponse, error)
 	// ListStations returns stations, sorted by ID.
@@ -946,6 +995,15 @@ func (UnimplementedAdminServiceServer) ListAccounts(context.Context, *ListAccoun
 }
 func (UnimplementedAdminServiceServer) DeleteAccount(context.Context, *DeleteAccountRequest) (*DeleteAccountResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteAccount not implemented")
+}
+func (UnimplementedAdminServiceServer) SetAccountSecret(context.Context, *SetAccountSecretRequest) (*SetAccountSecretResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetAccountSecret not implemented")
+}
+func (UnimplementedAdminServiceServer) ListAccountSecrets(context.Context, *ListAccountSecretsRequest) (*ListAccountSecretsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListAccountSecrets not implemented")
+}
+func (UnimplementedAdminServiceServer) RotateAccountSecret(context.Context, *RotateAccountSecretRequest) (*RotateAccountSecretResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RotateAccountSecret not implemented")
 }
 func (UnimplementedAdminServiceServer) PutStation(context.Context, *PutStationRequest) (*PutStationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PutStation not implemented")
@@ -1372,6 +1430,60 @@ func _AdminService_DeleteAccount_Handler(srv interface{}, ctx context.Context, d
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AdminServiceServer).DeleteAccount(ctx, req.(*DeleteAccountRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_SetAccountSecret_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetAccountSecretRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).SetAccountSecret(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_SetAccountSecret_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).SetAccountSecret(ctx, req.(*SetAccountSecretRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_ListAccountSecrets_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAccountSecretsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ListAccountSecrets(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ListAccountSecrets_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ListAccountSecrets(ctx, req.(*ListAccountSecretsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_RotateAccountSecret_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RotateAccountSecretRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).RotateAccountSecret(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_RotateAccountSecret_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).RotateAccountSecret(ctx, req.(*RotateAccountSecretRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -2166,6 +2278,18 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteAccount",
 			Handler:    _AdminService_DeleteAccount_Handler,
+		},
+		{
+			MethodName: "SetAccountSecret",
+			Handler:    _AdminService_SetAccountSecret_Handler,
+		},
+		{
+			MethodName: "ListAccountSecrets",
+			Handler:    _AdminService_ListAccountSecrets_Handler,
+		},
+		{
+			MethodName: "RotateAccountSecret",
+			Handler:    _AdminService_RotateAccountSecret_Handler,
 		},
 		{
 			MethodName: "PutStation",

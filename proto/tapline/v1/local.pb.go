@@ -2103,6 +2103,134 @@ func (x *ClaimBadgeResponse) GetExpiresAt() *timestamppb.Timestamp {
 	return nil
 }
 
+// FetchSecretRequest names the session, so that a late caller gets nothing of the next person's.
+type FetchSecretRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The session; empty for the one in force.
+	Session       string `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FetchSecretRequest) Reset() {
+	*x = FetchSecretRequest{}
+	mi := &file_tapline_v1_local_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FetchSecretRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FetchSecretRequest) ProtoMessage() {}
+
+func (x *FetchSecretRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_local_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FetchSecretRequest.ProtoReflect.Descriptor instead.
+func (*FetchSecretRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *FetchSecretRequest) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+// FetchSecretResponse is the secret.
+type FetchSecretResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The session that it was released for.
+	Session string `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	// The shared account.
+	Account string `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	// The account's name where the secret counts.
+	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	// The secret.
+	Secret []byte `protobuf:"bytes,4,opt,name=secret,proto3" json:"secret,omitempty"`
+	// Do not use it after this.
+	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FetchSecretResponse) Reset() {
+	*x = FetchSecretResponse{}
+	mi := &file_tapline_v1_local_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FetchSecretResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FetchSecretResponse) ProtoMessage() {}
+
+func (x *FetchSecretResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_local_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FetchSecretResponse.ProtoReflect.Descriptor instead.
+func (*FetchSecretResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *FetchSecretResponse) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *FetchSecretResponse) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *FetchSecretResponse) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *FetchSecretResponse) GetSecret() []byte {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+func (x *FetchSecretResponse) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
 var File_tapline_v1_local_proto protoreflect.FileDescriptor
 
 const file_tapline_v1_local_proto_rawDesc = "" +
@@ -2236,7 +2364,16 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\x06person\x18\x01 \x01(\tR\x06person\x12\x1a\n" +
 	"\bapproved\x18\x02 \x01(\bR\bapproved\x129\n" +
 	"\n" +
-	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt*\xa1\x01\n" +
+	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\".\n" +
+	"\x12FetchSecretRequest\x12\x18\n" +
+	"\asession\x18\x01 \x01(\tR\asession\"\xb5\x01\n" +
+	"\x13FetchSecretResponse\x12\x18\n" +
+	"\asession\x18\x01 \x01(\tR\asession\x12\x18\n" +
+	"\aaccount\x18\x02 \x01(\tR\aaccount\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x1b\n" +
+	"\x06secret\x18\x04 \x01(\fB\x03\x80\x01\x01R\x06secret\x129\n" +
+	"\n" +
+	"expires_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt*\xa1\x01\n" +
 	"\rPresenceState\x12\x1e\n" +
 	"\x1aPRESENCE_STATE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13PRESENCE_STATE_IDLE\x10\x01\x12\x18\n" +
@@ -2253,7 +2390,7 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\x16NOTICE_KIND_PIN_NEEDED\x10\x05\x12\x16\n" +
 	"\x12NOTICE_KIND_READER\x10\x06\x12\x16\n" +
 	"\x12NOTICE_KIND_BROKER\x10\a\x12\x17\n" +
-	"\x13NOTICE_KIND_JOURNAL\x10\b2\xb2\a\n" +
+	"\x13NOTICE_KIND_JOURNAL\x10\b2\x82\b\n" +
 	"\fLocalService\x12H\n" +
 	"\tWhoIsHere\x12\x1c.tapline.v1.WhoIsHereRequest\x1a\x1d.tapline.v1.WhoIsHereResponse\x12V\n" +
 	"\rWatchPresence\x12 .tapline.v1.WatchPresenceRequest\x1a!.tapline.v1.WatchPresenceResponse0\x01\x12K\n" +
@@ -2270,7 +2407,8 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\tGetStatus\x12\x1c.tapline.v1.GetStatusRequest\x1a\x1d.tapline.v1.GetStatusResponse\x12K\n" +
 	"\n" +
 	"ClaimBadge\x12\x1d.tapline.v1.ClaimBadgeRequest\x1a\x1e.tapline.v1.ClaimBadgeResponse\x12?\n" +
-	"\x06Reload\x12\x19.tapline.v1.ReloadRequest\x1a\x1a.tapline.v1.ReloadResponseB$Z\"tapline/proto/tapline/v1;taplinev1b\x06proto3"
+	"\x06Reload\x12\x19.tapline.v1.ReloadRequest\x1a\x1a.tapline.v1.ReloadResponse\x12N\n" +
+	"\vFetchSecret\x12\x1e.tapline.v1.FetchSecretRequest\x1a\x1f.tapline.v1.FetchSecretResponseB$Z\"tapline/proto/tapline/v1;taplinev1b\x06proto3"
 
 var (
 	file_tapline_v1_local_proto_rawDescOnce sync.Once
@@ -2285,7 +2423,7 @@ func file_tapline_v1_local_proto_rawDescGZIP() []byte {
 }
 
 var file_tapline_v1_local_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_tapline_v1_local_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_tapline_v1_local_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_tapline_v1_local_proto_goTypes = []any{
 	(PresenceState)(0),             // 0: tapline.v1.PresenceState
 	(NoticeKind)(0),                // 1: tapline.v1.NoticeKind
@@ -2320,76 +2458,81 @@ var file_tapline_v1_local_proto_goTypes = []any{
 	(*ReloadResponse)(nil),         // 30: tapline.v1.ReloadResponse
 	(*ClaimBadgeRequest)(nil),      // 31: tapline.v1.ClaimBadgeRequest
 	(*ClaimBadgeResponse)(nil),     // 32: tapline.v1.ClaimBadgeResponse
-	(*Person)(nil),                 // 33: tapline.v1.Person
-	(*timestamppb.Timestamp)(nil),  // 34: google.protobuf.Timestamp
-	(Assurance)(0),                 // 35: tapline.v1.Assurance
-	(Mode)(0),                      // 36: tapline.v1.Mode
-	(RefusalCause)(0),              // 37: tapline.v1.RefusalCause
-	(*durationpb.Duration)(nil),    // 38: google.protobuf.Duration
-	(*Decision)(nil),               // 39: tapline.v1.Decision
+	(*FetchSecretRequest)(nil),     // 33: tapline.v1.FetchSecretRequest
+	(*FetchSecretResponse)(nil),    // 34: tapline.v1.FetchSecretResponse
+	(*Person)(nil),                 // 35: tapline.v1.Person
+	(*timestamppb.Timestamp)(nil),  // 36: google.protobuf.Timestamp
+	(Assurance)(0),                 // 37: tapline.v1.Assurance
+	(Mode)(0),                      // 38: tapline.v1.Mode
+	(RefusalCause)(0),              // 39: tapline.v1.RefusalCause
+	(*durationpb.Duration)(nil),    // 40: google.protobuf.Duration
+	(*Decision)(nil),               // 41: tapline.v1.Decision
 }
 var file_tapline_v1_local_proto_depIdxs = []int32{
 	0,  // 0: tapline.v1.Presence.state:type_name -> tapline.v1.PresenceState
-	33, // 1: tapline.v1.Presence.person:type_name -> tapline.v1.Person
-	34, // 2: tapline.v1.Presence.since:type_name -> google.protobuf.Timestamp
-	34, // 3: tapline.v1.Presence.ends_at:type_name -> google.protobuf.Timestamp
-	35, // 4: tapline.v1.Presence.assurance:type_name -> tapline.v1.Assurance
-	36, // 5: tapline.v1.Presence.mode:type_name -> tapline.v1.Mode
+	35, // 1: tapline.v1.Presence.person:type_name -> tapline.v1.Person
+	36, // 2: tapline.v1.Presence.since:type_name -> google.protobuf.Timestamp
+	36, // 3: tapline.v1.Presence.ends_at:type_name -> google.protobuf.Timestamp
+	37, // 4: tapline.v1.Presence.assurance:type_name -> tapline.v1.Assurance
+	38, // 5: tapline.v1.Presence.mode:type_name -> tapline.v1.Mode
 	2,  // 6: tapline.v1.WhoIsHereResponse.presence:type_name -> tapline.v1.Presence
 	2,  // 7: tapline.v1.WatchPresenceResponse.presence:type_name -> tapline.v1.Presence
 	7,  // 8: tapline.v1.WatchPresenceResponse.notice:type_name -> tapline.v1.Notice
 	1,  // 9: tapline.v1.Notice.kind:type_name -> tapline.v1.NoticeKind
-	37, // 10: tapline.v1.Notice.refusal:type_name -> tapline.v1.RefusalCause
-	38, // 11: tapline.v1.Notice.lasts:type_name -> google.protobuf.Duration
-	33, // 12: tapline.v1.Notice.person:type_name -> tapline.v1.Person
-	34, // 13: tapline.v1.IssueTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
-	34, // 14: tapline.v1.BeginEmergencyResponse.claim_by:type_name -> google.protobuf.Timestamp
-	39, // 15: tapline.v1.EnterPinResponse.decision:type_name -> tapline.v1.Decision
-	33, // 16: tapline.v1.AuthorizeResponse.person:type_name -> tapline.v1.Person
+	39, // 10: tapline.v1.Notice.refusal:type_name -> tapline.v1.RefusalCause
+	40, // 11: tapline.v1.Notice.lasts:type_name -> google.protobuf.Duration
+	35, // 12: tapline.v1.Notice.person:type_name -> tapline.v1.Person
+	36, // 13: tapline.v1.IssueTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
+	36, // 14: tapline.v1.BeginEmergencyResponse.claim_by:type_name -> google.protobuf.Timestamp
+	41, // 15: tapline.v1.EnterPinResponse.decision:type_name -> tapline.v1.Decision
+	35, // 16: tapline.v1.AuthorizeResponse.person:type_name -> tapline.v1.Person
 	2,  // 17: tapline.v1.GetStatusResponse.presence:type_name -> tapline.v1.Presence
 	24, // 18: tapline.v1.GetStatusResponse.readers:type_name -> tapline.v1.ReaderStatus
 	25, // 19: tapline.v1.GetStatusResponse.broker:type_name -> tapline.v1.BrokerStatus
 	26, // 20: tapline.v1.GetStatusResponse.journal:type_name -> tapline.v1.JournalStatus
-	38, // 21: tapline.v1.GetStatusResponse.clock_error:type_name -> google.protobuf.Duration
+	40, // 21: tapline.v1.GetStatusResponse.clock_error:type_name -> google.protobuf.Duration
 	27, // 22: tapline.v1.GetStatusResponse.bundle:type_name -> tapline.v1.BundleStatus
 	28, // 23: tapline.v1.GetStatusResponse.troubles:type_name -> tapline.v1.Trouble
-	34, // 24: tapline.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
-	34, // 25: tapline.v1.GetStatusResponse.certificate_expires_at:type_name -> google.protobuf.Timestamp
-	34, // 26: tapline.v1.ReaderStatus.last_tap_at:type_name -> google.protobuf.Timestamp
-	34, // 27: tapline.v1.BrokerStatus.since:type_name -> google.protobuf.Timestamp
-	34, // 28: tapline.v1.BundleStatus.issued_at:type_name -> google.protobuf.Timestamp
-	34, // 29: tapline.v1.BundleStatus.not_after:type_name -> google.protobuf.Timestamp
-	34, // 30: tapline.v1.Trouble.at:type_name -> google.protobuf.Timestamp
-	34, // 31: tapline.v1.ClaimBadgeResponse.expires_at:type_name -> google.protobuf.Timestamp
-	3,  // 32: tapline.v1.LocalService.WhoIsHere:input_type -> tapline.v1.WhoIsHereRequest
-	5,  // 33: tapline.v1.LocalService.WatchPresence:input_type -> tapline.v1.WatchPresenceRequest
-	8,  // 34: tapline.v1.LocalService.IssueToken:input_type -> tapline.v1.IssueTokenRequest
-	10, // 35: tapline.v1.LocalService.SignAction:input_type -> tapline.v1.SignActionRequest
-	12, // 36: tapline.v1.LocalService.BeginEmergency:input_type -> tapline.v1.BeginEmergencyRequest
-	14, // 37: tapline.v1.LocalService.ClaimEmergency:input_type -> tapline.v1.ClaimEmergencyRequest
-	16, // 38: tapline.v1.LocalService.EndSession:input_type -> tapline.v1.EndSessionRequest
-	18, // 39: tapline.v1.LocalService.EnterPin:input_type -> tapline.v1.EnterPinRequest
-	20, // 40: tapline.v1.LocalService.Authorize:input_type -> tapline.v1.AuthorizeRequest
-	22, // 41: tapline.v1.LocalService.GetStatus:input_type -> tapline.v1.GetStatusRequest
-	31, // 42: tapline.v1.LocalService.ClaimBadge:input_type -> tapline.v1.ClaimBadgeRequest
-	29, // 43: tapline.v1.LocalService.Reload:input_type -> tapline.v1.ReloadRequest
-	4,  // 44: tapline.v1.LocalService.WhoIsHere:output_type -> tapline.v1.WhoIsHereResponse
-	6,  // 45: tapline.v1.LocalService.WatchPresence:output_type -> tapline.v1.WatchPresenceResponse
-	9,  // 46: tapline.v1.LocalService.IssueToken:output_type -> tapline.v1.IssueTokenResponse
-	11, // 47: tapline.v1.LocalService.SignAction:output_type -> tapline.v1.SignActionResponse
-	13, // 48: tapline.v1.LocalService.BeginEmergency:output_type -> tapline.v1.BeginEmergencyResponse
-	15, // 49: tapline.v1.LocalService.ClaimEmergency:output_type -> tapline.v1.ClaimEmergencyResponse
-	17, // 50: tapline.v1.LocalService.EndSession:output_type -> tapline.v1.EndSessionResponse
-	19, // 51: tapline.v1.LocalService.EnterPin:output_type -> tapline.v1.EnterPinResponse
-	21, // 52: tapline.v1.LocalService.Authorize:output_type -> tapline.v1.AuthorizeResponse
-	23, // 53: tapline.v1.LocalService.GetStatus:output_type -> tapline.v1.GetStatusResponse
-	32, // 54: tapline.v1.LocalService.ClaimBadge:output_type -> tapline.v1.ClaimBadgeResponse
-	30, // 55: tapline.v1.LocalService.Reload:output_type -> tapline.v1.ReloadResponse
-	44, // [44:56] is the sub-list for method output_type
-	32, // [32:44] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	36, // 24: tapline.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
+	36, // 25: tapline.v1.GetStatusResponse.certificate_expires_at:type_name -> google.protobuf.Timestamp
+	36, // 26: tapline.v1.ReaderStatus.last_tap_at:type_name -> google.protobuf.Timestamp
+	36, // 27: tapline.v1.BrokerStatus.since:type_name -> google.protobuf.Timestamp
+	36, // 28: tapline.v1.BundleStatus.issued_at:type_name -> google.protobuf.Timestamp
+	36, // 29: tapline.v1.BundleStatus.not_after:type_name -> google.protobuf.Timestamp
+	36, // 30: tapline.v1.Trouble.at:type_name -> google.protobuf.Timestamp
+	36, // 31: tapline.v1.ClaimBadgeResponse.expires_at:type_name -> google.protobuf.Timestamp
+	36, // 32: tapline.v1.FetchSecretResponse.expires_at:type_name -> google.protobuf.Timestamp
+	3,  // 33: tapline.v1.LocalService.WhoIsHere:input_type -> tapline.v1.WhoIsHereRequest
+	5,  // 34: tapline.v1.LocalService.WatchPresence:input_type -> tapline.v1.WatchPresenceRequest
+	8,  // 35: tapline.v1.LocalService.IssueToken:input_type -> tapline.v1.IssueTokenRequest
+	10, // 36: tapline.v1.LocalService.SignAction:input_type -> tapline.v1.SignActionRequest
+	12, // 37: tapline.v1.LocalService.BeginEmergency:input_type -> tapline.v1.BeginEmergencyRequest
+	14, // 38: tapline.v1.LocalService.ClaimEmergency:input_type -> tapline.v1.ClaimEmergencyRequest
+	16, // 39: tapline.v1.LocalService.EndSession:input_type -> tapline.v1.EndSessionRequest
+	18, // 40: tapline.v1.LocalService.EnterPin:input_type -> tapline.v1.EnterPinRequest
+	20, // 41: tapline.v1.LocalService.Authorize:input_type -> tapline.v1.AuthorizeRequest
+	22, // 42: tapline.v1.LocalService.GetStatus:input_type -> tapline.v1.GetStatusRequest
+	31, // 43: tapline.v1.LocalService.ClaimBadge:input_type -> tapline.v1.ClaimBadgeRequest
+	29, // 44: tapline.v1.LocalService.Reload:input_type -> tapline.v1.ReloadRequest
+	33, // 45: tapline.v1.LocalService.FetchSecret:input_type -> tapline.v1.FetchSecretRequest
+	4,  // 46: tapline.v1.LocalService.WhoIsHere:output_type -> tapline.v1.WhoIsHereResponse
+	6,  // 47: tapline.v1.LocalService.WatchPresence:output_type -> tapline.v1.WatchPresenceResponse
+	9,  // 48: tapline.v1.LocalService.IssueToken:output_type -> tapline.v1.IssueTokenResponse
+	11, // 49: tapline.v1.LocalService.SignAction:output_type -> tapline.v1.SignActionResponse
+	13, // 50: tapline.v1.LocalService.BeginEmergency:output_type -> tapline.v1.BeginEmergencyResponse
+	15, // 51: tapline.v1.LocalService.ClaimEmergency:output_type -> tapline.v1.ClaimEmergencyResponse
+	17, // 52: tapline.v1.LocalService.EndSession:output_type -> tapline.v1.EndSessionResponse
+	19, // 53: tapline.v1.LocalService.EnterPin:output_type -> tapline.v1.EnterPinResponse
+	21, // 54: tapline.v1.LocalService.Authorize:output_type -> tapline.v1.AuthorizeResponse
+	23, // 55: tapline.v1.LocalService.GetStatus:output_type -> tapline.v1.GetStatusResponse
+	32, // 56: tapline.v1.LocalService.ClaimBadge:output_type -> tapline.v1.ClaimBadgeResponse
+	30, // 57: tapline.v1.LocalService.Reload:output_type -> tapline.v1.ReloadResponse
+	34, // 58: tapline.v1.LocalService.FetchSecret:output_type -> tapline.v1.FetchSecretResponse
+	46, // [46:59] is the sub-list for method output_type
+	33, // [33:46] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_tapline_v1_local_proto_init() }
@@ -2404,7 +2547,7 @@ func file_tapline_v1_local_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tapline_v1_local_proto_rawDesc), len(file_tapline_v1_local_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   31,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

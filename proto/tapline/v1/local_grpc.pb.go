@@ -33,6 +33,7 @@ const (
 	LocalService_GetStatus_FullMethodName      = "/tapline.v1.LocalService/GetStatus"
 	LocalService_ClaimBadge_FullMethodName     = "/tapline.v1.LocalService/ClaimBadge"
 	LocalService_Reload_FullMethodName         = "/tapline.v1.LocalService/Reload"
+	LocalService_FetchSecret_FullMethodName    = "/tapline.v1.LocalService/FetchSecret"
 )
 
 // LocalServiceClient is the client API for LocalService service.
@@ -67,6 +68,9 @@ type LocalServiceClient interface {
 	ClaimBadge(ctx context.Context, in *ClaimBadgeRequest, opts ...grpc.CallOption) (*ClaimBadgeResponse, error)
 	// Reload reads the configuration again. Root only.
 	Reload(ctx context.Context, in *ReloadRequest, opts ...grpc.CallOption) (*ReloadResponse, error)
+	// FetchSecret asks the broker for the secret of the account of the session in force, for the program that signs the operating system in. The record
+	// that says so is durable before the secret is handed out. Root and the agent's own account alone.
+	FetchSecret(ctx context.Context, in *FetchSecretRequest, opts ...grpc.CallOption) (*FetchSecretResponse, error)
 }
 
 type localServiceClient struct {
@@ -206,6 +210,16 @@ func (c *localServiceClient) Reload(ctx context.Context, in *ReloadRequest, opts
 	return out, nil
 }
 
+func (c *localServiceClient) FetchSecret(ctx context.Context, in *FetchSecretRequest, opts ...grpc.CallOption) (*FetchSecretResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FetchSecretResponse)
+	err := c.cc.Invoke(ctx, LocalService_FetchSecret_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // LocalServiceServer is the server API for LocalService service.
 // All implementations must embed UnimplementedLocalServiceServer
 // for forward compatibility.
@@ -238,6 +252,9 @@ type LocalServiceServer interface {
 	ClaimBadge(context.Context, *ClaimBadgeRequest) (*ClaimBadgeResponse, error)
 	// Reload reads the configuration again. Root only.
 	Reload(context.Context, *ReloadRequest) (*ReloadResponse, error)
+	// FetchSecret asks the broker for the secret of the account of the session in force, for the program that signs the operating system in. The record
+	// that says so is durable before the secret is handed out. Root and the agent's own account alone.
+	FetchSecret(context.Context, *FetchSecretRequest) (*FetchSecretResponse, error)
 	mustEmbedUnimplementedLocalServiceServer()
 }
 
@@ -283,6 +300,9 @@ func (UnimplementedLocalServiceServer) ClaimBadge(context.Context, *ClaimBadgeRe
 }
 func (UnimplementedLocalServiceServer) Reload(context.Context, *ReloadRequest) (*ReloadResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Reload not implemented")
+}
+func (UnimplementedLocalServiceServer) FetchSecret(context.Context, *FetchSecretRequest) (*FetchSecretResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method FetchSecret not implemented")
 }
 func (UnimplementedLocalServiceServer) mustEmbedUnimplementedLocalServiceServer() {}
 func (UnimplementedLocalServiceServer) testEmbeddedByValue()                      {}
@@ -514,6 +534,24 @@ func _LocalService_Reload_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LocalService_FetchSecret_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FetchSecretRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LocalServiceServer).FetchSecret(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LocalService_FetchSecret_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LocalServiceServer).FetchSecret(ctx, req.(*FetchSecretRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // LocalService_ServiceDesc is the grpc.ServiceDesc for LocalService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -564,6 +602,10 @@ var LocalService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Reload",
 			Handler:    _LocalService_Reload_Handler,
+		},
+		{
+			MethodName: "FetchSecret",
+			Handler:    _LocalService_FetchSecret_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

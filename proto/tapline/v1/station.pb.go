@@ -2119,7 +2119,7 @@ type ReleaseSecretRequest struct {
 	Session string `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
 	// Its fence.
 	Fence uint64 `protobuf:"varint,2,opt,name=fence,proto3" json:"fence,omitempty"`
-	// HPKE public key made for this session (X25519, 32 bytes).
+	// HPKE public key made for this request: X25519, 32 bytes, or the hybrid MLKEM768-X25519, 1216 bytes.
 	SessionKey []byte `protobuf:"bytes,3,opt,name=session_key,json=sessionKey,proto3" json:"session_key,omitempty"`
 	// Signature by the station's identity key over SecretDigest of proto/wire: SHA-256 over name, session and session_key, each framed by its length.
 	Proof         []byte `protobuf:"bytes,4,opt,name=proof,proto3" json:"proof,omitempty"`
@@ -2188,12 +2188,16 @@ func (x *ReleaseSecretRequest) GetProof() []byte {
 // ReleaseSecretResponse is the sealed secret.
 type ReleaseSecretResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// HPKE encapsulated key.
+	// HPKE encapsulated key. KDF HKDF-SHA256, AEAD ChaCha20Poly1305.
 	Encapsulated []byte `protobuf:"bytes,1,opt,name=encapsulated,proto3" json:"encapsulated,omitempty"`
-	// HPKE ciphertext; info = station | session | account | expiry, NUL between.
+	// HPKE ciphertext; info = station | session | account | expiry, NUL between, the expiry as RFC 3339 in UTC, whole seconds.
 	Ciphertext []byte `protobuf:"bytes,2,opt,name=ciphertext,proto3" json:"ciphertext,omitempty"`
 	// Do not use it after this.
-	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// The account.
+	Account string `protobuf:"bytes,4,opt,name=account,proto3" json:"account,omitempty"`
+	// The account's name where the secret counts.
+	Name          string `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2249,6 +2253,166 @@ func (x *ReleaseSecretResponse) GetExpiresAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *ReleaseSecretResponse) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *ReleaseSecretResponse) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// TakeRotationRequest asks for the new secret of a rotation.
+type TakeRotationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// ID of the rotation, from RotateAccount.
+	Rotation string `protobuf:"bytes,1,opt,name=rotation,proto3" json:"rotation,omitempty"`
+	// HPKE public key made for this request, as in ReleaseSecretRequest.
+	SessionKey []byte `protobuf:"bytes,2,opt,name=session_key,json=sessionKey,proto3" json:"session_key,omitempty"`
+	// Signature by the station's identity key over SecretDigest of proto/wire, with the rotation in place of the session.
+	Proof         []byte `protobuf:"bytes,3,opt,name=proof,proto3" json:"proof,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TakeRotationRequest) Reset() {
+	*x = TakeRotationRequest{}
+	mi := &file_tapline_v1_station_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TakeRotationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TakeRotationRequest) ProtoMessage() {}
+
+func (x *TakeRotationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_station_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TakeRotationRequest.ProtoReflect.Descriptor instead.
+func (*TakeRotationRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_station_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *TakeRotationRequest) GetRotation() string {
+	if x != nil {
+		return x.Rotation
+	}
+	return ""
+}
+
+func (x *TakeRotationRequest) GetSessionKey() []byte {
+	if x != nil {
+		return x.SessionKey
+	}
+	return nil
+}
+
+func (x *TakeRotationRequest) GetProof() []byte {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
+// TakeRotationResponse is the sealed new secret.
+type TakeRotationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// HPKE encapsulated key.
+	Encapsulated []byte `protobuf:"bytes,1,opt,name=encapsulated,proto3" json:"encapsulated,omitempty"`
+	// HPKE ciphertext; info = station | rotation | account | expiry, as in ReleaseSecretResponse.
+	Ciphertext []byte `protobuf:"bytes,2,opt,name=ciphertext,proto3" json:"ciphertext,omitempty"`
+	// Do not set it after this: ask again.
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// The account.
+	Account string `protobuf:"bytes,4,opt,name=account,proto3" json:"account,omitempty"`
+	// The user's name at the station.
+	Name          string `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TakeRotationResponse) Reset() {
+	*x = TakeRotationResponse{}
+	mi := &file_tapline_v1_station_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TakeRotationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TakeRotationResponse) ProtoMessage() {}
+
+func (x *TakeRotationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_station_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TakeRotationResponse.ProtoReflect.Descriptor instead.
+func (*TakeRotationResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_station_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *TakeRotationResponse) GetEncapsulated() []byte {
+	if x != nil {
+		return x.Encapsulated
+	}
+	return nil
+}
+
+func (x *TakeRotationResponse) GetCiphertext() []byte {
+	if x != nil {
+		return x.Ciphertext
+	}
+	return nil
+}
+
+func (x *TakeRotationResponse) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *TakeRotationResponse) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *TakeRotationResponse) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 // ReportRotationRequest is what became of a rotation.
 type ReportRotationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2264,7 +2428,7 @@ type ReportRotationRequest struct {
 
 func (x *ReportRotationRequest) Reset() {
 	*x = ReportRotationRequest{}
-	mi := &file_tapline_v1_station_proto_msgTypes[30]
+	mi := &file_tapline_v1_station_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2276,7 +2440,7 @@ func (x *ReportRotationRequest) String() string {
 func (*ReportRotationRequest) ProtoMessage() {}
 
 func (x *ReportRotationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_station_proto_msgTypes[30]
+	mi := &file_tapline_v1_station_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2289,7 +2453,7 @@ func (x *ReportRotationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRotationRequest.ProtoReflect.Descriptor instead.
 func (*ReportRotationRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_station_proto_rawDescGZIP(), []int{30}
+	return file_tapline_v1_station_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ReportRotationRequest) GetRotation() string {
@@ -2322,7 +2486,7 @@ type ReportRotationResponse struct {
 
 func (x *ReportRotationResponse) Reset() {
 	*x = ReportRotationResponse{}
-	mi := &file_tapline_v1_station_proto_msgTypes[31]
+	mi := &file_tapline_v1_station_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2334,7 +2498,7 @@ func (x *ReportRotationResponse) String() string {
 func (*ReportRotationResponse) ProtoMessage() {}
 
 func (x *ReportRotationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_station_proto_msgTypes[31]
+	mi := &file_tapline_v1_station_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2347,7 +2511,7 @@ func (x *ReportRotationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRotationResponse.ProtoReflect.Descriptor instead.
 func (*ReportRotationResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_station_proto_rawDescGZIP(), []int{31}
+	return file_tapline_v1_station_proto_rawDescGZIP(), []int{33}
 }
 
 // RequestBadgeRequest is the refused tap, and who wants the badge: by a session that they have opened since with a badge of theirs, or by ID and PIN.
@@ -2367,7 +2531,7 @@ type RequestBadgeRequest struct {
 
 func (x *RequestBadgeRequest) Reset() {
 	*x = RequestBadgeRequest{}
-	mi := &file_tapline_v1_station_proto_msgTypes[32]
+	mi := &file_tapline_v1_station_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2379,7 +2543,7 @@ func (x *RequestBadgeRequest) String() string {
 func (*RequestBadgeRequest) ProtoMessage() {}
 
 func (x *RequestBadgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_station_proto_msgTypes[32]
+	mi := &file_tapline_v1_station_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2392,7 +2556,7 @@ func (x *RequestBadgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestBadgeRequest.ProtoReflect.Descriptor instead.
 func (*RequestBadgeRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_station_proto_rawDescGZIP(), []int{32}
+	return file_tapline_v1_station_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *RequestBadgeRequest) GetCode() string {
@@ -2440,7 +2604,7 @@ type RequestBadgeResponse struct {
 
 func (x *RequestBadgeResponse) Reset() {
 	*x = RequestBadgeResponse{}
-	mi := &file_tapline_v1_station_proto_msgTypes[33]
+	mi := &file_tapline_v1_station_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2452,7 +2616,7 @@ func (x *RequestBadgeResponse) String() string {
 func (*RequestBadgeResponse) ProtoMessage() {}
 
 func (x *RequestBadgeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_station_proto_msgTypes[33]
+	mi := &file_tapline_v1_station_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2465,7 +2629,7 @@ func (x *RequestBadgeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestBadgeResponse.ProtoReflect.Descriptor instead.
 func (*RequestBadgeResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_station_proto_rawDescGZIP(), []int{33}
+	return file_tapline_v1_station_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RequestBadgeResponse) GetRequest() string {
@@ -2659,14 +2823,30 @@ const file_tapline_v1_station_proto_rawDesc = "" +
 	"\x05fence\x18\x02 \x01(\x04R\x05fence\x12\x1f\n" +
 	"\vsession_key\x18\x03 \x01(\fR\n" +
 	"sessionKey\x12\x14\n" +
-	"\x05proof\x18\x04 \x01(\fR\x05proof\"\x9b\x01\n" +
+	"\x05proof\x18\x04 \x01(\fR\x05proof\"\xc9\x01\n" +
 	"\x15ReleaseSecretResponse\x12\"\n" +
 	"\fencapsulated\x18\x01 \x01(\fR\fencapsulated\x12#\n" +
 	"\n" +
 	"ciphertext\x18\x02 \x01(\fB\x03\x80\x01\x01R\n" +
 	"ciphertext\x129\n" +
 	"\n" +
-	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"_\n" +
+	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x18\n" +
+	"\aaccount\x18\x04 \x01(\tR\aaccount\x12\x12\n" +
+	"\x04name\x18\x05 \x01(\tR\x04name\"h\n" +
+	"\x13TakeRotationRequest\x12\x1a\n" +
+	"\brotation\x18\x01 \x01(\tR\brotation\x12\x1f\n" +
+	"\vsession_key\x18\x02 \x01(\fR\n" +
+	"sessionKey\x12\x14\n" +
+	"\x05proof\x18\x03 \x01(\fR\x05proof\"\xc8\x01\n" +
+	"\x14TakeRotationResponse\x12\"\n" +
+	"\fencapsulated\x18\x01 \x01(\fR\fencapsulated\x12#\n" +
+	"\n" +
+	"ciphertext\x18\x02 \x01(\fB\x03\x80\x01\x01R\n" +
+	"ciphertext\x129\n" +
+	"\n" +
+	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x18\n" +
+	"\aaccount\x18\x04 \x01(\tR\aaccount\x12\x12\n" +
+	"\x04name\x18\x05 \x01(\tR\x04name\"_\n" +
 	"\x15ReportRotationRequest\x12\x1a\n" +
 	"\brotation\x18\x01 \x01(\tR\brotation\x12\x12\n" +
 	"\x04done\x18\x02 \x01(\bR\x04done\x12\x16\n" +
@@ -2682,7 +2862,7 @@ const file_tapline_v1_station_proto_rawDesc = "" +
 	"\x06person\x18\x02 \x01(\tR\x06person\x12\x1a\n" +
 	"\bapproved\x18\x03 \x01(\bR\bapproved\x129\n" +
 	"\n" +
-	"expires_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt2\xa5\b\n" +
+	"expires_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt2\xf8\b\n" +
 	"\x0eStationService\x12<\n" +
 	"\x05Enrol\x12\x18.tapline.v1.EnrolRequest\x1a\x19.tapline.v1.EnrolResponse\x12<\n" +
 	"\x05Renew\x12\x18.tapline.v1.RenewRequest\x1a\x19.tapline.v1.RenewResponse\x12Q\n" +
@@ -2695,7 +2875,8 @@ const file_tapline_v1_station_proto_rawDesc = "" +
 	"\vFetchBundle\x12\x1e.tapline.v1.FetchBundleRequest\x1a\x1f.tapline.v1.FetchBundleResponse\x12[\n" +
 	"\x0eStreamCommands\x12!.tapline.v1.StreamCommandsRequest\x1a\".tapline.v1.StreamCommandsResponse(\x010\x01\x12T\n" +
 	"\rReleaseSecret\x12 .tapline.v1.ReleaseSecretRequest\x1a!.tapline.v1.ReleaseSecretResponse\x12Q\n" +
-	"\fRequestBadge\x12\x1f.tapline.v1.RequestBadgeRequest\x1a .tapline.v1.RequestBadgeResponse\x12W\n" +
+	"\fRequestBadge\x12\x1f.tapline.v1.RequestBadgeRequest\x1a .tapline.v1.RequestBadgeResponse\x12Q\n" +
+	"\fTakeRotation\x12\x1f.tapline.v1.TakeRotationRequest\x1a .tapline.v1.TakeRotationResponse\x12W\n" +
 	"\x0eReportRotation\x12!.tapline.v1.ReportRotationRequest\x1a\".tapline.v1.ReportRotationResponseB$Z\"tapline/proto/tapline/v1;taplinev1b\x06proto3"
 
 var (
@@ -2710,7 +2891,7 @@ func file_tapline_v1_station_proto_rawDescGZIP() []byte {
 	return file_tapline_v1_station_proto_rawDescData
 }
 
-var file_tapline_v1_station_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_tapline_v1_station_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_tapline_v1_station_proto_goTypes = []any{
 	(*EnrolRequest)(nil),           // 0: tapline.v1.EnrolRequest
 	(*Identity)(nil),               // 1: tapline.v1.Identity
@@ -2742,91 +2923,96 @@ var file_tapline_v1_station_proto_goTypes = []any{
 	(*TrustUpdate)(nil),            // 27: tapline.v1.TrustUpdate
 	(*ReleaseSecretRequest)(nil),   // 28: tapline.v1.ReleaseSecretRequest
 	(*ReleaseSecretResponse)(nil),  // 29: tapline.v1.ReleaseSecretResponse
-	(*ReportRotationRequest)(nil),  // 30: tapline.v1.ReportRotationRequest
-	(*ReportRotationResponse)(nil), // 31: tapline.v1.ReportRotationResponse
-	(*RequestBadgeRequest)(nil),    // 32: tapline.v1.RequestBadgeRequest
-	(*RequestBadgeResponse)(nil),   // 33: tapline.v1.RequestBadgeResponse
-	nil,                            // 34: tapline.v1.EnrolRequest.HintsEntry
-	(*timestamppb.Timestamp)(nil),  // 35: google.protobuf.Timestamp
-	(*BadgeProof)(nil),             // 36: tapline.v1.BadgeProof
-	(Mode)(0),                      // 37: tapline.v1.Mode
-	(*Decision)(nil),               // 38: tapline.v1.Decision
-	(*Person)(nil),                 // 39: tapline.v1.Person
-	(*Lease)(nil),                  // 40: tapline.v1.Lease
-	(*SessionTerms)(nil),           // 41: tapline.v1.SessionTerms
-	(Factor)(0),                    // 42: tapline.v1.Factor
-	(EndCause)(0),                  // 43: tapline.v1.EndCause
-	(*durationpb.Duration)(nil),    // 44: google.protobuf.Duration
+	(*TakeRotationRequest)(nil),    // 30: tapline.v1.TakeRotationRequest
+	(*TakeRotationResponse)(nil),   // 31: tapline.v1.TakeRotationResponse
+	(*ReportRotationRequest)(nil),  // 32: tapline.v1.ReportRotationRequest
+	(*ReportRotationResponse)(nil), // 33: tapline.v1.ReportRotationResponse
+	(*RequestBadgeRequest)(nil),    // 34: tapline.v1.RequestBadgeRequest
+	(*RequestBadgeResponse)(nil),   // 35: tapline.v1.RequestBadgeResponse
+	nil,                            // 36: tapline.v1.EnrolRequest.HintsEntry
+	(*timestamppb.Timestamp)(nil),  // 37: google.protobuf.Timestamp
+	(*BadgeProof)(nil),             // 38: tapline.v1.BadgeProof
+	(Mode)(0),                      // 39: tapline.v1.Mode
+	(*Decision)(nil),               // 40: tapline.v1.Decision
+	(*Person)(nil),                 // 41: tapline.v1.Person
+	(*Lease)(nil),                  // 42: tapline.v1.Lease
+	(*SessionTerms)(nil),           // 43: tapline.v1.SessionTerms
+	(Factor)(0),                    // 44: tapline.v1.Factor
+	(EndCause)(0),                  // 45: tapline.v1.EndCause
+	(*durationpb.Duration)(nil),    // 46: google.protobuf.Duration
 }
 var file_tapline_v1_station_proto_depIdxs = []int32{
-	34, // 0: tapline.v1.EnrolRequest.hints:type_name -> tapline.v1.EnrolRequest.HintsEntry
-	35, // 1: tapline.v1.Identity.renew_at:type_name -> google.protobuf.Timestamp
+	36, // 0: tapline.v1.EnrolRequest.hints:type_name -> tapline.v1.EnrolRequest.HintsEntry
+	37, // 1: tapline.v1.Identity.renew_at:type_name -> google.protobuf.Timestamp
 	1,  // 2: tapline.v1.EnrolResponse.identity:type_name -> tapline.v1.Identity
 	1,  // 3: tapline.v1.RenewResponse.identity:type_name -> tapline.v1.Identity
-	35, // 4: tapline.v1.GetChallengeResponse.broker_time:type_name -> google.protobuf.Timestamp
+	37, // 4: tapline.v1.GetChallengeResponse.broker_time:type_name -> google.protobuf.Timestamp
 	1,  // 5: tapline.v1.RecoverResponse.identity:type_name -> tapline.v1.Identity
-	36, // 6: tapline.v1.OpenSessionRequest.badge:type_name -> tapline.v1.BadgeProof
-	37, // 7: tapline.v1.OpenSessionRequest.mode:type_name -> tapline.v1.Mode
-	35, // 8: tapline.v1.OpenSessionRequest.tapped_at:type_name -> google.protobuf.Timestamp
-	36, // 9: tapline.v1.OpenSessionRequest.approver:type_name -> tapline.v1.BadgeProof
-	38, // 10: tapline.v1.OpenSessionResponse.decision:type_name -> tapline.v1.Decision
-	39, // 11: tapline.v1.OpenSessionResponse.person:type_name -> tapline.v1.Person
-	40, // 12: tapline.v1.OpenSessionResponse.lease:type_name -> tapline.v1.Lease
-	41, // 13: tapline.v1.OpenSessionResponse.terms:type_name -> tapline.v1.SessionTerms
-	35, // 14: tapline.v1.OpenSessionResponse.broker_time:type_name -> google.protobuf.Timestamp
-	42, // 15: tapline.v1.OpenSessionResponse.factors:type_name -> tapline.v1.Factor
-	38, // 16: tapline.v1.ExtendSessionResponse.decision:type_name -> tapline.v1.Decision
-	40, // 17: tapline.v1.ExtendSessionResponse.lease:type_name -> tapline.v1.Lease
-	43, // 18: tapline.v1.CloseSessionRequest.cause:type_name -> tapline.v1.EndCause
-	35, // 19: tapline.v1.CloseSessionRequest.closed_at:type_name -> google.protobuf.Timestamp
-	35, // 20: tapline.v1.CloseSessionResponse.broker_time:type_name -> google.protobuf.Timestamp
-	35, // 21: tapline.v1.StreamRecordsResponse.broker_time:type_name -> google.protobuf.Timestamp
+	38, // 6: tapline.v1.OpenSessionRequest.badge:type_name -> tapline.v1.BadgeProof
+	39, // 7: tapline.v1.OpenSessionRequest.mode:type_name -> tapline.v1.Mode
+	37, // 8: tapline.v1.OpenSessionRequest.tapped_at:type_name -> google.protobuf.Timestamp
+	38, // 9: tapline.v1.OpenSessionRequest.approver:type_name -> tapline.v1.BadgeProof
+	40, // 10: tapline.v1.OpenSessionResponse.decision:type_name -> tapline.v1.Decision
+	41, // 11: tapline.v1.OpenSessionResponse.person:type_name -> tapline.v1.Person
+	42, // 12: tapline.v1.OpenSessionResponse.lease:type_name -> tapline.v1.Lease
+	43, // 13: tapline.v1.OpenSessionResponse.terms:type_name -> tapline.v1.SessionTerms
+	37, // 14: tapline.v1.OpenSessionResponse.broker_time:type_name -> google.protobuf.Timestamp
+	44, // 15: tapline.v1.OpenSessionResponse.factors:type_name -> tapline.v1.Factor
+	40, // 16: tapline.v1.ExtendSessionResponse.decision:type_name -> tapline.v1.Decision
+	42, // 17: tapline.v1.ExtendSessionResponse.lease:type_name -> tapline.v1.Lease
+	45, // 18: tapline.v1.CloseSessionRequest.cause:type_name -> tapline.v1.EndCause
+	37, // 19: tapline.v1.CloseSessionRequest.closed_at:type_name -> google.protobuf.Timestamp
+	37, // 20: tapline.v1.CloseSessionResponse.broker_time:type_name -> google.protobuf.Timestamp
+	37, // 21: tapline.v1.StreamRecordsResponse.broker_time:type_name -> google.protobuf.Timestamp
 	20, // 22: tapline.v1.StreamCommandsRequest.beat:type_name -> tapline.v1.StationBeat
 	21, // 23: tapline.v1.StreamCommandsRequest.result:type_name -> tapline.v1.CommandResult
-	37, // 24: tapline.v1.StationBeat.mode:type_name -> tapline.v1.Mode
-	35, // 25: tapline.v1.StationBeat.wall:type_name -> google.protobuf.Timestamp
-	35, // 26: tapline.v1.StreamCommandsResponse.broker_time:type_name -> google.protobuf.Timestamp
-	44, // 27: tapline.v1.StreamCommandsResponse.beat_interval:type_name -> google.protobuf.Duration
+	39, // 24: tapline.v1.StationBeat.mode:type_name -> tapline.v1.Mode
+	37, // 25: tapline.v1.StationBeat.wall:type_name -> google.protobuf.Timestamp
+	37, // 26: tapline.v1.StreamCommandsResponse.broker_time:type_name -> google.protobuf.Timestamp
+	46, // 27: tapline.v1.StreamCommandsResponse.beat_interval:type_name -> google.protobuf.Duration
 	23, // 28: tapline.v1.StreamCommandsResponse.end_session:type_name -> tapline.v1.EndSession
 	24, // 29: tapline.v1.StreamCommandsResponse.renew_now:type_name -> tapline.v1.RenewNow
 	25, // 30: tapline.v1.StreamCommandsResponse.rotate_account:type_name -> tapline.v1.RotateAccount
 	26, // 31: tapline.v1.StreamCommandsResponse.visit:type_name -> tapline.v1.VisitNotice
 	27, // 32: tapline.v1.StreamCommandsResponse.trust:type_name -> tapline.v1.TrustUpdate
-	43, // 33: tapline.v1.EndSession.cause:type_name -> tapline.v1.EndCause
-	35, // 34: tapline.v1.VisitNotice.ends_at:type_name -> google.protobuf.Timestamp
-	35, // 35: tapline.v1.ReleaseSecretResponse.expires_at:type_name -> google.protobuf.Timestamp
-	35, // 36: tapline.v1.RequestBadgeResponse.expires_at:type_name -> google.protobuf.Timestamp
-	0,  // 37: tapline.v1.StationService.Enrol:input_type -> tapline.v1.EnrolRequest
-	3,  // 38: tapline.v1.StationService.Renew:input_type -> tapline.v1.RenewRequest
-	5,  // 39: tapline.v1.StationService.GetChallenge:input_type -> tapline.v1.GetChallengeRequest
-	7,  // 40: tapline.v1.StationService.Recover:input_type -> tapline.v1.RecoverRequest
-	9,  // 41: tapline.v1.StationService.OpenSession:input_type -> tapline.v1.OpenSessionRequest
-	11, // 42: tapline.v1.StationService.ExtendSession:input_type -> tapline.v1.ExtendSessionRequest
-	13, // 43: tapline.v1.StationService.CloseSession:input_type -> tapline.v1.CloseSessionRequest
-	15, // 44: tapline.v1.StationService.StreamRecords:input_type -> tapline.v1.StreamRecordsRequest
-	17, // 45: tapline.v1.StationService.FetchBundle:input_type -> tapline.v1.FetchBundleRequest
-	19, // 46: tapline.v1.StationService.StreamCommands:input_type -> tapline.v1.StreamCommandsRequest
-	28, // 47: tapline.v1.StationService.ReleaseSecret:input_type -> tapline.v1.ReleaseSecretRequest
-	32, // 48: tapline.v1.StationService.RequestBadge:input_type -> tapline.v1.RequestBadgeRequest
-	30, // 49: tapline.v1.StationService.ReportRotation:input_type -> tapline.v1.ReportRotationRequest
-	2,  // 50: tapline.v1.StationService.Enrol:output_type -> tapline.v1.EnrolResponse
-	4,  // 51: tapline.v1.StationService.Renew:output_type -> tapline.v1.RenewResponse
-	6,  // 52: tapline.v1.StationService.GetChallenge:output_type -> tapline.v1.GetChallengeResponse
-	8,  // 53: tapline.v1.StationService.Recover:output_type -> tapline.v1.RecoverResponse
-	10, // 54: tapline.v1.StationService.OpenSession:output_type -> tapline.v1.OpenSessionResponse
-	12, // 55: tapline.v1.StationService.ExtendSession:output_type -> tapline.v1.ExtendSessionResponse
-	14, // 56: tapline.v1.StationService.CloseSession:output_type -> tapline.v1.CloseSessionResponse
-	16, // 57: tapline.v1.StationService.StreamRecords:output_type -> tapline.v1.StreamRecordsResponse
-	18, // 58: tapline.v1.StationService.FetchBundle:output_type -> tapline.v1.FetchBundleResponse
-	22, // 59: tapline.v1.StationService.StreamCommands:output_type -> tapline.v1.StreamCommandsResponse
-	29, // 60: tapline.v1.StationService.ReleaseSecret:output_type -> tapline.v1.ReleaseSecretResponse
-	33, // 61: tapline.v1.StationService.RequestBadge:output_type -> tapline.v1.RequestBadgeResponse
-	31, // 62: tapline.v1.StationService.ReportRotation:output_type -> tapline.v1.ReportRotationResponse
-	50, // [50:63] is the sub-list for method output_type
-	37, // [37:50] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	45, // 33: tapline.v1.EndSession.cause:type_name -> tapline.v1.EndCause
+	37, // 34: tapline.v1.VisitNotice.ends_at:type_name -> google.protobuf.Timestamp
+	37, // 35: tapline.v1.ReleaseSecretResponse.expires_at:type_name -> google.protobuf.Timestamp
+	37, // 36: tapline.v1.TakeRotationResponse.expires_at:type_name -> google.protobuf.Timestamp
+	37, // 37: tapline.v1.RequestBadgeResponse.expires_at:type_name -> google.protobuf.Timestamp
+	0,  // 38: tapline.v1.StationService.Enrol:input_type -> tapline.v1.EnrolRequest
+	3,  // 39: tapline.v1.StationService.Renew:input_type -> tapline.v1.RenewRequest
+	5,  // 40: tapline.v1.StationService.GetChallenge:input_type -> tapline.v1.GetChallengeRequest
+	7,  // 41: tapline.v1.StationService.Recover:input_type -> tapline.v1.RecoverRequest
+	9,  // 42: tapline.v1.StationService.OpenSession:input_type -> tapline.v1.OpenSessionRequest
+	11, // 43: tapline.v1.StationService.ExtendSession:input_type -> tapline.v1.ExtendSessionRequest
+	13, // 44: tapline.v1.StationService.CloseSession:input_type -> tapline.v1.CloseSessionRequest
+	15, // 45: tapline.v1.StationService.StreamRecords:input_type -> tapline.v1.StreamRecordsRequest
+	17, // 46: tapline.v1.StationService.FetchBundle:input_type -> tapline.v1.FetchBundleRequest
+	19, // 47: tapline.v1.StationService.StreamCommands:input_type -> tapline.v1.StreamCommandsRequest
+	28, // 48: tapline.v1.StationService.ReleaseSecret:input_type -> tapline.v1.ReleaseSecretRequest
+	34, // 49: tapline.v1.StationService.RequestBadge:input_type -> tapline.v1.RequestBadgeRequest
+	30, // 50: tapline.v1.StationService.TakeRotation:input_type -> tapline.v1.TakeRotationRequest
+	32, // 51: tapline.v1.StationService.ReportRotation:input_type -> tapline.v1.ReportRotationRequest
+	2,  // 52: tapline.v1.StationService.Enrol:output_type -> tapline.v1.EnrolResponse
+	4,  // 53: tapline.v1.StationService.Renew:output_type -> tapline.v1.RenewResponse
+	6,  // 54: tapline.v1.StationService.GetChallenge:output_type -> tapline.v1.GetChallengeResponse
+	8,  // 55: tapline.v1.StationService.Recover:output_type -> tapline.v1.RecoverResponse
+	10, // 56: tapline.v1.StationService.OpenSession:output_type -> tapline.v1.OpenSessionResponse
+	12, // 57: tapline.v1.StationService.ExtendSession:output_type -> tapline.v1.ExtendSessionResponse
+	14, // 58: tapline.v1.StationService.CloseSession:output_type -> tapline.v1.CloseSessionResponse
+	16, // 59: tapline.v1.StationService.StreamRecords:output_type -> tapline.v1.StreamRecordsResponse
+	18, // 60: tapline.v1.StationService.FetchBundle:output_type -> tapline.v1.FetchBundleResponse
+	22, // 61: tapline.v1.StationService.StreamCommands:output_type -> tapline.v1.StreamCommandsResponse
+	29, // 62: tapline.v1.StationService.ReleaseSecret:output_type -> tapline.v1.ReleaseSecretResponse
+	35, // 63: tapline.v1.StationService.RequestBadge:output_type -> tapline.v1.RequestBadgeResponse
+	31, // 64: tapline.v1.StationService.TakeRotation:output_type -> tapline.v1.TakeRotationResponse
+	33, // 65: tapline.v1.StationService.ReportRotation:output_type -> tapline.v1.ReportRotationResponse
+	52, // [52:66] is the sub-list for method output_type
+	38, // [38:52] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_tapline_v1_station_proto_init() }
@@ -2854,7 +3040,7 @@ func file_tapline_v1_station_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tapline_v1_station_proto_rawDesc), len(file_tapline_v1_station_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   35,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

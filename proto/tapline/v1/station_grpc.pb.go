@@ -33,6 +33,7 @@ const (
 	StationService_StreamCommands_FullMethodName = "/tapline.v1.StationService/StreamCommands"
 	StationService_ReleaseSecret_FullMethodName  = "/tapline.v1.StationService/ReleaseSecret"
 	StationService_RequestBadge_FullMethodName   = "/tapline.v1.StationService/RequestBadge"
+	StationService_TakeRotation_FullMethodName   = "/tapline.v1.StationService/TakeRotation"
 	StationService_ReportRotation_FullMethodName = "/tapline.v1.StationService/ReportRotation"
 )
 
@@ -69,11 +70,16 @@ type StationServiceClient interface {
 	// StreamCommands carries the broker's commands to the station and the station's beats back. It stays open as long as both live.
 	StreamCommands(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[StreamCommandsRequest, StreamCommandsResponse], error)
 	// ReleaseSecret hands out the secret of the session's account, sealed to the key of the session (HPKE, RFC 9180).
+	// Errors: NOT_FOUND no such session; ABORTED stale fence; FAILED_PRECONDITION the session has ended, the station is not in the mode signin or is
+	// quarantined, or the account has no secret; UNAUTHENTICATED bad proof; RESOURCE_EXHAUSTED too often; UNAVAILABLE it is being changed, ask again.
 	ReleaseSecret(ctx context.Context, in *ReleaseSecretRequest, opts ...grpc.CallOption) (*ReleaseSecretResponse, error)
 	// RequestBadge asks that an unknown badge, which was refused at this station, be given to somebody who shows who they are.
 	// Errors: NOT_FOUND no such refused tap here; FAILED_PRECONDITION too late, or the badge has a person meanwhile; PERMISSION_DENIED not shown who it is;
 	// RESOURCE_EXHAUSTED too many requests, or too many wrong PINs.
 	RequestBadge(ctx context.Context, in *RequestBadgeRequest, opts ...grpc.CallOption) (*RequestBadgeResponse, error)
+	// TakeRotation hands the new secret of a rotation to the station that is to set it (see RotateAccount), sealed like a released one. It may be asked again.
+	// Errors: NOT_FOUND no such rotation at this station; UNAUTHENTICATED bad proof.
+	TakeRotation(ctx context.Context, in *TakeRotationRequest, opts ...grpc.CallOption) (*TakeRotationResponse, error)
 	// ReportRotation tells the outcome of a rotation that the station's own driver made.
 	ReportRotation(ctx context.Context, in *ReportRotationRequest, opts ...grpc.CallOption) (*ReportRotationResponse, error)
 }
@@ -212,6 +218,16 @@ func (c *stationServiceClient) RequestBadge(ctx context.Context, in *RequestBadg
 	return out, nil
 }
 
+func (c *stationServiceClient) TakeRotation(ctx context.Context, in *TakeRotationRequest, opts ...grpc.CallOption) (*TakeRotationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TakeRotationResponse)
+	err := c.cc.Invoke(ctx, StationService_TakeRotation_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *stationServiceClient) ReportRotation(ctx context.Context, in *ReportRotationRequest, opts ...grpc.CallOption) (*ReportRotationResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReportRotationResponse)
@@ -255,11 +271,16 @@ type StationServiceServer interface {
 	// StreamCommands carries the broker's commands to the station and the station's beats back. It stays open as long as both live.
 	StreamCommands(grpc.BidiStreamingServer[StreamCommandsRequest, StreamCommandsResponse]) error
 	// ReleaseSecret hands out the secret of the session's account, sealed to the key of the session (HPKE, RFC 9180).
+	// Errors: NOT_FOUND no such session; ABORTED stale fence; FAILED_PRECONDITION the session has ended, the station is not in the mode signin or is
+	// quarantined, or the account has no secret; UNAUTHENTICATED bad proof; RESOURCE_EXHAUSTED too often; UNAVAILABLE it is being changed, ask again.
 	ReleaseSecret(context.Context, *ReleaseSecretRequest) (*ReleaseSecretResponse, error)
 	// RequestBadge asks that an unknown badge, which was refused at this station, be given to somebody who shows who they are.
 	// Errors: NOT_FOUND no such refused tap here; FAILED_PRECONDITION too late, or the badge has a person meanwhile; PERMISSION_DENIED not shown who it is;
 	// RESOURCE_EXHAUSTED too many requests, or too many wrong PINs.
 	RequestBadge(context.Context, *RequestBadgeRequest) (*RequestBadgeResponse, error)
+	// TakeRotation hands the new secret of a rotation to the station that is to set it (see RotateAccount), sealed like a released one. It may be asked again.
+	// Errors: NOT_FOUND no such rotation at this station; UNAUTHENTICATED bad proof.
+	TakeRotation(context.Context, *TakeRotationRequest) (*TakeRotationResponse, error)
 	// ReportRotation tells the outcome of a rotation that the station's own driver made.
 	ReportRotation(context.Context, *ReportRotationRequest) (*ReportRotationResponse, error)
 	mustEmbedUnimplementedStationServiceServer()
@@ -307,6 +328,9 @@ func (UnimplementedStationServiceServer) ReleaseSecret(context.Context, *Release
 }
 func (UnimplementedStationServiceServer) RequestBadge(context.Context, *RequestBadgeRequest) (*RequestBadgeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RequestBadge not implemented")
+}
+func (UnimplementedStationServiceServer) TakeRotation(context.Context, *TakeRotationRequest) (*TakeRotationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TakeRotation not implemented")
 }
 func (UnimplementedStationServiceServer) ReportRotation(context.Context, *ReportRotationRequest) (*ReportRotationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReportRotation not implemented")
@@ -526,6 +550,24 @@ func _StationService_RequestBadge_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _StationService_TakeRotation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TakeRotationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StationServiceServer).TakeRotation(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StationService_TakeRotation_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StationServiceServer).TakeRotation(ctx, req.(*TakeRotationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _StationService_ReportRotation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ReportRotationRequest)
 	if err := dec(in); err != nil {
@@ -590,6 +632,10 @@ var StationService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RequestBadge",
 			Handler:    _StationService_RequestBadge_Handler,
+		},
+		{
+			MethodName: "TakeRotation",
+			Handler:    _StationService_TakeRotation_Handler,
 		},
 		{
 			MethodName: "ReportRotation",
