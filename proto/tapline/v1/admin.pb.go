@@ -2157,6 +2157,490 @@ func (*DeleteAccountResponse) Descriptor() ([]byte, []int) {
 	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{32}
 }
 
+// SetAccountSecretRequest is a secret that a person has set.
+type SetAccountSecretRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account.
+	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// The station, for an account that each station has its own of; else empty.
+	Station string `protobuf:"bytes,2,opt,name=station,proto3" json:"station,omitempty"`
+	// The secret, 1 to 256 bytes.
+	Secret        []byte `protobuf:"bytes,3,opt,name=secret,proto3" json:"secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetAccountSecretRequest) Reset() {
+	*x = SetAccountSecretRequest{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetAccountSecretRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetAccountSecretRequest) ProtoMessage() {}
+
+func (x *SetAccountSecretRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetAccountSecretRequest.ProtoReflect.Descriptor instead.
+func (*SetAccountSecretRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *SetAccountSecretRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *SetAccountSecretRequest) GetStation() string {
+	if x != nil {
+		return x.Station
+	}
+	return ""
+}
+
+func (x *SetAccountSecretRequest) GetSecret() []byte {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+// SetAccountSecretResponse says how the secret stands.
+type SetAccountSecretResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How it stands.
+	Secret        *AccountSecret `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetAccountSecretResponse) Reset() {
+	*x = SetAccountSecretResponse{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetAccountSecretResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetAccountSecretResponse) ProtoMessage() {}
+
+func (x *SetAccountSecretResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetAccountSecretResponse.ProtoReflect.Descriptor instead.
+func (*SetAccountSecretResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *SetAccountSecretResponse) GetSecret() *AccountSecret {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+// ListAccountSecretsRequest asks for a page.
+type ListAccountSecretsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most this many; 0 means 100, the most is 1,000.
+	PageSize uint32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the page before ended; empty for the first.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Of one account; empty for all.
+	Account       string `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAccountSecretsRequest) Reset() {
+	*x = ListAccountSecretsRequest{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAccountSecretsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAccountSecretsRequest) ProtoMessage() {}
+
+func (x *ListAccountSecretsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAccountSecretsRequest.ProtoReflect.Descriptor instead.
+func (*ListAccountSecretsRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *ListAccountSecretsRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListAccountSecretsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListAccountSecretsRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+// ListAccountSecretsResponse is a page.
+type ListAccountSecretsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The entries.
+	Secrets []*AccountSecret `protobuf:"bytes,1,rep,name=secrets,proto3" json:"secrets,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAccountSecretsResponse) Reset() {
+	*x = ListAccountSecretsResponse{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAccountSecretsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAccountSecretsResponse) ProtoMessage() {}
+
+func (x *ListAccountSecretsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAccountSecretsResponse.ProtoReflect.Descriptor instead.
+func (*ListAccountSecretsResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *ListAccountSecretsResponse) GetSecrets() []*AccountSecret {
+	if x != nil {
+		return x.Secrets
+	}
+	return nil
+}
+
+func (x *ListAccountSecretsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// RotateAccountSecretRequest names an account.
+type RotateAccountSecretRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account.
+	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// The station, for an account that each station has its own of; empty for all that run under it.
+	Station string `protobuf:"bytes,2,opt,name=station,proto3" json:"station,omitempty"`
+	// Change it even while somebody holds the account: their secret stops working.
+	Now           bool `protobuf:"varint,3,opt,name=now,proto3" json:"now,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateAccountSecretRequest) Reset() {
+	*x = RotateAccountSecretRequest{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateAccountSecretRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateAccountSecretRequest) ProtoMessage() {}
+
+func (x *RotateAccountSecretRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateAccountSecretRequest.ProtoReflect.Descriptor instead.
+func (*RotateAccountSecretRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *RotateAccountSecretRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *RotateAccountSecretRequest) GetStation() string {
+	if x != nil {
+		return x.Station
+	}
+	return ""
+}
+
+func (x *RotateAccountSecretRequest) GetNow() bool {
+	if x != nil {
+		return x.Now
+	}
+	return false
+}
+
+// RotateAccountSecretResponse says what will be changed.
+type RotateAccountSecretResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The secrets that are to change.
+	Secrets       []*AccountSecret `protobuf:"bytes,1,rep,name=secrets,proto3" json:"secrets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateAccountSecretResponse) Reset() {
+	*x = RotateAccountSecretResponse{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateAccountSecretResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateAccountSecretResponse) ProtoMessage() {}
+
+func (x *RotateAccountSecretResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateAccountSecretResponse.ProtoReflect.Descriptor instead.
+func (*RotateAccountSecretResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *RotateAccountSecretResponse) GetSecrets() []*AccountSecret {
+	if x != nil {
+		return x.Secrets
+	}
+	return nil
+}
+
+// AccountSecret is how the secret of a shared account stands. It never holds the secret.
+type AccountSecret struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account.
+	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// The station whose own it is; empty for a secret that all stations share.
+	Station string `protobuf:"bytes,2,opt,name=station,proto3" json:"station,omitempty"`
+	// Number of the version in force; 0 when the broker knows none.
+	Version uint64 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	// "none", "current", "waiting" (a change is due and the account is held), "changing", "by-hand" (a person must set it), or "stuck".
+	State string `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
+	// Why it is so; a short stable word.
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Since when the version is in force.
+	Since *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=since,proto3" json:"since,omitempty"`
+	// Who set it: an administrator's name, or "broker".
+	SetBy string `protobuf:"bytes,7,opt,name=set_by,json=setBy,proto3" json:"set_by,omitempty"`
+	// When it was last handed out; unset if not since it is in force.
+	ReleasedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=released_at,json=releasedAt,proto3" json:"released_at,omitempty"`
+	// Until when the secret before it may still open the account: the system goes on taking it that long.
+	OldUntil *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=old_until,json=oldUntil,proto3" json:"old_until,omitempty"`
+	// Why it changes: "asked", "last-release", "age", "emergency", "station-revoked"; empty when it does not.
+	Cause string `protobuf:"bytes,10,opt,name=cause,proto3" json:"cause,omitempty"`
+	// How often the change was tried.
+	Tries uint32 `protobuf:"varint,11,opt,name=tries,proto3" json:"tries,omitempty"`
+	// Since when the change is under way.
+	ChangingSince *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=changing_since,json=changingSince,proto3" json:"changing_since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountSecret) Reset() {
+	*x = AccountSecret{}
+	mi := &file_tapline_v1_admin_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountSecret) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountSecret) ProtoMessage() {}
+
+func (x *AccountSecret) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_admin_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountSecret.ProtoReflect.Descriptor instead.
+func (*AccountSecret) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *AccountSecret) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *AccountSecret) GetStation() string {
+	if x != nil {
+		return x.Station
+	}
+	return ""
+}
+
+func (x *AccountSecret) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *AccountSecret) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *AccountSecret) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *AccountSecret) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *AccountSecret) GetSetBy() string {
+	if x != nil {
+		return x.SetBy
+	}
+	return ""
+}
+
+func (x *AccountSecret) GetReleasedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReleasedAt
+	}
+	return nil
+}
+
+func (x *AccountSecret) GetOldUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OldUntil
+	}
+	return nil
+}
+
+func (x *AccountSecret) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *AccountSecret) GetTries() uint32 {
+	if x != nil {
+		return x.Tries
+	}
+	return 0
+}
+
+func (x *AccountSecret) GetChangingSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ChangingSince
+	}
+	return nil
+}
+
 // PutStationRequest is a station as it shall be.
 type PutStationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2168,7 +2652,7 @@ type PutStationRequest struct {
 
 func (x *PutStationRequest) Reset() {
 	*x = PutStationRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[33]
+	mi := &file_tapline_v1_admin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2180,7 +2664,7 @@ func (x *PutStationRequest) String() string {
 func (*PutStationRequest) ProtoMessage() {}
 
 func (x *PutStationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[33]
+	mi := &file_tapline_v1_admin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2193,7 +2677,7 @@ func (x *PutStationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutStationRequest.ProtoReflect.Descriptor instead.
 func (*PutStationRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{33}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *PutStationRequest) GetStation() *Station {
@@ -2214,7 +2698,7 @@ type PutStationResponse struct {
 
 func (x *PutStationResponse) Reset() {
 	*x = PutStationResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[34]
+	mi := &file_tapline_v1_admin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2226,7 +2710,7 @@ func (x *PutStationResponse) String() string {
 func (*PutStationResponse) ProtoMessage() {}
 
 func (x *PutStationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[34]
+	mi := &file_tapline_v1_admin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2239,7 +2723,7 @@ func (x *PutStationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutStationResponse.ProtoReflect.Descriptor instead.
 func (*PutStationResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{34}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *PutStationResponse) GetStation() *Station {
@@ -2264,7 +2748,7 @@ type ListStationsRequest struct {
 
 func (x *ListStationsRequest) Reset() {
 	*x = ListStationsRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[35]
+	mi := &file_tapline_v1_admin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2276,7 +2760,7 @@ func (x *ListStationsRequest) String() string {
 func (*ListStationsRequest) ProtoMessage() {}
 
 func (x *ListStationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[35]
+	mi := &file_tapline_v1_admin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2289,7 +2773,7 @@ func (x *ListStationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStationsRequest.ProtoReflect.Descriptor instead.
 func (*ListStationsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{35}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ListStationsRequest) GetPageSize() uint32 {
@@ -2326,7 +2810,7 @@ type ListStationsResponse struct {
 
 func (x *ListStationsResponse) Reset() {
 	*x = ListStationsResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[36]
+	mi := &file_tapline_v1_admin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2338,7 +2822,7 @@ func (x *ListStationsResponse) String() string {
 func (*ListStationsResponse) ProtoMessage() {}
 
 func (x *ListStationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[36]
+	mi := &file_tapline_v1_admin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2351,7 +2835,7 @@ func (x *ListStationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStationsResponse.ProtoReflect.Descriptor instead.
 func (*ListStationsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{36}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListStationsResponse) GetStations() []*Station {
@@ -2379,7 +2863,7 @@ type DeleteStationRequest struct {
 
 func (x *DeleteStationRequest) Reset() {
 	*x = DeleteStationRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[37]
+	mi := &file_tapline_v1_admin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2391,7 +2875,7 @@ func (x *DeleteStationRequest) String() string {
 func (*DeleteStationRequest) ProtoMessage() {}
 
 func (x *DeleteStationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[37]
+	mi := &file_tapline_v1_admin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2404,7 +2888,7 @@ func (x *DeleteStationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteStationRequest.ProtoReflect.Descriptor instead.
 func (*DeleteStationRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{37}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *DeleteStationRequest) GetId() string {
@@ -2423,7 +2907,7 @@ type DeleteStationResponse struct {
 
 func (x *DeleteStationResponse) Reset() {
 	*x = DeleteStationResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[38]
+	mi := &file_tapline_v1_admin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2435,7 +2919,7 @@ func (x *DeleteStationResponse) String() string {
 func (*DeleteStationResponse) ProtoMessage() {}
 
 func (x *DeleteStationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[38]
+	mi := &file_tapline_v1_admin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2448,7 +2932,7 @@ func (x *DeleteStationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteStationResponse.ProtoReflect.Descriptor instead.
 func (*DeleteStationResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{38}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{45}
 }
 
 // RevokeStationRequest names the station.
@@ -2464,7 +2948,7 @@ type RevokeStationRequest struct {
 
 func (x *RevokeStationRequest) Reset() {
 	*x = RevokeStationRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[39]
+	mi := &file_tapline_v1_admin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2476,7 +2960,7 @@ func (x *RevokeStationRequest) String() string {
 func (*RevokeStationRequest) ProtoMessage() {}
 
 func (x *RevokeStationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[39]
+	mi := &file_tapline_v1_admin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2489,7 +2973,7 @@ func (x *RevokeStationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeStationRequest.ProtoReflect.Descriptor instead.
 func (*RevokeStationRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{39}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *RevokeStationRequest) GetId() string {
@@ -2517,7 +3001,7 @@ type RevokeStationResponse struct {
 
 func (x *RevokeStationResponse) Reset() {
 	*x = RevokeStationResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[40]
+	mi := &file_tapline_v1_admin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2529,7 +3013,7 @@ func (x *RevokeStationResponse) String() string {
 func (*RevokeStationResponse) ProtoMessage() {}
 
 func (x *RevokeStationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[40]
+	mi := &file_tapline_v1_admin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2542,7 +3026,7 @@ func (x *RevokeStationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeStationResponse.ProtoReflect.Descriptor instead.
 func (*RevokeStationResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{40}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *RevokeStationResponse) GetStation() *Station {
@@ -2567,7 +3051,7 @@ type ReleaseStationRequest struct {
 
 func (x *ReleaseStationRequest) Reset() {
 	*x = ReleaseStationRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[41]
+	mi := &file_tapline_v1_admin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2579,7 +3063,7 @@ func (x *ReleaseStationRequest) String() string {
 func (*ReleaseStationRequest) ProtoMessage() {}
 
 func (x *ReleaseStationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[41]
+	mi := &file_tapline_v1_admin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2592,7 +3076,7 @@ func (x *ReleaseStationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseStationRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseStationRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{41}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ReleaseStationRequest) GetId() string {
@@ -2627,7 +3111,7 @@ type ReleaseStationResponse struct {
 
 func (x *ReleaseStationResponse) Reset() {
 	*x = ReleaseStationResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[42]
+	mi := &file_tapline_v1_admin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2639,7 +3123,7 @@ func (x *ReleaseStationResponse) String() string {
 func (*ReleaseStationResponse) ProtoMessage() {}
 
 func (x *ReleaseStationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[42]
+	mi := &file_tapline_v1_admin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2652,7 +3136,7 @@ func (x *ReleaseStationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseStationResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseStationResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{42}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ReleaseStationResponse) GetStation() *Station {
@@ -2673,7 +3157,7 @@ type ApproveRecoveryRequest struct {
 
 func (x *ApproveRecoveryRequest) Reset() {
 	*x = ApproveRecoveryRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[43]
+	mi := &file_tapline_v1_admin_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2685,7 +3169,7 @@ func (x *ApproveRecoveryRequest) String() string {
 func (*ApproveRecoveryRequest) ProtoMessage() {}
 
 func (x *ApproveRecoveryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[43]
+	mi := &file_tapline_v1_admin_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2698,7 +3182,7 @@ func (x *ApproveRecoveryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRecoveryRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRecoveryRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{43}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ApproveRecoveryRequest) GetId() string {
@@ -2719,7 +3203,7 @@ type ApproveRecoveryResponse struct {
 
 func (x *ApproveRecoveryResponse) Reset() {
 	*x = ApproveRecoveryResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[44]
+	mi := &file_tapline_v1_admin_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2731,7 +3215,7 @@ func (x *ApproveRecoveryResponse) String() string {
 func (*ApproveRecoveryResponse) ProtoMessage() {}
 
 func (x *ApproveRecoveryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[44]
+	mi := &file_tapline_v1_admin_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2744,7 +3228,7 @@ func (x *ApproveRecoveryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRecoveryResponse.ProtoReflect.Descriptor instead.
 func (*ApproveRecoveryResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{44}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ApproveRecoveryResponse) GetUntil() *timestamppb.Timestamp {
@@ -2765,7 +3249,7 @@ type GetStationRequest struct {
 
 func (x *GetStationRequest) Reset() {
 	*x = GetStationRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[45]
+	mi := &file_tapline_v1_admin_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2777,7 +3261,7 @@ func (x *GetStationRequest) String() string {
 func (*GetStationRequest) ProtoMessage() {}
 
 func (x *GetStationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[45]
+	mi := &file_tapline_v1_admin_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2790,7 +3274,7 @@ func (x *GetStationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStationRequest.ProtoReflect.Descriptor instead.
 func (*GetStationRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{45}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *GetStationRequest) GetId() string {
@@ -2813,7 +3297,7 @@ type GetStationResponse struct {
 
 func (x *GetStationResponse) Reset() {
 	*x = GetStationResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[46]
+	mi := &file_tapline_v1_admin_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2825,7 +3309,7 @@ func (x *GetStationResponse) String() string {
 func (*GetStationResponse) ProtoMessage() {}
 
 func (x *GetStationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[46]
+	mi := &file_tapline_v1_admin_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2838,7 +3322,7 @@ func (x *GetStationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStationResponse.ProtoReflect.Descriptor instead.
 func (*GetStationResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{46}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *GetStationResponse) GetStation() *Station {
@@ -2882,7 +3366,7 @@ type StationIdentity struct {
 
 func (x *StationIdentity) Reset() {
 	*x = StationIdentity{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[47]
+	mi := &file_tapline_v1_admin_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2894,7 +3378,7 @@ func (x *StationIdentity) String() string {
 func (*StationIdentity) ProtoMessage() {}
 
 func (x *StationIdentity) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[47]
+	mi := &file_tapline_v1_admin_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2907,7 +3391,7 @@ func (x *StationIdentity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StationIdentity.ProtoReflect.Descriptor instead.
 func (*StationIdentity) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{47}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *StationIdentity) GetFingerprint() string {
@@ -2992,7 +3476,7 @@ type StationCertificate struct {
 
 func (x *StationCertificate) Reset() {
 	*x = StationCertificate{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[48]
+	mi := &file_tapline_v1_admin_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3004,7 +3488,7 @@ func (x *StationCertificate) String() string {
 func (*StationCertificate) ProtoMessage() {}
 
 func (x *StationCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[48]
+	mi := &file_tapline_v1_admin_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3017,7 +3501,7 @@ func (x *StationCertificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StationCertificate.ProtoReflect.Descriptor instead.
 func (*StationCertificate) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{48}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *StationCertificate) GetSerial() string {
@@ -3074,7 +3558,7 @@ type StationCopy struct {
 
 func (x *StationCopy) Reset() {
 	*x = StationCopy{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[49]
+	mi := &file_tapline_v1_admin_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3086,7 +3570,7 @@ func (x *StationCopy) String() string {
 func (*StationCopy) ProtoMessage() {}
 
 func (x *StationCopy) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[49]
+	mi := &file_tapline_v1_admin_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3099,7 +3583,7 @@ func (x *StationCopy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StationCopy.ProtoReflect.Descriptor instead.
 func (*StationCopy) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{49}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *StationCopy) GetJoinSequence() uint64 {
@@ -3158,7 +3642,7 @@ type RootCertificate struct {
 
 func (x *RootCertificate) Reset() {
 	*x = RootCertificate{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[50]
+	mi := &file_tapline_v1_admin_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3170,7 +3654,7 @@ func (x *RootCertificate) String() string {
 func (*RootCertificate) ProtoMessage() {}
 
 func (x *RootCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[50]
+	mi := &file_tapline_v1_admin_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3183,7 +3667,7 @@ func (x *RootCertificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RootCertificate.ProtoReflect.Descriptor instead.
 func (*RootCertificate) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{50}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *RootCertificate) GetPin() string {
@@ -3237,7 +3721,7 @@ type GetAuthorityRequest struct {
 
 func (x *GetAuthorityRequest) Reset() {
 	*x = GetAuthorityRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[51]
+	mi := &file_tapline_v1_admin_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3249,7 +3733,7 @@ func (x *GetAuthorityRequest) String() string {
 func (*GetAuthorityRequest) ProtoMessage() {}
 
 func (x *GetAuthorityRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[51]
+	mi := &file_tapline_v1_admin_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3262,7 +3746,7 @@ func (x *GetAuthorityRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAuthorityRequest.ProtoReflect.Descriptor instead.
 func (*GetAuthorityRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{51}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{58}
 }
 
 // GetAuthorityResponse is how it is.
@@ -3284,7 +3768,7 @@ type GetAuthorityResponse struct {
 
 func (x *GetAuthorityResponse) Reset() {
 	*x = GetAuthorityResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[52]
+	mi := &file_tapline_v1_admin_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3296,7 +3780,7 @@ func (x *GetAuthorityResponse) String() string {
 func (*GetAuthorityResponse) ProtoMessage() {}
 
 func (x *GetAuthorityResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[52]
+	mi := &file_tapline_v1_admin_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3309,7 +3793,7 @@ func (x *GetAuthorityResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAuthorityResponse.ProtoReflect.Descriptor instead.
 func (*GetAuthorityResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{52}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *GetAuthorityResponse) GetRoots() []*RootCertificate {
@@ -3360,7 +3844,7 @@ type RotateAuthorityRequest struct {
 
 func (x *RotateAuthorityRequest) Reset() {
 	*x = RotateAuthorityRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[53]
+	mi := &file_tapline_v1_admin_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3372,7 +3856,7 @@ func (x *RotateAuthorityRequest) String() string {
 func (*RotateAuthorityRequest) ProtoMessage() {}
 
 func (x *RotateAuthorityRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[53]
+	mi := &file_tapline_v1_admin_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3385,7 +3869,7 @@ func (x *RotateAuthorityRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateAuthorityRequest.ProtoReflect.Descriptor instead.
 func (*RotateAuthorityRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{53}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *RotateAuthorityRequest) GetStep() string {
@@ -3413,7 +3897,7 @@ type RotateAuthorityResponse struct {
 
 func (x *RotateAuthorityResponse) Reset() {
 	*x = RotateAuthorityResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[54]
+	mi := &file_tapline_v1_admin_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3425,7 +3909,7 @@ func (x *RotateAuthorityResponse) String() string {
 func (*RotateAuthorityResponse) ProtoMessage() {}
 
 func (x *RotateAuthorityResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[54]
+	mi := &file_tapline_v1_admin_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3438,7 +3922,7 @@ func (x *RotateAuthorityResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateAuthorityResponse.ProtoReflect.Descriptor instead.
 func (*RotateAuthorityResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{54}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *RotateAuthorityResponse) GetAuthority() *GetAuthorityResponse {
@@ -3461,7 +3945,7 @@ type CreateTokenRequest struct {
 
 func (x *CreateTokenRequest) Reset() {
 	*x = CreateTokenRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[55]
+	mi := &file_tapline_v1_admin_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3473,7 +3957,7 @@ func (x *CreateTokenRequest) String() string {
 func (*CreateTokenRequest) ProtoMessage() {}
 
 func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[55]
+	mi := &file_tapline_v1_admin_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3486,7 +3970,7 @@ func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateTokenRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{55}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *CreateTokenRequest) GetStation() string {
@@ -3516,7 +4000,7 @@ type CreateTokenResponse struct {
 
 func (x *CreateTokenResponse) Reset() {
 	*x = CreateTokenResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[56]
+	mi := &file_tapline_v1_admin_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3528,7 +4012,7 @@ func (x *CreateTokenResponse) String() string {
 func (*CreateTokenResponse) ProtoMessage() {}
 
 func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[56]
+	mi := &file_tapline_v1_admin_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3541,7 +4025,7 @@ func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateTokenResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{56}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *CreateTokenResponse) GetToken() *Token {
@@ -3571,7 +4055,7 @@ type ListTokensRequest struct {
 
 func (x *ListTokensRequest) Reset() {
 	*x = ListTokensRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[57]
+	mi := &file_tapline_v1_admin_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3583,7 +4067,7 @@ func (x *ListTokensRequest) String() string {
 func (*ListTokensRequest) ProtoMessage() {}
 
 func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[57]
+	mi := &file_tapline_v1_admin_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3596,7 +4080,7 @@ func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListTokensRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{57}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ListTokensRequest) GetPageSize() uint32 {
@@ -3626,7 +4110,7 @@ type ListTokensResponse struct {
 
 func (x *ListTokensResponse) Reset() {
 	*x = ListTokensResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[58]
+	mi := &file_tapline_v1_admin_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3638,7 +4122,7 @@ func (x *ListTokensResponse) String() string {
 func (*ListTokensResponse) ProtoMessage() {}
 
 func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[58]
+	mi := &file_tapline_v1_admin_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3651,7 +4135,7 @@ func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListTokensResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{58}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ListTokensResponse) GetTokens() []*Token {
@@ -3679,7 +4163,7 @@ type RevokeTokenRequest struct {
 
 func (x *RevokeTokenRequest) Reset() {
 	*x = RevokeTokenRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[59]
+	mi := &file_tapline_v1_admin_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3691,7 +4175,7 @@ func (x *RevokeTokenRequest) String() string {
 func (*RevokeTokenRequest) ProtoMessage() {}
 
 func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[59]
+	mi := &file_tapline_v1_admin_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3704,7 +4188,7 @@ func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenRequest.ProtoReflect.Descriptor instead.
 func (*RevokeTokenRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{59}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *RevokeTokenRequest) GetId() string {
@@ -3723,7 +4207,7 @@ type RevokeTokenResponse struct {
 
 func (x *RevokeTokenResponse) Reset() {
 	*x = RevokeTokenResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[60]
+	mi := &file_tapline_v1_admin_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3735,7 +4219,7 @@ func (x *RevokeTokenResponse) String() string {
 func (*RevokeTokenResponse) ProtoMessage() {}
 
 func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[60]
+	mi := &file_tapline_v1_admin_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3748,7 +4232,7 @@ func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenResponse.ProtoReflect.Descriptor instead.
 func (*RevokeTokenResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{60}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{67}
 }
 
 // PutPolicyRequest is the policy set.
@@ -3766,7 +4250,7 @@ type PutPolicyRequest struct {
 
 func (x *PutPolicyRequest) Reset() {
 	*x = PutPolicyRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[61]
+	mi := &file_tapline_v1_admin_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3778,7 +4262,7 @@ func (x *PutPolicyRequest) String() string {
 func (*PutPolicyRequest) ProtoMessage() {}
 
 func (x *PutPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[61]
+	mi := &file_tapline_v1_admin_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3791,7 +4275,7 @@ func (x *PutPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutPolicyRequest.ProtoReflect.Descriptor instead.
 func (*PutPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{61}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *PutPolicyRequest) GetText() string {
@@ -3826,7 +4310,7 @@ type PutPolicyResponse struct {
 
 func (x *PutPolicyResponse) Reset() {
 	*x = PutPolicyResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[62]
+	mi := &file_tapline_v1_admin_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3838,7 +4322,7 @@ func (x *PutPolicyResponse) String() string {
 func (*PutPolicyResponse) ProtoMessage() {}
 
 func (x *PutPolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[62]
+	mi := &file_tapline_v1_admin_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3851,7 +4335,7 @@ func (x *PutPolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutPolicyResponse.ProtoReflect.Descriptor instead.
 func (*PutPolicyResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{62}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *PutPolicyResponse) GetPolicy() *PolicySet {
@@ -3872,7 +4356,7 @@ type GetPolicyRequest struct {
 
 func (x *GetPolicyRequest) Reset() {
 	*x = GetPolicyRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[63]
+	mi := &file_tapline_v1_admin_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3884,7 +4368,7 @@ func (x *GetPolicyRequest) String() string {
 func (*GetPolicyRequest) ProtoMessage() {}
 
 func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[63]
+	mi := &file_tapline_v1_admin_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3897,7 +4381,7 @@ func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyRequest.ProtoReflect.Descriptor instead.
 func (*GetPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{63}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *GetPolicyRequest) GetVersion() string {
@@ -3918,7 +4402,7 @@ type GetPolicyResponse struct {
 
 func (x *GetPolicyResponse) Reset() {
 	*x = GetPolicyResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[64]
+	mi := &file_tapline_v1_admin_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3930,7 +4414,7 @@ func (x *GetPolicyResponse) String() string {
 func (*GetPolicyResponse) ProtoMessage() {}
 
 func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[64]
+	mi := &file_tapline_v1_admin_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3943,7 +4427,7 @@ func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyResponse.ProtoReflect.Descriptor instead.
 func (*GetPolicyResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{64}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *GetPolicyResponse) GetPolicy() *PolicySet {
@@ -3964,7 +4448,7 @@ type PutZoneRequest struct {
 
 func (x *PutZoneRequest) Reset() {
 	*x = PutZoneRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[65]
+	mi := &file_tapline_v1_admin_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3976,7 +4460,7 @@ func (x *PutZoneRequest) String() string {
 func (*PutZoneRequest) ProtoMessage() {}
 
 func (x *PutZoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[65]
+	mi := &file_tapline_v1_admin_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3989,7 +4473,7 @@ func (x *PutZoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutZoneRequest.ProtoReflect.Descriptor instead.
 func (*PutZoneRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{65}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *PutZoneRequest) GetZone() *Zone {
@@ -4010,7 +4494,7 @@ type PutZoneResponse struct {
 
 func (x *PutZoneResponse) Reset() {
 	*x = PutZoneResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[66]
+	mi := &file_tapline_v1_admin_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4022,7 +4506,7 @@ func (x *PutZoneResponse) String() string {
 func (*PutZoneResponse) ProtoMessage() {}
 
 func (x *PutZoneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[66]
+	mi := &file_tapline_v1_admin_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4035,7 +4519,7 @@ func (x *PutZoneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutZoneResponse.ProtoReflect.Descriptor instead.
 func (*PutZoneResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{66}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *PutZoneResponse) GetZone() *Zone {
@@ -4060,7 +4544,7 @@ type ListZonesRequest struct {
 
 func (x *ListZonesRequest) Reset() {
 	*x = ListZonesRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[67]
+	mi := &file_tapline_v1_admin_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4072,7 +4556,7 @@ func (x *ListZonesRequest) String() string {
 func (*ListZonesRequest) ProtoMessage() {}
 
 func (x *ListZonesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[67]
+	mi := &file_tapline_v1_admin_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4085,7 +4569,7 @@ func (x *ListZonesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListZonesRequest.ProtoReflect.Descriptor instead.
 func (*ListZonesRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{67}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *ListZonesRequest) GetPageSize() uint32 {
@@ -4122,7 +4606,7 @@ type ListZonesResponse struct {
 
 func (x *ListZonesResponse) Reset() {
 	*x = ListZonesResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[68]
+	mi := &file_tapline_v1_admin_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4134,7 +4618,7 @@ func (x *ListZonesResponse) String() string {
 func (*ListZonesResponse) ProtoMessage() {}
 
 func (x *ListZonesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[68]
+	mi := &file_tapline_v1_admin_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4147,7 +4631,7 @@ func (x *ListZonesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListZonesResponse.ProtoReflect.Descriptor instead.
 func (*ListZonesResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{68}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *ListZonesResponse) GetZones() []*Zone {
@@ -4175,7 +4659,7 @@ type DeleteZoneRequest struct {
 
 func (x *DeleteZoneRequest) Reset() {
 	*x = DeleteZoneRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[69]
+	mi := &file_tapline_v1_admin_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4187,7 +4671,7 @@ func (x *DeleteZoneRequest) String() string {
 func (*DeleteZoneRequest) ProtoMessage() {}
 
 func (x *DeleteZoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[69]
+	mi := &file_tapline_v1_admin_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4200,7 +4684,7 @@ func (x *DeleteZoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteZoneRequest.ProtoReflect.Descriptor instead.
 func (*DeleteZoneRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{69}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *DeleteZoneRequest) GetId() string {
@@ -4219,7 +4703,7 @@ type DeleteZoneResponse struct {
 
 func (x *DeleteZoneResponse) Reset() {
 	*x = DeleteZoneResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[70]
+	mi := &file_tapline_v1_admin_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4231,7 +4715,7 @@ func (x *DeleteZoneResponse) String() string {
 func (*DeleteZoneResponse) ProtoMessage() {}
 
 func (x *DeleteZoneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[70]
+	mi := &file_tapline_v1_admin_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4244,7 +4728,7 @@ func (x *DeleteZoneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteZoneResponse.ProtoReflect.Descriptor instead.
 func (*DeleteZoneResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{70}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{77}
 }
 
 // ListPoliciesRequest asks for a page.
@@ -4260,7 +4744,7 @@ type ListPoliciesRequest struct {
 
 func (x *ListPoliciesRequest) Reset() {
 	*x = ListPoliciesRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[71]
+	mi := &file_tapline_v1_admin_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4272,7 +4756,7 @@ func (x *ListPoliciesRequest) String() string {
 func (*ListPoliciesRequest) ProtoMessage() {}
 
 func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[71]
+	mi := &file_tapline_v1_admin_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4285,7 +4769,7 @@ func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoliciesRequest.ProtoReflect.Descriptor instead.
 func (*ListPoliciesRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{71}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ListPoliciesRequest) GetPageSize() uint32 {
@@ -4315,7 +4799,7 @@ type ListPoliciesResponse struct {
 
 func (x *ListPoliciesResponse) Reset() {
 	*x = ListPoliciesResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[72]
+	mi := &file_tapline_v1_admin_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4327,7 +4811,7 @@ func (x *ListPoliciesResponse) String() string {
 func (*ListPoliciesResponse) ProtoMessage() {}
 
 func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[72]
+	mi := &file_tapline_v1_admin_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4340,7 +4824,7 @@ func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoliciesResponse.ProtoReflect.Descriptor instead.
 func (*ListPoliciesResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{72}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *ListPoliciesResponse) GetPolicies() []*PolicySet {
@@ -4374,7 +4858,7 @@ type ReplayTapsRequest struct {
 
 func (x *ReplayTapsRequest) Reset() {
 	*x = ReplayTapsRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[73]
+	mi := &file_tapline_v1_admin_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4386,7 +4870,7 @@ func (x *ReplayTapsRequest) String() string {
 func (*ReplayTapsRequest) ProtoMessage() {}
 
 func (x *ReplayTapsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[73]
+	mi := &file_tapline_v1_admin_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4399,7 +4883,7 @@ func (x *ReplayTapsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayTapsRequest.ProtoReflect.Descriptor instead.
 func (*ReplayTapsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{73}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *ReplayTapsRequest) GetText() string {
@@ -4449,7 +4933,7 @@ type ReplayTapsResponse struct {
 
 func (x *ReplayTapsResponse) Reset() {
 	*x = ReplayTapsResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[74]
+	mi := &file_tapline_v1_admin_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4461,7 +4945,7 @@ func (x *ReplayTapsResponse) String() string {
 func (*ReplayTapsResponse) ProtoMessage() {}
 
 func (x *ReplayTapsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[74]
+	mi := &file_tapline_v1_admin_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4474,7 +4958,7 @@ func (x *ReplayTapsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayTapsResponse.ProtoReflect.Descriptor instead.
 func (*ReplayTapsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{74}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *ReplayTapsResponse) GetReplayed() uint32 {
@@ -4531,7 +5015,7 @@ type ReplayedTap struct {
 
 func (x *ReplayedTap) Reset() {
 	*x = ReplayedTap{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[75]
+	mi := &file_tapline_v1_admin_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4543,7 +5027,7 @@ func (x *ReplayedTap) String() string {
 func (*ReplayedTap) ProtoMessage() {}
 
 func (x *ReplayedTap) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[75]
+	mi := &file_tapline_v1_admin_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4556,7 +5040,7 @@ func (x *ReplayedTap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayedTap.ProtoReflect.Descriptor instead.
 func (*ReplayedTap) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{75}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *ReplayedTap) GetAt() *timestamppb.Timestamp {
@@ -4617,7 +5101,7 @@ type ExplainTapRequest struct {
 
 func (x *ExplainTapRequest) Reset() {
 	*x = ExplainTapRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[76]
+	mi := &file_tapline_v1_admin_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4629,7 +5113,7 @@ func (x *ExplainTapRequest) String() string {
 func (*ExplainTapRequest) ProtoMessage() {}
 
 func (x *ExplainTapRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[76]
+	mi := &file_tapline_v1_admin_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4642,7 +5126,7 @@ func (x *ExplainTapRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainTapRequest.ProtoReflect.Descriptor instead.
 func (*ExplainTapRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{76}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *ExplainTapRequest) GetPerson() string {
@@ -4711,7 +5195,7 @@ type ExplainTapResponse struct {
 
 func (x *ExplainTapResponse) Reset() {
 	*x = ExplainTapResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[77]
+	mi := &file_tapline_v1_admin_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4723,7 +5207,7 @@ func (x *ExplainTapResponse) String() string {
 func (*ExplainTapResponse) ProtoMessage() {}
 
 func (x *ExplainTapResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[77]
+	mi := &file_tapline_v1_admin_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4736,7 +5220,7 @@ func (x *ExplainTapResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainTapResponse.ProtoReflect.Descriptor instead.
 func (*ExplainTapResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{77}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *ExplainTapResponse) GetDecision() *Decision {
@@ -4778,7 +5262,7 @@ type ExplainCodeRequest struct {
 
 func (x *ExplainCodeRequest) Reset() {
 	*x = ExplainCodeRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[78]
+	mi := &file_tapline_v1_admin_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4790,7 +5274,7 @@ func (x *ExplainCodeRequest) String() string {
 func (*ExplainCodeRequest) ProtoMessage() {}
 
 func (x *ExplainCodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[78]
+	mi := &file_tapline_v1_admin_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4803,7 +5287,7 @@ func (x *ExplainCodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainCodeRequest.ProtoReflect.Descriptor instead.
 func (*ExplainCodeRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{78}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *ExplainCodeRequest) GetCode() string {
@@ -4824,7 +5308,7 @@ type ExplainCodeResponse struct {
 
 func (x *ExplainCodeResponse) Reset() {
 	*x = ExplainCodeResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[79]
+	mi := &file_tapline_v1_admin_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4836,7 +5320,7 @@ func (x *ExplainCodeResponse) String() string {
 func (*ExplainCodeResponse) ProtoMessage() {}
 
 func (x *ExplainCodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[79]
+	mi := &file_tapline_v1_admin_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4849,7 +5333,7 @@ func (x *ExplainCodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainCodeResponse.ProtoReflect.Descriptor instead.
 func (*ExplainCodeResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{79}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *ExplainCodeResponse) GetTap() *RefusedTap {
@@ -4874,7 +5358,7 @@ type ListLeasesRequest struct {
 
 func (x *ListLeasesRequest) Reset() {
 	*x = ListLeasesRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[80]
+	mi := &file_tapline_v1_admin_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4886,7 +5370,7 @@ func (x *ListLeasesRequest) String() string {
 func (*ListLeasesRequest) ProtoMessage() {}
 
 func (x *ListLeasesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[80]
+	mi := &file_tapline_v1_admin_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4899,7 +5383,7 @@ func (x *ListLeasesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLeasesRequest.ProtoReflect.Descriptor instead.
 func (*ListLeasesRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{80}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *ListLeasesRequest) GetPageSize() uint32 {
@@ -4936,7 +5420,7 @@ type ListLeasesResponse struct {
 
 func (x *ListLeasesResponse) Reset() {
 	*x = ListLeasesResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[81]
+	mi := &file_tapline_v1_admin_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4948,7 +5432,7 @@ func (x *ListLeasesResponse) String() string {
 func (*ListLeasesResponse) ProtoMessage() {}
 
 func (x *ListLeasesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[81]
+	mi := &file_tapline_v1_admin_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4961,7 +5445,7 @@ func (x *ListLeasesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLeasesResponse.ProtoReflect.Descriptor instead.
 func (*ListLeasesResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{81}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *ListLeasesResponse) GetLeases() []*HeldLease {
@@ -4991,7 +5475,7 @@ type EndLeaseRequest struct {
 
 func (x *EndLeaseRequest) Reset() {
 	*x = EndLeaseRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[82]
+	mi := &file_tapline_v1_admin_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5003,7 +5487,7 @@ func (x *EndLeaseRequest) String() string {
 func (*EndLeaseRequest) ProtoMessage() {}
 
 func (x *EndLeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[82]
+	mi := &file_tapline_v1_admin_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5016,7 +5500,7 @@ func (x *EndLeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndLeaseRequest.ProtoReflect.Descriptor instead.
 func (*EndLeaseRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{82}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *EndLeaseRequest) GetId() string {
@@ -5042,7 +5526,7 @@ type EndLeaseResponse struct {
 
 func (x *EndLeaseResponse) Reset() {
 	*x = EndLeaseResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[83]
+	mi := &file_tapline_v1_admin_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5054,7 +5538,7 @@ func (x *EndLeaseResponse) String() string {
 func (*EndLeaseResponse) ProtoMessage() {}
 
 func (x *EndLeaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[83]
+	mi := &file_tapline_v1_admin_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5067,7 +5551,7 @@ func (x *EndLeaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndLeaseResponse.ProtoReflect.Descriptor instead.
 func (*EndLeaseResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{83}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{90}
 }
 
 // PutVisitRequest is a visit as it shall be.
@@ -5081,7 +5565,7 @@ type PutVisitRequest struct {
 
 func (x *PutVisitRequest) Reset() {
 	*x = PutVisitRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[84]
+	mi := &file_tapline_v1_admin_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5093,7 +5577,7 @@ func (x *PutVisitRequest) String() string {
 func (*PutVisitRequest) ProtoMessage() {}
 
 func (x *PutVisitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[84]
+	mi := &file_tapline_v1_admin_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5106,7 +5590,7 @@ func (x *PutVisitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutVisitRequest.ProtoReflect.Descriptor instead.
 func (*PutVisitRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{84}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *PutVisitRequest) GetVisit() *Visit {
@@ -5127,7 +5611,7 @@ type PutVisitResponse struct {
 
 func (x *PutVisitResponse) Reset() {
 	*x = PutVisitResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[85]
+	mi := &file_tapline_v1_admin_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5139,7 +5623,7 @@ func (x *PutVisitResponse) String() string {
 func (*PutVisitResponse) ProtoMessage() {}
 
 func (x *PutVisitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[85]
+	mi := &file_tapline_v1_admin_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5152,7 +5636,7 @@ func (x *PutVisitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutVisitResponse.ProtoReflect.Descriptor instead.
 func (*PutVisitResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{85}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *PutVisitResponse) GetVisit() *Visit {
@@ -5177,7 +5661,7 @@ type ListVisitsRequest struct {
 
 func (x *ListVisitsRequest) Reset() {
 	*x = ListVisitsRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[86]
+	mi := &file_tapline_v1_admin_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5189,7 +5673,7 @@ func (x *ListVisitsRequest) String() string {
 func (*ListVisitsRequest) ProtoMessage() {}
 
 func (x *ListVisitsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[86]
+	mi := &file_tapline_v1_admin_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5202,7 +5686,7 @@ func (x *ListVisitsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVisitsRequest.ProtoReflect.Descriptor instead.
 func (*ListVisitsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{86}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *ListVisitsRequest) GetPageSize() uint32 {
@@ -5239,7 +5723,7 @@ type ListVisitsResponse struct {
 
 func (x *ListVisitsResponse) Reset() {
 	*x = ListVisitsResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[87]
+	mi := &file_tapline_v1_admin_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5251,7 +5735,7 @@ func (x *ListVisitsResponse) String() string {
 func (*ListVisitsResponse) ProtoMessage() {}
 
 func (x *ListVisitsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[87]
+	mi := &file_tapline_v1_admin_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5264,7 +5748,7 @@ func (x *ListVisitsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVisitsResponse.ProtoReflect.Descriptor instead.
 func (*ListVisitsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{87}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *ListVisitsResponse) GetVisits() []*Visit {
@@ -5292,7 +5776,7 @@ type DeleteVisitRequest struct {
 
 func (x *DeleteVisitRequest) Reset() {
 	*x = DeleteVisitRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[88]
+	mi := &file_tapline_v1_admin_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5304,7 +5788,7 @@ func (x *DeleteVisitRequest) String() string {
 func (*DeleteVisitRequest) ProtoMessage() {}
 
 func (x *DeleteVisitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[88]
+	mi := &file_tapline_v1_admin_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5317,7 +5801,7 @@ func (x *DeleteVisitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteVisitRequest.ProtoReflect.Descriptor instead.
 func (*DeleteVisitRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{88}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *DeleteVisitRequest) GetId() string {
@@ -5336,7 +5820,7 @@ type DeleteVisitResponse struct {
 
 func (x *DeleteVisitResponse) Reset() {
 	*x = DeleteVisitResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[89]
+	mi := &file_tapline_v1_admin_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5348,7 +5832,7 @@ func (x *DeleteVisitResponse) String() string {
 func (*DeleteVisitResponse) ProtoMessage() {}
 
 func (x *DeleteVisitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[89]
+	mi := &file_tapline_v1_admin_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5361,7 +5845,7 @@ func (x *DeleteVisitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteVisitResponse.ProtoReflect.Descriptor instead.
 func (*DeleteVisitResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{89}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{96}
 }
 
 // DecideVisitRequest is the verdict.
@@ -5379,7 +5863,7 @@ type DecideVisitRequest struct {
 
 func (x *DecideVisitRequest) Reset() {
 	*x = DecideVisitRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[90]
+	mi := &file_tapline_v1_admin_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5391,7 +5875,7 @@ func (x *DecideVisitRequest) String() string {
 func (*DecideVisitRequest) ProtoMessage() {}
 
 func (x *DecideVisitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[90]
+	mi := &file_tapline_v1_admin_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5404,7 +5888,7 @@ func (x *DecideVisitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideVisitRequest.ProtoReflect.Descriptor instead.
 func (*DecideVisitRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{90}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *DecideVisitRequest) GetId() string {
@@ -5439,7 +5923,7 @@ type DecideVisitResponse struct {
 
 func (x *DecideVisitResponse) Reset() {
 	*x = DecideVisitResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[91]
+	mi := &file_tapline_v1_admin_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5451,7 +5935,7 @@ func (x *DecideVisitResponse) String() string {
 func (*DecideVisitResponse) ProtoMessage() {}
 
 func (x *DecideVisitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[91]
+	mi := &file_tapline_v1_admin_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5464,7 +5948,7 @@ func (x *DecideVisitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideVisitResponse.ProtoReflect.Descriptor instead.
 func (*DecideVisitResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{91}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *DecideVisitResponse) GetVisit() *Visit {
@@ -5495,7 +5979,7 @@ type ImportDirectoryRequest struct {
 
 func (x *ImportDirectoryRequest) Reset() {
 	*x = ImportDirectoryRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[92]
+	mi := &file_tapline_v1_admin_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5507,7 +5991,7 @@ func (x *ImportDirectoryRequest) String() string {
 func (*ImportDirectoryRequest) ProtoMessage() {}
 
 func (x *ImportDirectoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[92]
+	mi := &file_tapline_v1_admin_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5520,7 +6004,7 @@ func (x *ImportDirectoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDirectoryRequest.ProtoReflect.Descriptor instead.
 func (*ImportDirectoryRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{92}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *ImportDirectoryRequest) GetCsv() []byte {
@@ -5588,7 +6072,7 @@ type ImportDirectoryResponse struct {
 
 func (x *ImportDirectoryResponse) Reset() {
 	*x = ImportDirectoryResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[93]
+	mi := &file_tapline_v1_admin_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5600,7 +6084,7 @@ func (x *ImportDirectoryResponse) String() string {
 func (*ImportDirectoryResponse) ProtoMessage() {}
 
 func (x *ImportDirectoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[93]
+	mi := &file_tapline_v1_admin_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5613,7 +6097,7 @@ func (x *ImportDirectoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDirectoryResponse.ProtoReflect.Descriptor instead.
 func (*ImportDirectoryResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{93}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *ImportDirectoryResponse) GetAdded() uint32 {
@@ -5680,7 +6164,7 @@ type ImportChange struct {
 
 func (x *ImportChange) Reset() {
 	*x = ImportChange{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[94]
+	mi := &file_tapline_v1_admin_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5692,7 +6176,7 @@ func (x *ImportChange) String() string {
 func (*ImportChange) ProtoMessage() {}
 
 func (x *ImportChange) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[94]
+	mi := &file_tapline_v1_admin_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5705,7 +6189,7 @@ func (x *ImportChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportChange.ProtoReflect.Descriptor instead.
 func (*ImportChange) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{94}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *ImportChange) GetPerson() string {
@@ -5738,7 +6222,7 @@ type GetSyncRequest struct {
 
 func (x *GetSyncRequest) Reset() {
 	*x = GetSyncRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[95]
+	mi := &file_tapline_v1_admin_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5750,7 +6234,7 @@ func (x *GetSyncRequest) String() string {
 func (*GetSyncRequest) ProtoMessage() {}
 
 func (x *GetSyncRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[95]
+	mi := &file_tapline_v1_admin_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5763,7 +6247,7 @@ func (x *GetSyncRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSyncRequest.ProtoReflect.Descriptor instead.
 func (*GetSyncRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{95}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{102}
 }
 
 // GetSyncResponse is how the synchronisation is.
@@ -5777,7 +6261,7 @@ type GetSyncResponse struct {
 
 func (x *GetSyncResponse) Reset() {
 	*x = GetSyncResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[96]
+	mi := &file_tapline_v1_admin_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5789,7 +6273,7 @@ func (x *GetSyncResponse) String() string {
 func (*GetSyncResponse) ProtoMessage() {}
 
 func (x *GetSyncResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[96]
+	mi := &file_tapline_v1_admin_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5802,7 +6286,7 @@ func (x *GetSyncResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSyncResponse.ProtoReflect.Descriptor instead.
 func (*GetSyncResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{96}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *GetSyncResponse) GetState() *SyncState {
@@ -5849,7 +6333,7 @@ type SyncState struct {
 
 func (x *SyncState) Reset() {
 	*x = SyncState{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[97]
+	mi := &file_tapline_v1_admin_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5861,7 +6345,7 @@ func (x *SyncState) String() string {
 func (*SyncState) ProtoMessage() {}
 
 func (x *SyncState) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[97]
+	mi := &file_tapline_v1_admin_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5874,7 +6358,7 @@ func (x *SyncState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncState.ProtoReflect.Descriptor instead.
 func (*SyncState) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{97}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *SyncState) GetServer() string {
@@ -5986,7 +6470,7 @@ type RunSyncRequest struct {
 
 func (x *RunSyncRequest) Reset() {
 	*x = RunSyncRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[98]
+	mi := &file_tapline_v1_admin_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5998,7 +6482,7 @@ func (x *RunSyncRequest) String() string {
 func (*RunSyncRequest) ProtoMessage() {}
 
 func (x *RunSyncRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[98]
+	mi := &file_tapline_v1_admin_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6011,7 +6495,7 @@ func (x *RunSyncRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunSyncRequest.ProtoReflect.Descriptor instead.
 func (*RunSyncRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{98}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *RunSyncRequest) GetDryRun() bool {
@@ -6044,7 +6528,7 @@ type RunSyncResponse struct {
 
 func (x *RunSyncResponse) Reset() {
 	*x = RunSyncResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[99]
+	mi := &file_tapline_v1_admin_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6056,7 +6540,7 @@ func (x *RunSyncResponse) String() string {
 func (*RunSyncResponse) ProtoMessage() {}
 
 func (x *RunSyncResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[99]
+	mi := &file_tapline_v1_admin_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6069,7 +6553,7 @@ func (x *RunSyncResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunSyncResponse.ProtoReflect.Descriptor instead.
 func (*RunSyncResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{99}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *RunSyncResponse) GetAdded() uint32 {
@@ -6132,7 +6616,7 @@ type AcceptSyncRequest struct {
 
 func (x *AcceptSyncRequest) Reset() {
 	*x = AcceptSyncRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[100]
+	mi := &file_tapline_v1_admin_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6144,7 +6628,7 @@ func (x *AcceptSyncRequest) String() string {
 func (*AcceptSyncRequest) ProtoMessage() {}
 
 func (x *AcceptSyncRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[100]
+	mi := &file_tapline_v1_admin_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6157,7 +6641,7 @@ func (x *AcceptSyncRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptSyncRequest.ProtoReflect.Descriptor instead.
 func (*AcceptSyncRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{100}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *AcceptSyncRequest) GetDifference() string {
@@ -6176,7 +6660,7 @@ type AcceptSyncResponse struct {
 
 func (x *AcceptSyncResponse) Reset() {
 	*x = AcceptSyncResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[101]
+	mi := &file_tapline_v1_admin_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6188,7 +6672,7 @@ func (x *AcceptSyncResponse) String() string {
 func (*AcceptSyncResponse) ProtoMessage() {}
 
 func (x *AcceptSyncResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[101]
+	mi := &file_tapline_v1_admin_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6201,7 +6685,7 @@ func (x *AcceptSyncResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptSyncResponse.ProtoReflect.Descriptor instead.
 func (*AcceptSyncResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{101}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{108}
 }
 
 // PutShiftRequest is a shift as it shall be.
@@ -6215,7 +6699,7 @@ type PutShiftRequest struct {
 
 func (x *PutShiftRequest) Reset() {
 	*x = PutShiftRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[102]
+	mi := &file_tapline_v1_admin_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6227,7 +6711,7 @@ func (x *PutShiftRequest) String() string {
 func (*PutShiftRequest) ProtoMessage() {}
 
 func (x *PutShiftRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[102]
+	mi := &file_tapline_v1_admin_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6240,7 +6724,7 @@ func (x *PutShiftRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutShiftRequest.ProtoReflect.Descriptor instead.
 func (*PutShiftRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{102}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{109}
 }
 
 func (x *PutShiftRequest) GetShift() *Shift {
@@ -6261,7 +6745,7 @@ type PutShiftResponse struct {
 
 func (x *PutShiftResponse) Reset() {
 	*x = PutShiftResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[103]
+	mi := &file_tapline_v1_admin_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6273,7 +6757,7 @@ func (x *PutShiftResponse) String() string {
 func (*PutShiftResponse) ProtoMessage() {}
 
 func (x *PutShiftResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[103]
+	mi := &file_tapline_v1_admin_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6286,7 +6770,7 @@ func (x *PutShiftResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutShiftResponse.ProtoReflect.Descriptor instead.
 func (*PutShiftResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{103}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{110}
 }
 
 func (x *PutShiftResponse) GetShift() *Shift {
@@ -6311,7 +6795,7 @@ type ListShiftsRequest struct {
 
 func (x *ListShiftsRequest) Reset() {
 	*x = ListShiftsRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[104]
+	mi := &file_tapline_v1_admin_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6323,7 +6807,7 @@ func (x *ListShiftsRequest) String() string {
 func (*ListShiftsRequest) ProtoMessage() {}
 
 func (x *ListShiftsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[104]
+	mi := &file_tapline_v1_admin_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6336,7 +6820,7 @@ func (x *ListShiftsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListShiftsRequest.ProtoReflect.Descriptor instead.
 func (*ListShiftsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{104}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{111}
 }
 
 func (x *ListShiftsRequest) GetPageSize() uint32 {
@@ -6373,7 +6857,7 @@ type ListShiftsResponse struct {
 
 func (x *ListShiftsResponse) Reset() {
 	*x = ListShiftsResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[105]
+	mi := &file_tapline_v1_admin_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6385,7 +6869,7 @@ func (x *ListShiftsResponse) String() string {
 func (*ListShiftsResponse) ProtoMessage() {}
 
 func (x *ListShiftsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[105]
+	mi := &file_tapline_v1_admin_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6398,7 +6882,7 @@ func (x *ListShiftsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListShiftsResponse.ProtoReflect.Descriptor instead.
 func (*ListShiftsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{105}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{112}
 }
 
 func (x *ListShiftsResponse) GetShifts() []*Shift {
@@ -6426,7 +6910,7 @@ type DeleteShiftRequest struct {
 
 func (x *DeleteShiftRequest) Reset() {
 	*x = DeleteShiftRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[106]
+	mi := &file_tapline_v1_admin_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6438,7 +6922,7 @@ func (x *DeleteShiftRequest) String() string {
 func (*DeleteShiftRequest) ProtoMessage() {}
 
 func (x *DeleteShiftRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[106]
+	mi := &file_tapline_v1_admin_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6451,7 +6935,7 @@ func (x *DeleteShiftRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteShiftRequest.ProtoReflect.Descriptor instead.
 func (*DeleteShiftRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{106}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{113}
 }
 
 func (x *DeleteShiftRequest) GetId() string {
@@ -6470,7 +6954,7 @@ type DeleteShiftResponse struct {
 
 func (x *DeleteShiftResponse) Reset() {
 	*x = DeleteShiftResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[107]
+	mi := &file_tapline_v1_admin_proto_msgTypes[114]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6482,7 +6966,7 @@ func (x *DeleteShiftResponse) String() string {
 func (*DeleteShiftResponse) ProtoMessage() {}
 
 func (x *DeleteShiftResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[107]
+	mi := &file_tapline_v1_admin_proto_msgTypes[114]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6495,7 +6979,7 @@ func (x *DeleteShiftResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteShiftResponse.ProtoReflect.Descriptor instead.
 func (*DeleteShiftResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{107}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{114}
 }
 
 // CreateScimTokenRequest names the client.
@@ -6511,7 +6995,7 @@ type CreateScimTokenRequest struct {
 
 func (x *CreateScimTokenRequest) Reset() {
 	*x = CreateScimTokenRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[108]
+	mi := &file_tapline_v1_admin_proto_msgTypes[115]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6523,7 +7007,7 @@ func (x *CreateScimTokenRequest) String() string {
 func (*CreateScimTokenRequest) ProtoMessage() {}
 
 func (x *CreateScimTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[108]
+	mi := &file_tapline_v1_admin_proto_msgTypes[115]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6536,7 +7020,7 @@ func (x *CreateScimTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateScimTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateScimTokenRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{108}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{115}
 }
 
 func (x *CreateScimTokenRequest) GetName() string {
@@ -6566,7 +7050,7 @@ type CreateScimTokenResponse struct {
 
 func (x *CreateScimTokenResponse) Reset() {
 	*x = CreateScimTokenResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[109]
+	mi := &file_tapline_v1_admin_proto_msgTypes[116]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6578,7 +7062,7 @@ func (x *CreateScimTokenResponse) String() string {
 func (*CreateScimTokenResponse) ProtoMessage() {}
 
 func (x *CreateScimTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[109]
+	mi := &file_tapline_v1_admin_proto_msgTypes[116]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6591,7 +7075,7 @@ func (x *CreateScimTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateScimTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateScimTokenResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{109}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{116}
 }
 
 func (x *CreateScimTokenResponse) GetToken() *ScimToken {
@@ -6621,7 +7105,7 @@ type ListScimTokensRequest struct {
 
 func (x *ListScimTokensRequest) Reset() {
 	*x = ListScimTokensRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[110]
+	mi := &file_tapline_v1_admin_proto_msgTypes[117]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6633,7 +7117,7 @@ func (x *ListScimTokensRequest) String() string {
 func (*ListScimTokensRequest) ProtoMessage() {}
 
 func (x *ListScimTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[110]
+	mi := &file_tapline_v1_admin_proto_msgTypes[117]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6646,7 +7130,7 @@ func (x *ListScimTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListScimTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListScimTokensRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{110}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{117}
 }
 
 func (x *ListScimTokensRequest) GetPageSize() uint32 {
@@ -6676,7 +7160,7 @@ type ListScimTokensResponse struct {
 
 func (x *ListScimTokensResponse) Reset() {
 	*x = ListScimTokensResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[111]
+	mi := &file_tapline_v1_admin_proto_msgTypes[118]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6688,7 +7172,7 @@ func (x *ListScimTokensResponse) String() string {
 func (*ListScimTokensResponse) ProtoMessage() {}
 
 func (x *ListScimTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[111]
+	mi := &file_tapline_v1_admin_proto_msgTypes[118]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6701,7 +7185,7 @@ func (x *ListScimTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListScimTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListScimTokensResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{111}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{118}
 }
 
 func (x *ListScimTokensResponse) GetTokens() []*ScimToken {
@@ -6729,7 +7213,7 @@ type RevokeScimTokenRequest struct {
 
 func (x *RevokeScimTokenRequest) Reset() {
 	*x = RevokeScimTokenRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[112]
+	mi := &file_tapline_v1_admin_proto_msgTypes[119]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6741,7 +7225,7 @@ func (x *RevokeScimTokenRequest) String() string {
 func (*RevokeScimTokenRequest) ProtoMessage() {}
 
 func (x *RevokeScimTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[112]
+	mi := &file_tapline_v1_admin_proto_msgTypes[119]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6754,7 +7238,7 @@ func (x *RevokeScimTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeScimTokenRequest.ProtoReflect.Descriptor instead.
 func (*RevokeScimTokenRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{112}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{119}
 }
 
 func (x *RevokeScimTokenRequest) GetId() string {
@@ -6773,7 +7257,7 @@ type RevokeScimTokenResponse struct {
 
 func (x *RevokeScimTokenResponse) Reset() {
 	*x = RevokeScimTokenResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[113]
+	mi := &file_tapline_v1_admin_proto_msgTypes[120]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6785,7 +7269,7 @@ func (x *RevokeScimTokenResponse) String() string {
 func (*RevokeScimTokenResponse) ProtoMessage() {}
 
 func (x *RevokeScimTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[113]
+	mi := &file_tapline_v1_admin_proto_msgTypes[120]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6798,7 +7282,7 @@ func (x *RevokeScimTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeScimTokenResponse.ProtoReflect.Descriptor instead.
 func (*RevokeScimTokenResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{113}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{120}
 }
 
 // ScimToken is the token of a SCIM client, without its secret.
@@ -6824,7 +7308,7 @@ type ScimToken struct {
 
 func (x *ScimToken) Reset() {
 	*x = ScimToken{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[114]
+	mi := &file_tapline_v1_admin_proto_msgTypes[121]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6836,7 +7320,7 @@ func (x *ScimToken) String() string {
 func (*ScimToken) ProtoMessage() {}
 
 func (x *ScimToken) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[114]
+	mi := &file_tapline_v1_admin_proto_msgTypes[121]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6849,7 +7333,7 @@ func (x *ScimToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScimToken.ProtoReflect.Descriptor instead.
 func (*ScimToken) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{114}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{121}
 }
 
 func (x *ScimToken) GetId() string {
@@ -6916,7 +7400,7 @@ type ListAlarmsRequest struct {
 
 func (x *ListAlarmsRequest) Reset() {
 	*x = ListAlarmsRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[115]
+	mi := &file_tapline_v1_admin_proto_msgTypes[122]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6928,7 +7412,7 @@ func (x *ListAlarmsRequest) String() string {
 func (*ListAlarmsRequest) ProtoMessage() {}
 
 func (x *ListAlarmsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[115]
+	mi := &file_tapline_v1_admin_proto_msgTypes[122]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6941,7 +7425,7 @@ func (x *ListAlarmsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAlarmsRequest.ProtoReflect.Descriptor instead.
 func (*ListAlarmsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{115}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{122}
 }
 
 func (x *ListAlarmsRequest) GetPageSize() uint32 {
@@ -6978,7 +7462,7 @@ type ListAlarmsResponse struct {
 
 func (x *ListAlarmsResponse) Reset() {
 	*x = ListAlarmsResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[116]
+	mi := &file_tapline_v1_admin_proto_msgTypes[123]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6990,7 +7474,7 @@ func (x *ListAlarmsResponse) String() string {
 func (*ListAlarmsResponse) ProtoMessage() {}
 
 func (x *ListAlarmsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[116]
+	mi := &file_tapline_v1_admin_proto_msgTypes[123]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7003,7 +7487,7 @@ func (x *ListAlarmsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAlarmsResponse.ProtoReflect.Descriptor instead.
 func (*ListAlarmsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{116}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{123}
 }
 
 func (x *ListAlarmsResponse) GetAlarms() []*Alarm {
@@ -7033,7 +7517,7 @@ type CloseAlarmRequest struct {
 
 func (x *CloseAlarmRequest) Reset() {
 	*x = CloseAlarmRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[117]
+	mi := &file_tapline_v1_admin_proto_msgTypes[124]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7045,7 +7529,7 @@ func (x *CloseAlarmRequest) String() string {
 func (*CloseAlarmRequest) ProtoMessage() {}
 
 func (x *CloseAlarmRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[117]
+	mi := &file_tapline_v1_admin_proto_msgTypes[124]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7058,7 +7542,7 @@ func (x *CloseAlarmRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseAlarmRequest.ProtoReflect.Descriptor instead.
 func (*CloseAlarmRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{117}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{124}
 }
 
 func (x *CloseAlarmRequest) GetId() string {
@@ -7086,7 +7570,7 @@ type CloseAlarmResponse struct {
 
 func (x *CloseAlarmResponse) Reset() {
 	*x = CloseAlarmResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[118]
+	mi := &file_tapline_v1_admin_proto_msgTypes[125]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7098,7 +7582,7 @@ func (x *CloseAlarmResponse) String() string {
 func (*CloseAlarmResponse) ProtoMessage() {}
 
 func (x *CloseAlarmResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[118]
+	mi := &file_tapline_v1_admin_proto_msgTypes[125]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7111,7 +7595,7 @@ func (x *CloseAlarmResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseAlarmResponse.ProtoReflect.Descriptor instead.
 func (*CloseAlarmResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{118}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{125}
 }
 
 func (x *CloseAlarmResponse) GetAlarm() *Alarm {
@@ -7130,7 +7614,7 @@ type GetHealthRequest struct {
 
 func (x *GetHealthRequest) Reset() {
 	*x = GetHealthRequest{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[119]
+	mi := &file_tapline_v1_admin_proto_msgTypes[126]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7142,7 +7626,7 @@ func (x *GetHealthRequest) String() string {
 func (*GetHealthRequest) ProtoMessage() {}
 
 func (x *GetHealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[119]
+	mi := &file_tapline_v1_admin_proto_msgTypes[126]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7155,7 +7639,7 @@ func (x *GetHealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHealthRequest.ProtoReflect.Descriptor instead.
 func (*GetHealthRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{119}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{126}
 }
 
 // GetHealthResponse is how it is.
@@ -7181,7 +7665,7 @@ type GetHealthResponse struct {
 
 func (x *GetHealthResponse) Reset() {
 	*x = GetHealthResponse{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[120]
+	mi := &file_tapline_v1_admin_proto_msgTypes[127]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7193,7 +7677,7 @@ func (x *GetHealthResponse) String() string {
 func (*GetHealthResponse) ProtoMessage() {}
 
 func (x *GetHealthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[120]
+	mi := &file_tapline_v1_admin_proto_msgTypes[127]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7206,7 +7690,7 @@ func (x *GetHealthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHealthResponse.ProtoReflect.Descriptor instead.
 func (*GetHealthResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{120}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{127}
 }
 
 func (x *GetHealthResponse) GetBuild() string {
@@ -7291,7 +7775,7 @@ type PersonEntry struct {
 
 func (x *PersonEntry) Reset() {
 	*x = PersonEntry{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[121]
+	mi := &file_tapline_v1_admin_proto_msgTypes[128]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7303,7 +7787,7 @@ func (x *PersonEntry) String() string {
 func (*PersonEntry) ProtoMessage() {}
 
 func (x *PersonEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[121]
+	mi := &file_tapline_v1_admin_proto_msgTypes[128]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7316,7 +7800,7 @@ func (x *PersonEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonEntry.ProtoReflect.Descriptor instead.
 func (*PersonEntry) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{121}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{128}
 }
 
 func (x *PersonEntry) GetId() string {
@@ -7426,7 +7910,7 @@ type Shift struct {
 
 func (x *Shift) Reset() {
 	*x = Shift{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[122]
+	mi := &file_tapline_v1_admin_proto_msgTypes[129]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7438,7 +7922,7 @@ func (x *Shift) String() string {
 func (*Shift) ProtoMessage() {}
 
 func (x *Shift) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[122]
+	mi := &file_tapline_v1_admin_proto_msgTypes[129]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7451,7 +7935,7 @@ func (x *Shift) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Shift.ProtoReflect.Descriptor instead.
 func (*Shift) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{122}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{129}
 }
 
 func (x *Shift) GetId() string {
@@ -7518,7 +8002,7 @@ type ShiftWindow struct {
 
 func (x *ShiftWindow) Reset() {
 	*x = ShiftWindow{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[123]
+	mi := &file_tapline_v1_admin_proto_msgTypes[130]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7530,7 +8014,7 @@ func (x *ShiftWindow) String() string {
 func (*ShiftWindow) ProtoMessage() {}
 
 func (x *ShiftWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[123]
+	mi := &file_tapline_v1_admin_proto_msgTypes[130]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7543,7 +8027,7 @@ func (x *ShiftWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShiftWindow.ProtoReflect.Descriptor instead.
 func (*ShiftWindow) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{123}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{130}
 }
 
 func (x *ShiftWindow) GetDays() []uint32 {
@@ -7580,7 +8064,7 @@ type Certification struct {
 
 func (x *Certification) Reset() {
 	*x = Certification{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[124]
+	mi := &file_tapline_v1_admin_proto_msgTypes[131]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7592,7 +8076,7 @@ func (x *Certification) String() string {
 func (*Certification) ProtoMessage() {}
 
 func (x *Certification) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[124]
+	mi := &file_tapline_v1_admin_proto_msgTypes[131]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7605,7 +8089,7 @@ func (x *Certification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certification.ProtoReflect.Descriptor instead.
 func (*Certification) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{124}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{131}
 }
 
 func (x *Certification) GetName() string {
@@ -7659,7 +8143,7 @@ type Badge struct {
 
 func (x *Badge) Reset() {
 	*x = Badge{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[125]
+	mi := &file_tapline_v1_admin_proto_msgTypes[132]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7671,7 +8155,7 @@ func (x *Badge) String() string {
 func (*Badge) ProtoMessage() {}
 
 func (x *Badge) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[125]
+	mi := &file_tapline_v1_admin_proto_msgTypes[132]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7684,7 +8168,7 @@ func (x *Badge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Badge.ProtoReflect.Descriptor instead.
 func (*Badge) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{125}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{132}
 }
 
 func (x *Badge) GetId() string {
@@ -7790,23 +8274,36 @@ type Account struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its ID, such as "press-hmi".
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// How its secret changes: "none", "manual", "ldap", "local".
+	// How its secret changes: "none"; "manual" (a person sets it and tells the broker); "ldap" (LDAP or Active Directory); "local" (each station has an
+	// account of its own under this name, and the station's agent changes it).
 	Driver string `protobuf:"bytes,2,opt,name=driver,proto3" json:"driver,omitempty"`
-	// How many leases at once; 0 or 1 for exclusive.
+	// How many stations may hold it at once; 0 for as many as run under it, each with one session.
 	Capacity uint32 `protobuf:"varint,3,opt,name=capacity,proto3" json:"capacity,omitempty"`
 	// How long a lease lasts unless extended; 0 means 12 h.
 	LeaseTime *durationpb.Duration `protobuf:"bytes,4,opt,name=lease_time,json=leaseTime,proto3" json:"lease_time,omitempty"`
 	// Stations that run under it; a trailing "/" takes all below.
 	Stations []string `protobuf:"bytes,5,rep,name=stations,proto3" json:"stations,omitempty"`
 	// Rises with each change; 0 to make or to overwrite.
-	Revision      uint64 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Revision uint64 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Its name where the secret counts: a DN, sAMAccountName or uid for "ldap", a user's name for "local"; empty for the ID.
+	Name string `protobuf:"bytes,7,opt,name=name,proto3" json:"name,omitempty"`
+	// How old its secret may become before it is changed; 0 for ever.
+	RotateAfter *durationpb.Duration `protobuf:"bytes,8,opt,name=rotate_after,json=rotateAfter,proto3" json:"rotate_after,omitempty"`
+	// Leave the secret as it is when the last session that was handed it has ended. By default it is changed then.
+	KeepAfterRelease bool `protobuf:"varint,9,opt,name=keep_after_release,json=keepAfterRelease,proto3" json:"keep_after_release,omitempty"`
+	// How many characters a new secret has, 8 to 128; 0 means 24.
+	SecretLength uint32 `protobuf:"varint,10,opt,name=secret_length,json=secretLength,proto3" json:"secret_length,omitempty"`
+	// Where the secret is kept: empty for the broker's own store, "openbao" for the outside vault of the broker's configuration.
+	Vault string `protobuf:"bytes,11,opt,name=vault,proto3" json:"vault,omitempty"`
+	// How long the system goes on taking the old secret after a change. Unset: what the driver knows of it.
+	OldSecretWindow *durationpb.Duration `protobuf:"bytes,12,opt,name=old_secret_window,json=oldSecretWindow,proto3" json:"old_secret_window,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[126]
+	mi := &file_tapline_v1_admin_proto_msgTypes[133]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7818,7 +8315,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[126]
+	mi := &file_tapline_v1_admin_proto_msgTypes[133]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7831,7 +8328,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{126}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{133}
 }
 
 func (x *Account) GetId() string {
@@ -7874,6 +8371,48 @@ func (x *Account) GetRevision() uint64 {
 		return x.Revision
 	}
 	return 0
+}
+
+func (x *Account) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Account) GetRotateAfter() *durationpb.Duration {
+	if x != nil {
+		return x.RotateAfter
+	}
+	return nil
+}
+
+func (x *Account) GetKeepAfterRelease() bool {
+	if x != nil {
+		return x.KeepAfterRelease
+	}
+	return false
+}
+
+func (x *Account) GetSecretLength() uint32 {
+	if x != nil {
+		return x.SecretLength
+	}
+	return 0
+}
+
+func (x *Account) GetVault() string {
+	if x != nil {
+		return x.Vault
+	}
+	return ""
+}
+
+func (x *Account) GetOldSecretWindow() *durationpb.Duration {
+	if x != nil {
+		return x.OldSecretWindow
+	}
+	return nil
 }
 
 // Station is a station as the broker knows it.
@@ -7923,7 +8462,7 @@ type Station struct {
 
 func (x *Station) Reset() {
 	*x = Station{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[127]
+	mi := &file_tapline_v1_admin_proto_msgTypes[134]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7935,7 +8474,7 @@ func (x *Station) String() string {
 func (*Station) ProtoMessage() {}
 
 func (x *Station) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[127]
+	mi := &file_tapline_v1_admin_proto_msgTypes[134]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7948,7 +8487,7 @@ func (x *Station) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Station.ProtoReflect.Descriptor instead.
 func (*Station) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{127}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{134}
 }
 
 func (x *Station) GetId() string {
@@ -8115,7 +8654,7 @@ type Zone struct {
 
 func (x *Zone) Reset() {
 	*x = Zone{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[128]
+	mi := &file_tapline_v1_admin_proto_msgTypes[135]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8127,7 +8666,7 @@ func (x *Zone) String() string {
 func (*Zone) ProtoMessage() {}
 
 func (x *Zone) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[128]
+	mi := &file_tapline_v1_admin_proto_msgTypes[135]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8140,7 +8679,7 @@ func (x *Zone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Zone.ProtoReflect.Descriptor instead.
 func (*Zone) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{128}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{135}
 }
 
 func (x *Zone) GetId() string {
@@ -8237,7 +8776,7 @@ type PinRules struct {
 
 func (x *PinRules) Reset() {
 	*x = PinRules{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[129]
+	mi := &file_tapline_v1_admin_proto_msgTypes[136]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8249,7 +8788,7 @@ func (x *PinRules) String() string {
 func (*PinRules) ProtoMessage() {}
 
 func (x *PinRules) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[129]
+	mi := &file_tapline_v1_admin_proto_msgTypes[136]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8262,7 +8801,7 @@ func (x *PinRules) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PinRules.ProtoReflect.Descriptor instead.
 func (*PinRules) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{129}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{136}
 }
 
 func (x *PinRules) GetAlways() bool {
@@ -8306,7 +8845,7 @@ type OfflineTiers struct {
 
 func (x *OfflineTiers) Reset() {
 	*x = OfflineTiers{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[130]
+	mi := &file_tapline_v1_admin_proto_msgTypes[137]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8318,7 +8857,7 @@ func (x *OfflineTiers) String() string {
 func (*OfflineTiers) ProtoMessage() {}
 
 func (x *OfflineTiers) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[130]
+	mi := &file_tapline_v1_admin_proto_msgTypes[137]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8331,7 +8870,7 @@ func (x *OfflineTiers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfflineTiers.ProtoReflect.Descriptor instead.
 func (*OfflineTiers) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{130}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{137}
 }
 
 func (x *OfflineTiers) GetEverybody() *durationpb.Duration {
@@ -8369,7 +8908,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[131]
+	mi := &file_tapline_v1_admin_proto_msgTypes[138]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8381,7 +8920,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[131]
+	mi := &file_tapline_v1_admin_proto_msgTypes[138]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8394,7 +8933,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{131}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{138}
 }
 
 func (x *Token) GetId() string {
@@ -8460,7 +8999,7 @@ type PolicySet struct {
 
 func (x *PolicySet) Reset() {
 	*x = PolicySet{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[132]
+	mi := &file_tapline_v1_admin_proto_msgTypes[139]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8472,7 +9011,7 @@ func (x *PolicySet) String() string {
 func (*PolicySet) ProtoMessage() {}
 
 func (x *PolicySet) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[132]
+	mi := &file_tapline_v1_admin_proto_msgTypes[139]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8485,7 +9024,7 @@ func (x *PolicySet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicySet.ProtoReflect.Descriptor instead.
 func (*PolicySet) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{132}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{139}
 }
 
 func (x *PolicySet) GetVersion() string {
@@ -8555,7 +9094,7 @@ type RefusedTap struct {
 
 func (x *RefusedTap) Reset() {
 	*x = RefusedTap{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[133]
+	mi := &file_tapline_v1_admin_proto_msgTypes[140]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8567,7 +9106,7 @@ func (x *RefusedTap) String() string {
 func (*RefusedTap) ProtoMessage() {}
 
 func (x *RefusedTap) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[133]
+	mi := &file_tapline_v1_admin_proto_msgTypes[140]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8580,7 +9119,7 @@ func (x *RefusedTap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefusedTap.ProtoReflect.Descriptor instead.
 func (*RefusedTap) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{133}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{140}
 }
 
 func (x *RefusedTap) GetCode() string {
@@ -8658,7 +9197,7 @@ type HeldLease struct {
 
 func (x *HeldLease) Reset() {
 	*x = HeldLease{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[134]
+	mi := &file_tapline_v1_admin_proto_msgTypes[141]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8670,7 +9209,7 @@ func (x *HeldLease) String() string {
 func (*HeldLease) ProtoMessage() {}
 
 func (x *HeldLease) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[134]
+	mi := &file_tapline_v1_admin_proto_msgTypes[141]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8683,7 +9222,7 @@ func (x *HeldLease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldLease.ProtoReflect.Descriptor instead.
 func (*HeldLease) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{134}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{141}
 }
 
 func (x *HeldLease) GetLease() *Lease {
@@ -8754,7 +9293,7 @@ type Visit struct {
 
 func (x *Visit) Reset() {
 	*x = Visit{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[135]
+	mi := &file_tapline_v1_admin_proto_msgTypes[142]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8766,7 +9305,7 @@ func (x *Visit) String() string {
 func (*Visit) ProtoMessage() {}
 
 func (x *Visit) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[135]
+	mi := &file_tapline_v1_admin_proto_msgTypes[142]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8779,7 +9318,7 @@ func (x *Visit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Visit.ProtoReflect.Descriptor instead.
 func (*Visit) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{135}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{142}
 }
 
 func (x *Visit) GetId() string {
@@ -8881,7 +9420,7 @@ type ImportFault struct {
 
 func (x *ImportFault) Reset() {
 	*x = ImportFault{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[136]
+	mi := &file_tapline_v1_admin_proto_msgTypes[143]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8893,7 +9432,7 @@ func (x *ImportFault) String() string {
 func (*ImportFault) ProtoMessage() {}
 
 func (x *ImportFault) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[136]
+	mi := &file_tapline_v1_admin_proto_msgTypes[143]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8906,7 +9445,7 @@ func (x *ImportFault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportFault.ProtoReflect.Descriptor instead.
 func (*ImportFault) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{136}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{143}
 }
 
 func (x *ImportFault) GetLine() uint32 {
@@ -8957,7 +9496,7 @@ type Alarm struct {
 
 func (x *Alarm) Reset() {
 	*x = Alarm{}
-	mi := &file_tapline_v1_admin_proto_msgTypes[137]
+	mi := &file_tapline_v1_admin_proto_msgTypes[144]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8969,7 +9508,7 @@ func (x *Alarm) String() string {
 func (*Alarm) ProtoMessage() {}
 
 func (x *Alarm) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_admin_proto_msgTypes[137]
+	mi := &file_tapline_v1_admin_proto_msgTypes[144]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8982,7 +9521,7 @@ func (x *Alarm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alarm.ProtoReflect.Descriptor instead.
 func (*Alarm) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{137}
+	return file_tapline_v1_admin_proto_rawDescGZIP(), []int{144}
 }
 
 func (x *Alarm) GetId() string {
@@ -9172,7 +9711,42 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"&\n" +
 	"\x14DeleteAccountRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"\x17\n" +
-	"\x15DeleteAccountResponse\"B\n" +
+	"\x15DeleteAccountResponse\"j\n" +
+	"\x17SetAccountSecretRequest\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x18\n" +
+	"\astation\x18\x02 \x01(\tR\astation\x12\x1b\n" +
+	"\x06secret\x18\x03 \x01(\fB\x03\x80\x01\x01R\x06secret\"M\n" +
+	"\x18SetAccountSecretResponse\x121\n" +
+	"\x06secret\x18\x01 \x01(\v2\x19.tapline.v1.AccountSecretR\x06secret\"q\n" +
+	"\x19ListAccountSecretsRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x18\n" +
+	"\aaccount\x18\x03 \x01(\tR\aaccount\"y\n" +
+	"\x1aListAccountSecretsResponse\x123\n" +
+	"\asecrets\x18\x01 \x03(\v2\x19.tapline.v1.AccountSecretR\asecrets\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"b\n" +
+	"\x1aRotateAccountSecretRequest\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x18\n" +
+	"\astation\x18\x02 \x01(\tR\astation\x12\x10\n" +
+	"\x03now\x18\x03 \x01(\bR\x03now\"R\n" +
+	"\x1bRotateAccountSecretResponse\x123\n" +
+	"\asecrets\x18\x01 \x03(\v2\x19.tapline.v1.AccountSecretR\asecrets\"\xb9\x03\n" +
+	"\rAccountSecret\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x18\n" +
+	"\astation\x18\x02 \x01(\tR\astation\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\x04R\aversion\x12\x14\n" +
+	"\x05state\x18\x04 \x01(\tR\x05state\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x120\n" +
+	"\x05since\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x15\n" +
+	"\x06set_by\x18\a \x01(\tR\x05setBy\x12;\n" +
+	"\vreleased_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"releasedAt\x127\n" +
+	"\told_until\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\boldUntil\x12\x14\n" +
+	"\x05cause\x18\n" +
+	" \x01(\tR\x05cause\x12\x14\n" +
+	"\x05tries\x18\v \x01(\rR\x05tries\x12A\n" +
+	"\x0echanging_since\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\rchangingSince\"B\n" +
 	"\x11PutStationRequest\x12-\n" +
 	"\astation\x18\x01 \x01(\v2\x13.tapline.v1.StationR\astation\"C\n" +
 	"\x12PutStationResponse\x12-\n" +
@@ -9542,7 +10116,7 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\x06source\x18\v \x01(\tR\x06source\x123\n" +
 	"\alost_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x06lostAt\x12\x1c\n" +
 	"\ttemporary\x18\r \x01(\bR\ttemporary\x12\x1a\n" +
-	"\breplaces\x18\x0e \x01(\tR\breplaces\"\xbf\x01\n" +
+	"\breplaces\x18\x0e \x01(\tR\breplaces\"\xc1\x03\n" +
 	"\aAccount\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06driver\x18\x02 \x01(\tR\x06driver\x12\x1a\n" +
@@ -9550,7 +10124,14 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"lease_time\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\tleaseTime\x12\x1a\n" +
 	"\bstations\x18\x05 \x03(\tR\bstations\x12\x1a\n" +
-	"\brevision\x18\x06 \x01(\x04R\brevision\"\xaf\x06\n" +
+	"\brevision\x18\x06 \x01(\x04R\brevision\x12\x12\n" +
+	"\x04name\x18\a \x01(\tR\x04name\x12<\n" +
+	"\frotate_after\x18\b \x01(\v2\x19.google.protobuf.DurationR\vrotateAfter\x12,\n" +
+	"\x12keep_after_release\x18\t \x01(\bR\x10keepAfterRelease\x12#\n" +
+	"\rsecret_length\x18\n" +
+	" \x01(\rR\fsecretLength\x12\x14\n" +
+	"\x05vault\x18\v \x01(\tR\x05vault\x12E\n" +
+	"\x11old_secret_window\x18\f \x01(\v2\x19.google.protobuf.DurationR\x0foldSecretWindow\"\xaf\x06\n" +
 	"\aStation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12$\n" +
 	"\x04mode\x18\x02 \x01(\x0e2\x10.tapline.v1.ModeR\x04mode\x12\x18\n" +
@@ -9687,7 +10268,7 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\rImportLeavers\x12\x1e\n" +
 	"\x1aIMPORT_LEAVERS_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13IMPORT_LEAVERS_KEEP\x10\x01\x12\x1a\n" +
-	"\x16IMPORT_LEAVERS_SUSPEND\x10\x022\x85#\n" +
+	"\x16IMPORT_LEAVERS_SUSPEND\x10\x022\xb1%\n" +
 	"\fAdminService\x12H\n" +
 	"\tPutPerson\x12\x1c.tapline.v1.PutPersonRequest\x1a\x1d.tapline.v1.PutPersonResponse\x12H\n" +
 	"\tGetPerson\x12\x1c.tapline.v1.GetPersonRequest\x1a\x1d.tapline.v1.GetPersonResponse\x12K\n" +
@@ -9707,7 +10288,10 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"PutAccount\x12\x1d.tapline.v1.PutAccountRequest\x1a\x1e.tapline.v1.PutAccountResponse\x12Q\n" +
 	"\fListAccounts\x12\x1f.tapline.v1.ListAccountsRequest\x1a .tapline.v1.ListAccountsResponse\x12T\n" +
-	"\rDeleteAccount\x12 .tapline.v1.DeleteAccountRequest\x1a!.tapline.v1.DeleteAccountResponse\x12K\n" +
+	"\rDeleteAccount\x12 .tapline.v1.DeleteAccountRequest\x1a!.tapline.v1.DeleteAccountResponse\x12]\n" +
+	"\x10SetAccountSecret\x12#.tapline.v1.SetAccountSecretRequest\x1a$.tapline.v1.SetAccountSecretResponse\x12c\n" +
+	"\x12ListAccountSecrets\x12%.tapline.v1.ListAccountSecretsRequest\x1a&.tapline.v1.ListAccountSecretsResponse\x12f\n" +
+	"\x13RotateAccountSecret\x12&.tapline.v1.RotateAccountSecretRequest\x1a'.tapline.v1.RotateAccountSecretResponse\x12K\n" +
 	"\n" +
 	"PutStation\x12\x1d.tapline.v1.PutStationRequest\x1a\x1e.tapline.v1.PutStationResponse\x12Q\n" +
 	"\fListStations\x12\x1f.tapline.v1.ListStationsRequest\x1a .tapline.v1.ListStationsResponse\x12T\n" +
@@ -9774,415 +10358,437 @@ func file_tapline_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_tapline_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_tapline_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 139)
+var file_tapline_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 146)
 var file_tapline_v1_admin_proto_goTypes = []any{
-	(StationState)(0),                  // 0: tapline.v1.StationState
-	(VisitState)(0),                    // 1: tapline.v1.VisitState
-	(RootState)(0),                     // 2: tapline.v1.RootState
-	(ImportLeavers)(0),                 // 3: tapline.v1.ImportLeavers
-	(*PutPersonRequest)(nil),           // 4: tapline.v1.PutPersonRequest
-	(*PutPersonResponse)(nil),          // 5: tapline.v1.PutPersonResponse
-	(*GetPersonRequest)(nil),           // 6: tapline.v1.GetPersonRequest
-	(*GetPersonResponse)(nil),          // 7: tapline.v1.GetPersonResponse
-	(*ListPeopleRequest)(nil),          // 8: tapline.v1.ListPeopleRequest
-	(*ListPeopleResponse)(nil),         // 9: tapline.v1.ListPeopleResponse
-	(*DeletePersonRequest)(nil),        // 10: tapline.v1.DeletePersonRequest
-	(*DeletePersonResponse)(nil),       // 11: tapline.v1.DeletePersonResponse
-	(*AssignBadgeRequest)(nil),         // 12: tapline.v1.AssignBadgeRequest
-	(*AssignBadgeResponse)(nil),        // 13: tapline.v1.AssignBadgeResponse
-	(*ListBadgesRequest)(nil),          // 14: tapline.v1.ListBadgesRequest
-	(*ListBadgesResponse)(nil),         // 15: tapline.v1.ListBadgesResponse
-	(*RevokeBadgeRequest)(nil),         // 16: tapline.v1.RevokeBadgeRequest
-	(*RevokeBadgeResponse)(nil),        // 17: tapline.v1.RevokeBadgeResponse
-	(*LoseBadgeRequest)(nil),           // 18: tapline.v1.LoseBadgeRequest
-	(*LoseBadgeResponse)(nil),          // 19: tapline.v1.LoseBadgeResponse
-	(*FindBadgeRequest)(nil),           // 20: tapline.v1.FindBadgeRequest
-	(*FindBadgeResponse)(nil),          // 21: tapline.v1.FindBadgeResponse
-	(*ListRefusedTapsRequest)(nil),     // 22: tapline.v1.ListRefusedTapsRequest
-	(*ListRefusedTapsResponse)(nil),    // 23: tapline.v1.ListRefusedTapsResponse
-	(*ListBadgeRequestsRequest)(nil),   // 24: tapline.v1.ListBadgeRequestsRequest
-	(*ListBadgeRequestsResponse)(nil),  // 25: tapline.v1.ListBadgeRequestsResponse
-	(*DecideBadgeRequestRequest)(nil),  // 26: tapline.v1.DecideBadgeRequestRequest
-	(*DecideBadgeRequestResponse)(nil), // 27: tapline.v1.DecideBadgeRequestResponse
-	(*BadgeRequest)(nil),               // 28: tapline.v1.BadgeRequest
-	(*SetPinRequest)(nil),              // 29: tapline.v1.SetPinRequest
-	(*SetPinResponse)(nil),             // 30: tapline.v1.SetPinResponse
-	(*PutAccountRequest)(nil),          // 31: tapline.v1.PutAccountRequest
-	(*PutAccountResponse)(nil),         // 32: tapline.v1.PutAccountResponse
-	(*ListAccountsRequest)(nil),        // 33: tapline.v1.ListAccountsRequest
-	(*ListAccountsResponse)(nil),       // 34: tapline.v1.ListAccountsResponse
-	(*DeleteAccountRequest)(nil),       // 35: tapline.v1.DeleteAccountRequest
-	(*DeleteAccountResponse)(nil),      // 36: tapline.v1.DeleteAccountResponse
-	(*PutStationRequest)(nil),          // 37: tapline.v1.PutStationRequest
-	(*PutStationResponse)(nil),         // 38: tapline.v1.PutStationResponse
-	(*ListStationsRequest)(nil),        // 39: tapline.v1.ListStationsRequest
-	(*ListStationsResponse)(nil),       // 40: tapline.v1.ListStationsResponse
-	(*DeleteStationRequest)(nil),       // 41: tapline.v1.DeleteStationRequest
-	(*DeleteStationResponse)(nil),      // 42: tapline.v1.DeleteStationResponse
-	(*RevokeStationRequest)(nil),       // 43: tapline.v1.RevokeStationRequest
-	(*RevokeStationResponse)(nil),      // 44: tapline.v1.RevokeStationResponse
-	(*ReleaseStationRequest)(nil),      // 45: tapline.v1.ReleaseStationRequest
-	(*ReleaseStationResponse)(nil),     // 46: tapline.v1.ReleaseStationResponse
-	(*ApproveRecoveryRequest)(nil),     // 47: tapline.v1.ApproveRecoveryRequest
-	(*ApproveRecoveryResponse)(nil),    // 48: tapline.v1.ApproveRecoveryResponse
-	(*GetStationRequest)(nil),          // 49: tapline.v1.GetStationRequest
-	(*GetStationResponse)(nil),         // 50: tapline.v1.GetStationResponse
-	(*StationIdentity)(nil),            // 51: tapline.v1.StationIdentity
-	(*StationCertificate)(nil),         // 52: tapline.v1.StationCertificate
-	(*StationCopy)(nil),                // 53: tapline.v1.StationCopy
-	(*RootCertificate)(nil),            // 54: tapline.v1.RootCertificate
-	(*GetAuthorityRequest)(nil),        // 55: tapline.v1.GetAuthorityRequest
-	(*GetAuthorityResponse)(nil),       // 56: tapline.v1.GetAuthorityResponse
-	(*RotateAuthorityRequest)(nil),     // 57: tapline.v1.RotateAuthorityRequest
-	(*RotateAuthorityResponse)(nil),    // 58: tapline.v1.RotateAuthorityResponse
-	(*CreateTokenRequest)(nil),         // 59: tapline.v1.CreateTokenRequest
-	(*CreateTokenResponse)(nil),        // 60: tapline.v1.CreateTokenResponse
-	(*ListTokensRequest)(nil),          // 61: tapline.v1.ListTokensRequest
-	(*ListTokensResponse)(nil),         // 62: tapline.v1.ListTokensResponse
-	(*RevokeTokenRequest)(nil),         // 63: tapline.v1.RevokeTokenRequest
-	(*RevokeTokenResponse)(nil),        // 64: tapline.v1.RevokeTokenResponse
-	(*PutPolicyRequest)(nil),           // 65: tapline.v1.PutPolicyRequest
-	(*PutPolicyResponse)(nil),          // 66: tapline.v1.PutPolicyResponse
-	(*GetPolicyRequest)(nil),           // 67: tapline.v1.GetPolicyRequest
-	(*GetPolicyResponse)(nil),          // 68: tapline.v1.GetPolicyResponse
-	(*PutZoneRequest)(nil),             // 69: tapline.v1.PutZoneRequest
-	(*PutZoneResponse)(nil),            // 70: tapline.v1.PutZoneResponse
-	(*ListZonesRequest)(nil),           // 71: tapline.v1.ListZonesRequest
-	(*ListZonesResponse)(nil),          // 72: tapline.v1.ListZonesResponse
-	(*DeleteZoneRequest)(nil),          // 73: tapline.v1.DeleteZoneRequest
-	(*DeleteZoneResponse)(nil),         // 74: tapline.v1.DeleteZoneResponse
-	(*ListPoliciesRequest)(nil),        // 75: tapline.v1.ListPoliciesRequest
-	(*ListPoliciesResponse)(nil),       // 76: tapline.v1.ListPoliciesResponse
-	(*ReplayTapsRequest)(nil),          // 77: tapline.v1.ReplayTapsRequest
-	(*ReplayTapsResponse)(nil),         // 78: tapline.v1.ReplayTapsResponse
-	(*ReplayedTap)(nil),                // 79: tapline.v1.ReplayedTap
-	(*ExplainTapRequest)(nil),          // 80: tapline.v1.ExplainTapRequest
-	(*ExplainTapResponse)(nil),         // 81: tapline.v1.ExplainTapResponse
-	(*ExplainCodeRequest)(nil),         // 82: tapline.v1.ExplainCodeRequest
-	(*ExplainCodeResponse)(nil),        // 83: tapline.v1.ExplainCodeResponse
-	(*ListLeasesRequest)(nil),          // 84: tapline.v1.ListLeasesRequest
-	(*ListLeasesResponse)(nil),         // 85: tapline.v1.ListLeasesResponse
-	(*EndLeaseRequest)(nil),            // 86: tapline.v1.EndLeaseRequest
-	(*EndLeaseResponse)(nil),           // 87: tapline.v1.EndLeaseResponse
-	(*PutVisitRequest)(nil),            // 88: tapline.v1.PutVisitRequest
-	(*PutVisitResponse)(nil),           // 89: tapline.v1.PutVisitResponse
-	(*ListVisitsRequest)(nil),          // 90: tapline.v1.ListVisitsRequest
-	(*ListVisitsResponse)(nil),         // 91: tapline.v1.ListVisitsResponse
-	(*DeleteVisitRequest)(nil),         // 92: tapline.v1.DeleteVisitRequest
-	(*DeleteVisitResponse)(nil),        // 93: tapline.v1.DeleteVisitResponse
-	(*DecideVisitRequest)(nil),         // 94: tapline.v1.DecideVisitRequest
-	(*DecideVisitResponse)(nil),        // 95: tapline.v1.DecideVisitResponse
-	(*ImportDirectoryRequest)(nil),     // 96: tapline.v1.ImportDirectoryRequest
-	(*ImportDirectoryResponse)(nil),    // 97: tapline.v1.ImportDirectoryResponse
-	(*ImportChange)(nil),               // 98: tapline.v1.ImportChange
-	(*GetSyncRequest)(nil),             // 99: tapline.v1.GetSyncRequest
-	(*GetSyncResponse)(nil),            // 100: tapline.v1.GetSyncResponse
-	(*SyncState)(nil),                  // 101: tapline.v1.SyncState
-	(*RunSyncRequest)(nil),             // 102: tapline.v1.RunSyncRequest
-	(*RunSyncResponse)(nil),            // 103: tapline.v1.RunSyncResponse
-	(*AcceptSyncRequest)(nil),          // 104: tapline.v1.AcceptSyncRequest
-	(*AcceptSyncResponse)(nil),         // 105: tapline.v1.AcceptSyncResponse
-	(*PutShiftRequest)(nil),            // 106: tapline.v1.PutShiftRequest
-	(*PutShiftResponse)(nil),           // 107: tapline.v1.PutShiftResponse
-	(*ListShiftsRequest)(nil),          // 108: tapline.v1.ListShiftsRequest
-	(*ListShiftsResponse)(nil),         // 109: tapline.v1.ListShiftsResponse
-	(*DeleteShiftRequest)(nil),         // 110: tapline.v1.DeleteShiftRequest
-	(*DeleteShiftResponse)(nil),        // 111: tapline.v1.DeleteShiftResponse
-	(*CreateScimTokenRequest)(nil),     // 112: tapline.v1.CreateScimTokenRequest
-	(*CreateScimTokenResponse)(nil),    // 113: tapline.v1.CreateScimTokenResponse
-	(*ListScimTokensRequest)(nil),      // 114: tapline.v1.ListScimTokensRequest
-	(*ListScimTokensResponse)(nil),     // 115: tapline.v1.ListScimTokensResponse
-	(*RevokeScimTokenRequest)(nil),     // 116: tapline.v1.RevokeScimTokenRequest
-	(*RevokeScimTokenResponse)(nil),    // 117: tapline.v1.RevokeScimTokenResponse
-	(*ScimToken)(nil),                  // 118: tapline.v1.ScimToken
-	(*ListAlarmsRequest)(nil),          // 119: tapline.v1.ListAlarmsRequest
-	(*ListAlarmsResponse)(nil),         // 120: tapline.v1.ListAlarmsResponse
-	(*CloseAlarmRequest)(nil),          // 121: tapline.v1.CloseAlarmRequest
-	(*CloseAlarmResponse)(nil),         // 122: tapline.v1.CloseAlarmResponse
-	(*GetHealthRequest)(nil),           // 123: tapline.v1.GetHealthRequest
-	(*GetHealthResponse)(nil),          // 124: tapline.v1.GetHealthResponse
-	(*PersonEntry)(nil),                // 125: tapline.v1.PersonEntry
-	(*Shift)(nil),                      // 126: tapline.v1.Shift
-	(*ShiftWindow)(nil),                // 127: tapline.v1.ShiftWindow
-	(*Certification)(nil),              // 128: tapline.v1.Certification
-	(*Badge)(nil),                      // 129: tapline.v1.Badge
-	(*Account)(nil),                    // 130: tapline.v1.Account
-	(*Station)(nil),                    // 131: tapline.v1.Station
-	(*Zone)(nil),                       // 132: tapline.v1.Zone
-	(*PinRules)(nil),                   // 133: tapline.v1.PinRules
-	(*OfflineTiers)(nil),               // 134: tapline.v1.OfflineTiers
-	(*Token)(nil),                      // 135: tapline.v1.Token
-	(*PolicySet)(nil),                  // 136: tapline.v1.PolicySet
-	(*RefusedTap)(nil),                 // 137: tapline.v1.RefusedTap
-	(*HeldLease)(nil),                  // 138: tapline.v1.HeldLease
-	(*Visit)(nil),                      // 139: tapline.v1.Visit
-	(*ImportFault)(nil),                // 140: tapline.v1.ImportFault
-	(*Alarm)(nil),                      // 141: tapline.v1.Alarm
-	nil,                                // 142: tapline.v1.Station.HintsEntry
-	(*timestamppb.Timestamp)(nil),      // 143: google.protobuf.Timestamp
-	(*BadgeProof)(nil),                 // 144: tapline.v1.BadgeProof
-	(Assurance)(0),                     // 145: tapline.v1.Assurance
-	(*durationpb.Duration)(nil),        // 146: google.protobuf.Duration
-	(*Decision)(nil),                   // 147: tapline.v1.Decision
-	(*SessionTerms)(nil),               // 148: tapline.v1.SessionTerms
-	(Mode)(0),                          // 149: tapline.v1.Mode
-	(RefusalCause)(0),                  // 150: tapline.v1.RefusalCause
-	(*Lease)(nil),                      // 151: tapline.v1.Lease
+	(StationState)(0),                   // 0: tapline.v1.StationState
+	(VisitState)(0),                     // 1: tapline.v1.VisitState
+	(RootState)(0),                      // 2: tapline.v1.RootState
+	(ImportLeavers)(0),                  // 3: tapline.v1.ImportLeavers
+	(*PutPersonRequest)(nil),            // 4: tapline.v1.PutPersonRequest
+	(*PutPersonResponse)(nil),           // 5: tapline.v1.PutPersonResponse
+	(*GetPersonRequest)(nil),            // 6: tapline.v1.GetPersonRequest
+	(*GetPersonResponse)(nil),           // 7: tapline.v1.GetPersonResponse
+	(*ListPeopleRequest)(nil),           // 8: tapline.v1.ListPeopleRequest
+	(*ListPeopleResponse)(nil),          // 9: tapline.v1.ListPeopleResponse
+	(*DeletePersonRequest)(nil),         // 10: tapline.v1.DeletePersonRequest
+	(*DeletePersonResponse)(nil),        // 11: tapline.v1.DeletePersonResponse
+	(*AssignBadgeRequest)(nil),          // 12: tapline.v1.AssignBadgeRequest
+	(*AssignBadgeResponse)(nil),         // 13: tapline.v1.AssignBadgeResponse
+	(*ListBadgesRequest)(nil),           // 14: tapline.v1.ListBadgesRequest
+	(*ListBadgesResponse)(nil),          // 15: tapline.v1.ListBadgesResponse
+	(*RevokeBadgeRequest)(nil),          // 16: tapline.v1.RevokeBadgeRequest
+	(*RevokeBadgeResponse)(nil),         // 17: tapline.v1.RevokeBadgeResponse
+	(*LoseBadgeRequest)(nil),            // 18: tapline.v1.LoseBadgeRequest
+	(*LoseBadgeResponse)(nil),           // 19: tapline.v1.LoseBadgeResponse
+	(*FindBadgeRequest)(nil),            // 20: tapline.v1.FindBadgeRequest
+	(*FindBadgeResponse)(nil),           // 21: tapline.v1.FindBadgeResponse
+	(*ListRefusedTapsRequest)(nil),      // 22: tapline.v1.ListRefusedTapsRequest
+	(*ListRefusedTapsResponse)(nil),     // 23: tapline.v1.ListRefusedTapsResponse
+	(*ListBadgeRequestsRequest)(nil),    // 24: tapline.v1.ListBadgeRequestsRequest
+	(*ListBadgeRequestsResponse)(nil),   // 25: tapline.v1.ListBadgeRequestsResponse
+	(*DecideBadgeRequestRequest)(nil),   // 26: tapline.v1.DecideBadgeRequestRequest
+	(*DecideBadgeRequestResponse)(nil),  // 27: tapline.v1.DecideBadgeRequestResponse
+	(*BadgeRequest)(nil),                // 28: tapline.v1.BadgeRequest
+	(*SetPinRequest)(nil),               // 29: tapline.v1.SetPinRequest
+	(*SetPinResponse)(nil),              // 30: tapline.v1.SetPinResponse
+	(*PutAccountRequest)(nil),           // 31: tapline.v1.PutAccountRequest
+	(*PutAccountResponse)(nil),          // 32: tapline.v1.PutAccountResponse
+	(*ListAccountsRequest)(nil),         // 33: tapline.v1.ListAccountsRequest
+	(*ListAccountsResponse)(nil),        // 34: tapline.v1.ListAccountsResponse
+	(*DeleteAccountRequest)(nil),        // 35: tapline.v1.DeleteAccountRequest
+	(*DeleteAccountResponse)(nil),       // 36: tapline.v1.DeleteAccountResponse
+	(*SetAccountSecretRequest)(nil),     // 37: tapline.v1.SetAccountSecretRequest
+	(*SetAccountSecretResponse)(nil),    // 38: tapline.v1.SetAccountSecretResponse
+	(*ListAccountSecretsRequest)(nil),   // 39: tapline.v1.ListAccountSecretsRequest
+	(*ListAccountSecretsResponse)(nil),  // 40: tapline.v1.ListAccountSecretsResponse
+	(*RotateAccountSecretRequest)(nil),  // 41: tapline.v1.RotateAccountSecretRequest
+	(*RotateAccountSecretResponse)(nil), // 42: tapline.v1.RotateAccountSecretResponse
+	(*AccountSecret)(nil),               // 43: tapline.v1.AccountSecret
+	(*PutStationRequest)(nil),           // 44: tapline.v1.PutStationRequest
+	(*PutStationResponse)(nil),          // 45: tapline.v1.PutStationResponse
+	(*ListStationsRequest)(nil),         // 46: tapline.v1.ListStationsRequest
+	(*ListStationsResponse)(nil),        // 47: tapline.v1.ListStationsResponse
+	(*DeleteStationRequest)(nil),        // 48: tapline.v1.DeleteStationRequest
+	(*DeleteStationResponse)(nil),       // 49: tapline.v1.DeleteStationResponse
+	(*RevokeStationRequest)(nil),        // 50: tapline.v1.RevokeStationRequest
+	(*RevokeStationResponse)(nil),       // 51: tapline.v1.RevokeStationResponse
+	(*ReleaseStationRequest)(nil),       // 52: tapline.v1.ReleaseStationRequest
+	(*ReleaseStationResponse)(nil),      // 53: tapline.v1.ReleaseStationResponse
+	(*ApproveRecoveryRequest)(nil),      // 54: tapline.v1.ApproveRecoveryRequest
+	(*ApproveRecoveryResponse)(nil),     // 55: tapline.v1.ApproveRecoveryResponse
+	(*GetStationRequest)(nil),           // 56: tapline.v1.GetStationRequest
+	(*GetStationResponse)(nil),          // 57: tapline.v1.GetStationResponse
+	(*StationIdentity)(nil),             // 58: tapline.v1.StationIdentity
+	(*StationCertificate)(nil),          // 59: tapline.v1.StationCertificate
+	(*StationCopy)(nil),                 // 60: tapline.v1.StationCopy
+	(*RootCertificate)(nil),             // 61: tapline.v1.RootCertificate
+	(*GetAuthorityRequest)(nil),         // 62: tapline.v1.GetAuthorityRequest
+	(*GetAuthorityResponse)(nil),        // 63: tapline.v1.GetAuthorityResponse
+	(*RotateAuthorityRequest)(nil),      // 64: tapline.v1.RotateAuthorityRequest
+	(*RotateAuthorityResponse)(nil),     // 65: tapline.v1.RotateAuthorityResponse
+	(*CreateTokenRequest)(nil),          // 66: tapline.v1.CreateTokenRequest
+	(*CreateTokenResponse)(nil),         // 67: tapline.v1.CreateTokenResponse
+	(*ListTokensRequest)(nil),           // 68: tapline.v1.ListTokensRequest
+	(*ListTokensResponse)(nil),          // 69: tapline.v1.ListTokensResponse
+	(*RevokeTokenRequest)(nil),          // 70: tapline.v1.RevokeTokenRequest
+	(*RevokeTokenResponse)(nil),         // 71: tapline.v1.RevokeTokenResponse
+	(*PutPolicyRequest)(nil),            // 72: tapline.v1.PutPolicyRequest
+	(*PutPolicyResponse)(nil),           // 73: tapline.v1.PutPolicyResponse
+	(*GetPolicyRequest)(nil),            // 74: tapline.v1.GetPolicyRequest
+	(*GetPolicyResponse)(nil),           // 75: tapline.v1.GetPolicyResponse
+	(*PutZoneRequest)(nil),              // 76: tapline.v1.PutZoneRequest
+	(*PutZoneResponse)(nil),             // 77: tapline.v1.PutZoneResponse
+	(*ListZonesRequest)(nil),            // 78: tapline.v1.ListZonesRequest
+	(*ListZonesResponse)(nil),           // 79: tapline.v1.ListZonesResponse
+	(*DeleteZoneRequest)(nil),           // 80: tapline.v1.DeleteZoneRequest
+	(*DeleteZoneResponse)(nil),          // 81: tapline.v1.DeleteZoneResponse
+	(*ListPoliciesRequest)(nil),         // 82: tapline.v1.ListPoliciesRequest
+	(*ListPoliciesResponse)(nil),        // 83: tapline.v1.ListPoliciesResponse
+	(*ReplayTapsRequest)(nil),           // 84: tapline.v1.ReplayTapsRequest
+	(*ReplayTapsResponse)(nil),          // 85: tapline.v1.ReplayTapsResponse
+	(*ReplayedTap)(nil),                 // 86: tapline.v1.ReplayedTap
+	(*ExplainTapRequest)(nil),           // 87: tapline.v1.ExplainTapRequest
+	(*ExplainTapResponse)(nil),          // 88: tapline.v1.ExplainTapResponse
+	(*ExplainCodeRequest)(nil),          // 89: tapline.v1.ExplainCodeRequest
+	(*ExplainCodeResponse)(nil),         // 90: tapline.v1.ExplainCodeResponse
+	(*ListLeasesRequest)(nil),           // 91: tapline.v1.ListLeasesRequest
+	(*ListLeasesResponse)(nil),          // 92: tapline.v1.ListLeasesResponse
+	(*EndLeaseRequest)(nil),             // 93: tapline.v1.EndLeaseRequest
+	(*EndLeaseResponse)(nil),            // 94: tapline.v1.EndLeaseResponse
+	(*PutVisitRequest)(nil),             // 95: tapline.v1.PutVisitRequest
+	(*PutVisitResponse)(nil),            // 96: tapline.v1.PutVisitResponse
+	(*ListVisitsRequest)(nil),           // 97: tapline.v1.ListVisitsRequest
+	(*ListVisitsResponse)(nil),          // 98: tapline.v1.ListVisitsResponse
+	(*DeleteVisitRequest)(nil),          // 99: tapline.v1.DeleteVisitRequest
+	(*DeleteVisitResponse)(nil),         // 100: tapline.v1.DeleteVisitResponse
+	(*DecideVisitRequest)(nil),          // 101: tapline.v1.DecideVisitRequest
+	(*DecideVisitResponse)(nil),         // 102: tapline.v1.DecideVisitResponse
+	(*ImportDirectoryRequest)(nil),      // 103: tapline.v1.ImportDirectoryRequest
+	(*ImportDirectoryResponse)(nil),     // 104: tapline.v1.ImportDirectoryResponse
+	(*ImportChange)(nil),                // 105: tapline.v1.ImportChange
+	(*GetSyncRequest)(nil),              // 106: tapline.v1.GetSyncRequest
+	(*GetSyncResponse)(nil),             // 107: tapline.v1.GetSyncResponse
+	(*SyncState)(nil),                   // 108: tapline.v1.SyncState
+	(*RunSyncRequest)(nil),              // 109: tapline.v1.RunSyncRequest
+	(*RunSyncResponse)(nil),             // 110: tapline.v1.RunSyncResponse
+	(*AcceptSyncRequest)(nil),           // 111: tapline.v1.AcceptSyncRequest
+	(*AcceptSyncResponse)(nil),          // 112: tapline.v1.AcceptSyncResponse
+	(*PutShiftRequest)(nil),             // 113: tapline.v1.PutShiftRequest
+	(*PutShiftResponse)(nil),            // 114: tapline.v1.PutShiftResponse
+	(*ListShiftsRequest)(nil),           // 115: tapline.v1.ListShiftsRequest
+	(*ListShiftsResponse)(nil),          // 116: tapline.v1.ListShiftsResponse
+	(*DeleteShiftRequest)(nil),          // 117: tapline.v1.DeleteShiftRequest
+	(*DeleteShiftResponse)(nil),         // 118: tapline.v1.DeleteShiftResponse
+	(*CreateScimTokenRequest)(nil),      // 119: tapline.v1.CreateScimTokenRequest
+	(*CreateScimTokenResponse)(nil),     // 120: tapline.v1.CreateScimTokenResponse
+	(*ListScimTokensRequest)(nil),       // 121: tapline.v1.ListScimTokensRequest
+	(*ListScimTokensResponse)(nil),      // 122: tapline.v1.ListScimTokensResponse
+	(*RevokeScimTokenRequest)(nil),      // 123: tapline.v1.RevokeScimTokenRequest
+	(*RevokeScimTokenResponse)(nil),     // 124: tapline.v1.RevokeScimTokenResponse
+	(*ScimToken)(nil),                   // 125: tapline.v1.ScimToken
+	(*ListAlarmsRequest)(nil),           // 126: tapline.v1.ListAlarmsRequest
+	(*ListAlarmsResponse)(nil),          // 127: tapline.v1.ListAlarmsResponse
+	(*CloseAlarmRequest)(nil),           // 128: tapline.v1.CloseAlarmRequest
+	(*CloseAlarmResponse)(nil),          // 129: tapline.v1.CloseAlarmResponse
+	(*GetHealthRequest)(nil),            // 130: tapline.v1.GetHealthRequest
+	(*GetHealthResponse)(nil),           // 131: tapline.v1.GetHealthResponse
+	(*PersonEntry)(nil),                 // 132: tapline.v1.PersonEntry
+	(*Shift)(nil),                       // 133: tapline.v1.Shift
+	(*ShiftWindow)(nil),                 // 134: tapline.v1.ShiftWindow
+	(*Certification)(nil),               // 135: tapline.v1.Certification
+	(*Badge)(nil),                       // 136: tapline.v1.Badge
+	(*Account)(nil),                     // 137: tapline.v1.Account
+	(*Station)(nil),                     // 138: tapline.v1.Station
+	(*Zone)(nil),                        // 139: tapline.v1.Zone
+	(*PinRules)(nil),                    // 140: tapline.v1.PinRules
+	(*OfflineTiers)(nil),                // 141: tapline.v1.OfflineTiers
+	(*Token)(nil),                       // 142: tapline.v1.Token
+	(*PolicySet)(nil),                   // 143: tapline.v1.PolicySet
+	(*RefusedTap)(nil),                  // 144: tapline.v1.RefusedTap
+	(*HeldLease)(nil),                   // 145: tapline.v1.HeldLease
+	(*Visit)(nil),                       // 146: tapline.v1.Visit
+	(*ImportFault)(nil),                 // 147: tapline.v1.ImportFault
+	(*Alarm)(nil),                       // 148: tapline.v1.Alarm
+	nil,                                 // 149: tapline.v1.Station.HintsEntry
+	(*timestamppb.Timestamp)(nil),       // 150: google.protobuf.Timestamp
+	(*BadgeProof)(nil),                  // 151: tapline.v1.BadgeProof
+	(Assurance)(0),                      // 152: tapline.v1.Assurance
+	(*durationpb.Duration)(nil),         // 153: google.protobuf.Duration
+	(*Decision)(nil),                    // 154: tapline.v1.Decision
+	(*SessionTerms)(nil),                // 155: tapline.v1.SessionTerms
+	(Mode)(0),                           // 156: tapline.v1.Mode
+	(RefusalCause)(0),                   // 157: tapline.v1.RefusalCause
+	(*Lease)(nil),                       // 158: tapline.v1.Lease
 }
 var file_tapline_v1_admin_proto_depIdxs = []int32{
-	125, // 0: tapline.v1.PutPersonRequest.person:type_name -> tapline.v1.PersonEntry
-	125, // 1: tapline.v1.PutPersonResponse.person:type_name -> tapline.v1.PersonEntry
-	125, // 2: tapline.v1.GetPersonResponse.person:type_name -> tapline.v1.PersonEntry
-	129, // 3: tapline.v1.GetPersonResponse.badges:type_name -> tapline.v1.Badge
-	143, // 4: tapline.v1.GetPersonResponse.shift_changes_at:type_name -> google.protobuf.Timestamp
-	125, // 5: tapline.v1.ListPeopleResponse.people:type_name -> tapline.v1.PersonEntry
-	144, // 6: tapline.v1.AssignBadgeRequest.badge:type_name -> tapline.v1.BadgeProof
-	143, // 7: tapline.v1.AssignBadgeRequest.not_after:type_name -> google.protobuf.Timestamp
-	129, // 8: tapline.v1.AssignBadgeResponse.badge:type_name -> tapline.v1.Badge
-	129, // 9: tapline.v1.ListBadgesResponse.badges:type_name -> tapline.v1.Badge
-	129, // 10: tapline.v1.RevokeBadgeResponse.badge:type_name -> tapline.v1.Badge
-	129, // 11: tapline.v1.LoseBadgeResponse.badge:type_name -> tapline.v1.Badge
-	129, // 12: tapline.v1.FindBadgeResponse.badge:type_name -> tapline.v1.Badge
-	143, // 13: tapline.v1.ListRefusedTapsRequest.after:type_name -> google.protobuf.Timestamp
-	137, // 14: tapline.v1.ListRefusedTapsResponse.taps:type_name -> tapline.v1.RefusedTap
-	143, // 15: tapline.v1.ListRefusedTapsResponse.broker_time:type_name -> google.protobuf.Timestamp
+	132, // 0: tapline.v1.PutPersonRequest.person:type_name -> tapline.v1.PersonEntry
+	132, // 1: tapline.v1.PutPersonResponse.person:type_name -> tapline.v1.PersonEntry
+	132, // 2: tapline.v1.GetPersonResponse.person:type_name -> tapline.v1.PersonEntry
+	136, // 3: tapline.v1.GetPersonResponse.badges:type_name -> tapline.v1.Badge
+	150, // 4: tapline.v1.GetPersonResponse.shift_changes_at:type_name -> google.protobuf.Timestamp
+	132, // 5: tapline.v1.ListPeopleResponse.people:type_name -> tapline.v1.PersonEntry
+	151, // 6: tapline.v1.AssignBadgeRequest.badge:type_name -> tapline.v1.BadgeProof
+	150, // 7: tapline.v1.AssignBadgeRequest.not_after:type_name -> google.protobuf.Timestamp
+	136, // 8: tapline.v1.AssignBadgeResponse.badge:type_name -> tapline.v1.Badge
+	136, // 9: tapline.v1.ListBadgesResponse.badges:type_name -> tapline.v1.Badge
+	136, // 10: tapline.v1.RevokeBadgeResponse.badge:type_name -> tapline.v1.Badge
+	136, // 11: tapline.v1.LoseBadgeResponse.badge:type_name -> tapline.v1.Badge
+	136, // 12: tapline.v1.FindBadgeResponse.badge:type_name -> tapline.v1.Badge
+	150, // 13: tapline.v1.ListRefusedTapsRequest.after:type_name -> google.protobuf.Timestamp
+	144, // 14: tapline.v1.ListRefusedTapsResponse.taps:type_name -> tapline.v1.RefusedTap
+	150, // 15: tapline.v1.ListRefusedTapsResponse.broker_time:type_name -> google.protobuf.Timestamp
 	28,  // 16: tapline.v1.ListBadgeRequestsResponse.requests:type_name -> tapline.v1.BadgeRequest
 	28,  // 17: tapline.v1.DecideBadgeRequestResponse.request:type_name -> tapline.v1.BadgeRequest
-	145, // 18: tapline.v1.BadgeRequest.assurance:type_name -> tapline.v1.Assurance
-	143, // 19: tapline.v1.BadgeRequest.made_at:type_name -> google.protobuf.Timestamp
-	143, // 20: tapline.v1.BadgeRequest.expires_at:type_name -> google.protobuf.Timestamp
-	143, // 21: tapline.v1.BadgeRequest.decided_at:type_name -> google.protobuf.Timestamp
-	130, // 22: tapline.v1.PutAccountRequest.account:type_name -> tapline.v1.Account
-	130, // 23: tapline.v1.PutAccountResponse.account:type_name -> tapline.v1.Account
-	130, // 24: tapline.v1.ListAccountsResponse.accounts:type_name -> tapline.v1.Account
-	131, // 25: tapline.v1.PutStationRequest.station:type_name -> tapline.v1.Station
-	131, // 26: tapline.v1.PutStationResponse.station:type_name -> tapline.v1.Station
-	131, // 27: tapline.v1.ListStationsResponse.stations:type_name -> tapline.v1.Station
-	131, // 28: tapline.v1.RevokeStationResponse.station:type_name -> tapline.v1.Station
-	131, // 29: tapline.v1.ReleaseStationResponse.station:type_name -> tapline.v1.Station
-	143, // 30: tapline.v1.ApproveRecoveryResponse.until:type_name -> google.protobuf.Timestamp
-	131, // 31: tapline.v1.GetStationResponse.station:type_name -> tapline.v1.Station
-	51,  // 32: tapline.v1.GetStationResponse.identity:type_name -> tapline.v1.StationIdentity
-	143, // 33: tapline.v1.StationIdentity.enrolled_at:type_name -> google.protobuf.Timestamp
-	52,  // 34: tapline.v1.StationIdentity.certificates:type_name -> tapline.v1.StationCertificate
-	53,  // 35: tapline.v1.StationIdentity.copies:type_name -> tapline.v1.StationCopy
-	143, // 36: tapline.v1.StationIdentity.quarantined_at:type_name -> google.protobuf.Timestamp
-	143, // 37: tapline.v1.StationIdentity.recovers_until:type_name -> google.protobuf.Timestamp
-	143, // 38: tapline.v1.StationIdentity.approved_until:type_name -> google.protobuf.Timestamp
-	143, // 39: tapline.v1.StationCertificate.not_before:type_name -> google.protobuf.Timestamp
-	143, // 40: tapline.v1.StationCertificate.not_after:type_name -> google.protobuf.Timestamp
-	143, // 41: tapline.v1.StationCopy.first_seen_at:type_name -> google.protobuf.Timestamp
-	143, // 42: tapline.v1.StationCopy.last_seen_at:type_name -> google.protobuf.Timestamp
-	2,   // 43: tapline.v1.RootCertificate.state:type_name -> tapline.v1.RootState
-	143, // 44: tapline.v1.RootCertificate.since:type_name -> google.protobuf.Timestamp
-	143, // 45: tapline.v1.RootCertificate.not_after:type_name -> google.protobuf.Timestamp
-	143, // 46: tapline.v1.RootCertificate.next_from:type_name -> google.protobuf.Timestamp
-	54,  // 47: tapline.v1.GetAuthorityResponse.roots:type_name -> tapline.v1.RootCertificate
-	143, // 48: tapline.v1.GetAuthorityResponse.issuing_not_after:type_name -> google.protobuf.Timestamp
-	56,  // 49: tapline.v1.RotateAuthorityResponse.authority:type_name -> tapline.v1.GetAuthorityResponse
-	146, // 50: tapline.v1.CreateTokenRequest.lifetime:type_name -> google.protobuf.Duration
-	135, // 51: tapline.v1.CreateTokenResponse.token:type_name -> tapline.v1.Token
-	135, // 52: tapline.v1.ListTokensResponse.tokens:type_name -> tapline.v1.Token
-	136, // 53: tapline.v1.PutPolicyResponse.policy:type_name -> tapline.v1.PolicySet
-	136, // 54: tapline.v1.GetPolicyResponse.policy:type_name -> tapline.v1.PolicySet
-	132, // 55: tapline.v1.PutZoneRequest.zone:type_name -> tapline.v1.Zone
-	132, // 56: tapline.v1.PutZoneResponse.zone:type_name -> tapline.v1.Zone
-	132, // 57: tapline.v1.ListZonesResponse.zones:type_name -> tapline.v1.Zone
-	136, // 58: tapline.v1.ListPoliciesResponse.policies:type_name -> tapline.v1.PolicySet
-	143, // 59: tapline.v1.ReplayTapsRequest.since:type_name -> google.protobuf.Timestamp
-	79,  // 60: tapline.v1.ReplayTapsResponse.differences:type_name -> tapline.v1.ReplayedTap
-	143, // 61: tapline.v1.ReplayedTap.at:type_name -> google.protobuf.Timestamp
-	147, // 62: tapline.v1.ReplayedTap.now:type_name -> tapline.v1.Decision
-	147, // 63: tapline.v1.ReplayedTap.draft:type_name -> tapline.v1.Decision
-	145, // 64: tapline.v1.ExplainTapRequest.assurance:type_name -> tapline.v1.Assurance
-	143, // 65: tapline.v1.ExplainTapRequest.at:type_name -> google.protobuf.Timestamp
-	147, // 66: tapline.v1.ExplainTapResponse.decision:type_name -> tapline.v1.Decision
-	148, // 67: tapline.v1.ExplainTapResponse.terms:type_name -> tapline.v1.SessionTerms
-	137, // 68: tapline.v1.ExplainCodeResponse.tap:type_name -> tapline.v1.RefusedTap
-	138, // 69: tapline.v1.ListLeasesResponse.leases:type_name -> tapline.v1.HeldLease
-	139, // 70: tapline.v1.PutVisitRequest.visit:type_name -> tapline.v1.Visit
-	139, // 71: tapline.v1.PutVisitResponse.visit:type_name -> tapline.v1.Visit
-	139, // 72: tapline.v1.ListVisitsResponse.visits:type_name -> tapline.v1.Visit
-	139, // 73: tapline.v1.DecideVisitResponse.visit:type_name -> tapline.v1.Visit
-	3,   // 74: tapline.v1.ImportDirectoryRequest.leavers:type_name -> tapline.v1.ImportLeavers
-	140, // 75: tapline.v1.ImportDirectoryResponse.faults:type_name -> tapline.v1.ImportFault
-	98,  // 76: tapline.v1.ImportDirectoryResponse.changes:type_name -> tapline.v1.ImportChange
-	101, // 77: tapline.v1.GetSyncResponse.state:type_name -> tapline.v1.SyncState
-	143, // 78: tapline.v1.SyncState.last_ok_at:type_name -> google.protobuf.Timestamp
-	143, // 79: tapline.v1.SyncState.full_at:type_name -> google.protobuf.Timestamp
-	143, // 80: tapline.v1.SyncState.failing_since:type_name -> google.protobuf.Timestamp
-	98,  // 81: tapline.v1.RunSyncResponse.changes:type_name -> tapline.v1.ImportChange
-	101, // 82: tapline.v1.RunSyncResponse.state:type_name -> tapline.v1.SyncState
-	126, // 83: tapline.v1.PutShiftRequest.shift:type_name -> tapline.v1.Shift
-	126, // 84: tapline.v1.PutShiftResponse.shift:type_name -> tapline.v1.Shift
-	126, // 85: tapline.v1.ListShiftsResponse.shifts:type_name -> tapline.v1.Shift
-	146, // 86: tapline.v1.CreateScimTokenRequest.lifetime:type_name -> google.protobuf.Duration
-	118, // 87: tapline.v1.CreateScimTokenResponse.token:type_name -> tapline.v1.ScimToken
-	118, // 88: tapline.v1.ListScimTokensResponse.tokens:type_name -> tapline.v1.ScimToken
-	143, // 89: tapline.v1.ScimToken.created_at:type_name -> google.protobuf.Timestamp
-	143, // 90: tapline.v1.ScimToken.expires_at:type_name -> google.protobuf.Timestamp
-	143, // 91: tapline.v1.ScimToken.last_used_at:type_name -> google.protobuf.Timestamp
-	141, // 92: tapline.v1.ListAlarmsResponse.alarms:type_name -> tapline.v1.Alarm
-	141, // 93: tapline.v1.CloseAlarmResponse.alarm:type_name -> tapline.v1.Alarm
-	143, // 94: tapline.v1.GetHealthResponse.started_at:type_name -> google.protobuf.Timestamp
-	128, // 95: tapline.v1.PersonEntry.certifications:type_name -> tapline.v1.Certification
-	143, // 96: tapline.v1.PersonEntry.left_at:type_name -> google.protobuf.Timestamp
-	127, // 97: tapline.v1.Shift.windows:type_name -> tapline.v1.ShiftWindow
-	143, // 98: tapline.v1.Certification.not_after:type_name -> google.protobuf.Timestamp
-	145, // 99: tapline.v1.Badge.assurance:type_name -> tapline.v1.Assurance
-	143, // 100: tapline.v1.Badge.not_after:type_name -> google.protobuf.Timestamp
-	143, // 101: tapline.v1.Badge.assigned_at:type_name -> google.protobuf.Timestamp
-	143, // 102: tapline.v1.Badge.last_used_at:type_name -> google.protobuf.Timestamp
-	143, // 103: tapline.v1.Badge.lost_at:type_name -> google.protobuf.Timestamp
-	146, // 104: tapline.v1.Account.lease_time:type_name -> google.protobuf.Duration
-	149, // 105: tapline.v1.Station.mode:type_name -> tapline.v1.Mode
-	148, // 106: tapline.v1.Station.terms:type_name -> tapline.v1.SessionTerms
-	0,   // 107: tapline.v1.Station.state:type_name -> tapline.v1.StationState
-	143, // 108: tapline.v1.Station.last_seen_at:type_name -> google.protobuf.Timestamp
-	143, // 109: tapline.v1.Station.certificate_expires_at:type_name -> google.protobuf.Timestamp
-	142, // 110: tapline.v1.Station.hints:type_name -> tapline.v1.Station.HintsEntry
-	145, // 111: tapline.v1.Station.requires_assurance:type_name -> tapline.v1.Assurance
-	149, // 112: tapline.v1.Zone.mode:type_name -> tapline.v1.Mode
-	145, // 113: tapline.v1.Zone.requires_assurance:type_name -> tapline.v1.Assurance
-	133, // 114: tapline.v1.Zone.pin:type_name -> tapline.v1.PinRules
-	134, // 115: tapline.v1.Zone.offline:type_name -> tapline.v1.OfflineTiers
-	146, // 116: tapline.v1.Zone.idle:type_name -> google.protobuf.Duration
-	146, // 117: tapline.v1.Zone.longest:type_name -> google.protobuf.Duration
-	145, // 118: tapline.v1.PinRules.weak_below:type_name -> tapline.v1.Assurance
-	146, // 119: tapline.v1.PinRules.after_idle:type_name -> google.protobuf.Duration
-	146, // 120: tapline.v1.OfflineTiers.everybody:type_name -> google.protobuf.Duration
-	146, // 121: tapline.v1.OfflineTiers.essential:type_name -> google.protobuf.Duration
-	143, // 122: tapline.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
-	143, // 123: tapline.v1.Token.used_at:type_name -> google.protobuf.Timestamp
-	143, // 124: tapline.v1.PolicySet.since:type_name -> google.protobuf.Timestamp
-	143, // 125: tapline.v1.RefusedTap.at:type_name -> google.protobuf.Timestamp
-	150, // 126: tapline.v1.RefusedTap.refusal:type_name -> tapline.v1.RefusalCause
-	145, // 127: tapline.v1.RefusedTap.assurance:type_name -> tapline.v1.Assurance
-	147, // 128: tapline.v1.RefusedTap.decision:type_name -> tapline.v1.Decision
-	151, // 129: tapline.v1.HeldLease.lease:type_name -> tapline.v1.Lease
-	143, // 130: tapline.v1.HeldLease.opened_at:type_name -> google.protobuf.Timestamp
-	143, // 131: tapline.v1.Visit.starts_at:type_name -> google.protobuf.Timestamp
-	143, // 132: tapline.v1.Visit.ends_at:type_name -> google.protobuf.Timestamp
-	1,   // 133: tapline.v1.Visit.state:type_name -> tapline.v1.VisitState
-	143, // 134: tapline.v1.Alarm.at:type_name -> google.protobuf.Timestamp
-	143, // 135: tapline.v1.Alarm.closed_at:type_name -> google.protobuf.Timestamp
-	4,   // 136: tapline.v1.AdminService.PutPerson:input_type -> tapline.v1.PutPersonRequest
-	6,   // 137: tapline.v1.AdminService.GetPerson:input_type -> tapline.v1.GetPersonRequest
-	8,   // 138: tapline.v1.AdminService.ListPeople:input_type -> tapline.v1.ListPeopleRequest
-	10,  // 139: tapline.v1.AdminService.DeletePerson:input_type -> tapline.v1.DeletePersonRequest
-	12,  // 140: tapline.v1.AdminService.AssignBadge:input_type -> tapline.v1.AssignBadgeRequest
-	14,  // 141: tapline.v1.AdminService.ListBadges:input_type -> tapline.v1.ListBadgesRequest
-	16,  // 142: tapline.v1.AdminService.RevokeBadge:input_type -> tapline.v1.RevokeBadgeRequest
-	18,  // 143: tapline.v1.AdminService.LoseBadge:input_type -> tapline.v1.LoseBadgeRequest
-	20,  // 144: tapline.v1.AdminService.FindBadge:input_type -> tapline.v1.FindBadgeRequest
-	22,  // 145: tapline.v1.AdminService.ListRefusedTaps:input_type -> tapline.v1.ListRefusedTapsRequest
-	24,  // 146: tapline.v1.AdminService.ListBadgeRequests:input_type -> tapline.v1.ListBadgeRequestsRequest
-	26,  // 147: tapline.v1.AdminService.DecideBadgeRequest:input_type -> tapline.v1.DecideBadgeRequestRequest
-	29,  // 148: tapline.v1.AdminService.SetPin:input_type -> tapline.v1.SetPinRequest
-	31,  // 149: tapline.v1.AdminService.PutAccount:input_type -> tapline.v1.PutAccountRequest
-	33,  // 150: tapline.v1.AdminService.ListAccounts:input_type -> tapline.v1.ListAccountsRequest
-	35,  // 151: tapline.v1.AdminService.DeleteAccount:input_type -> tapline.v1.DeleteAccountRequest
-	37,  // 152: tapline.v1.AdminService.PutStation:input_type -> tapline.v1.PutStationRequest
-	39,  // 153: tapline.v1.AdminService.ListStations:input_type -> tapline.v1.ListStationsRequest
-	41,  // 154: tapline.v1.AdminService.DeleteStation:input_type -> tapline.v1.DeleteStationRequest
-	43,  // 155: tapline.v1.AdminService.RevokeStation:input_type -> tapline.v1.RevokeStationRequest
-	45,  // 156: tapline.v1.AdminService.ReleaseStation:input_type -> tapline.v1.ReleaseStationRequest
-	47,  // 157: tapline.v1.AdminService.ApproveRecovery:input_type -> tapline.v1.ApproveRecoveryRequest
-	49,  // 158: tapline.v1.AdminService.GetStation:input_type -> tapline.v1.GetStationRequest
-	55,  // 159: tapline.v1.AdminService.GetAuthority:input_type -> tapline.v1.GetAuthorityRequest
-	57,  // 160: tapline.v1.AdminService.RotateAuthority:input_type -> tapline.v1.RotateAuthorityRequest
-	59,  // 161: tapline.v1.AdminService.CreateToken:input_type -> tapline.v1.CreateTokenRequest
-	61,  // 162: tapline.v1.AdminService.ListTokens:input_type -> tapline.v1.ListTokensRequest
-	63,  // 163: tapline.v1.AdminService.RevokeToken:input_type -> tapline.v1.RevokeTokenRequest
-	65,  // 164: tapline.v1.AdminService.PutPolicy:input_type -> tapline.v1.PutPolicyRequest
-	69,  // 165: tapline.v1.AdminService.PutZone:input_type -> tapline.v1.PutZoneRequest
-	71,  // 166: tapline.v1.AdminService.ListZones:input_type -> tapline.v1.ListZonesRequest
-	73,  // 167: tapline.v1.AdminService.DeleteZone:input_type -> tapline.v1.DeleteZoneRequest
-	75,  // 168: tapline.v1.AdminService.ListPolicies:input_type -> tapline.v1.ListPoliciesRequest
-	77,  // 169: tapline.v1.AdminService.ReplayTaps:input_type -> tapline.v1.ReplayTapsRequest
-	67,  // 170: tapline.v1.AdminService.GetPolicy:input_type -> tapline.v1.GetPolicyRequest
-	80,  // 171: tapline.v1.AdminService.ExplainTap:input_type -> tapline.v1.ExplainTapRequest
-	82,  // 172: tapline.v1.AdminService.ExplainCode:input_type -> tapline.v1.ExplainCodeRequest
-	84,  // 173: tapline.v1.AdminService.ListLeases:input_type -> tapline.v1.ListLeasesRequest
-	86,  // 174: tapline.v1.AdminService.EndLease:input_type -> tapline.v1.EndLeaseRequest
-	88,  // 175: tapline.v1.AdminService.PutVisit:input_type -> tapline.v1.PutVisitRequest
-	90,  // 176: tapline.v1.AdminService.ListVisits:input_type -> tapline.v1.ListVisitsRequest
-	92,  // 177: tapline.v1.AdminService.DeleteVisit:input_type -> tapline.v1.DeleteVisitRequest
-	94,  // 178: tapline.v1.AdminService.DecideVisit:input_type -> tapline.v1.DecideVisitRequest
-	96,  // 179: tapline.v1.AdminService.ImportDirectory:input_type -> tapline.v1.ImportDirectoryRequest
-	99,  // 180: tapline.v1.AdminService.GetSync:input_type -> tapline.v1.GetSyncRequest
-	102, // 181: tapline.v1.AdminService.RunSync:input_type -> tapline.v1.RunSyncRequest
-	104, // 182: tapline.v1.AdminService.AcceptSync:input_type -> tapline.v1.AcceptSyncRequest
-	106, // 183: tapline.v1.AdminService.PutShift:input_type -> tapline.v1.PutShiftRequest
-	108, // 184: tapline.v1.AdminService.ListShifts:input_type -> tapline.v1.ListShiftsRequest
-	110, // 185: tapline.v1.AdminService.DeleteShift:input_type -> tapline.v1.DeleteShiftRequest
-	112, // 186: tapline.v1.AdminService.CreateScimToken:input_type -> tapline.v1.CreateScimTokenRequest
-	114, // 187: tapline.v1.AdminService.ListScimTokens:input_type -> tapline.v1.ListScimTokensRequest
-	116, // 188: tapline.v1.AdminService.RevokeScimToken:input_type -> tapline.v1.RevokeScimTokenRequest
-	119, // 189: tapline.v1.AdminService.ListAlarms:input_type -> tapline.v1.ListAlarmsRequest
-	121, // 190: tapline.v1.AdminService.CloseAlarm:input_type -> tapline.v1.CloseAlarmRequest
-	123, // 191: tapline.v1.AdminService.GetHealth:input_type -> tapline.v1.GetHealthRequest
-	5,   // 192: tapline.v1.AdminService.PutPerson:output_type -> tapline.v1.PutPersonResponse
-	7,   // 193: tapline.v1.AdminService.GetPerson:output_type -> tapline.v1.GetPersonResponse
-	9,   // 194: tapline.v1.AdminService.ListPeople:output_type -> tapline.v1.ListPeopleResponse
-	11,  // 195: tapline.v1.AdminService.DeletePerson:output_type -> tapline.v1.DeletePersonResponse
-	13,  // 196: tapline.v1.AdminService.AssignBadge:output_type -> tapline.v1.AssignBadgeResponse
-	15,  // 197: tapline.v1.AdminService.ListBadges:output_type -> tapline.v1.ListBadgesResponse
-	17,  // 198: tapline.v1.AdminService.RevokeBadge:output_type -> tapline.v1.RevokeBadgeResponse
-	19,  // 199: tapline.v1.AdminService.LoseBadge:output_type -> tapline.v1.LoseBadgeResponse
-	21,  // 200: tapline.v1.AdminService.FindBadge:output_type -> tapline.v1.FindBadgeResponse
-	23,  // 201: tapline.v1.AdminService.ListRefusedTaps:output_type -> tapline.v1.ListRefusedTapsResponse
-	25,  // 202: tapline.v1.AdminService.ListBadgeRequests:output_type -> tapline.v1.ListBadgeRequestsResponse
-	27,  // 203: tapline.v1.AdminService.DecideBadgeRequest:output_type -> tapline.v1.DecideBadgeRequestResponse
-	30,  // 204: tapline.v1.AdminService.SetPin:output_type -> tapline.v1.SetPinResponse
-	32,  // 205: tapline.v1.AdminService.PutAccount:output_type -> tapline.v1.PutAccountResponse
-	34,  // 206: tapline.v1.AdminService.ListAccounts:output_type -> tapline.v1.ListAccountsResponse
-	36,  // 207: tapline.v1.AdminService.DeleteAccount:output_type -> tapline.v1.DeleteAccountResponse
-	38,  // 208: tapline.v1.AdminService.PutStation:output_type -> tapline.v1.PutStationResponse
-	40,  // 209: tapline.v1.AdminService.ListStations:output_type -> tapline.v1.ListStationsResponse
-	42,  // 210: tapline.v1.AdminService.DeleteStation:output_type -> tapline.v1.DeleteStationResponse
-	44,  // 211: tapline.v1.AdminService.RevokeStation:output_type -> tapline.v1.RevokeStationResponse
-	46,  // 212: tapline.v1.AdminService.ReleaseStation:output_type -> tapline.v1.ReleaseStationResponse
-	48,  // 213: tapline.v1.AdminService.ApproveRecovery:output_type -> tapline.v1.ApproveRecoveryResponse
-	50,  // 214: tapline.v1.AdminService.GetStation:output_type -> tapline.v1.GetStationResponse
-	56,  // 215: tapline.v1.AdminService.GetAuthority:output_type -> tapline.v1.GetAuthorityResponse
-	58,  // 216: tapline.v1.AdminService.RotateAuthority:output_type -> tapline.v1.RotateAuthorityResponse
-	60,  // 217: tapline.v1.AdminService.CreateToken:output_type -> tapline.v1.CreateTokenResponse
-	62,  // 218: tapline.v1.AdminService.ListTokens:output_type -> tapline.v1.ListTokensResponse
-	64,  // 219: tapline.v1.AdminService.RevokeToken:output_type -> tapline.v1.RevokeTokenResponse
-	66,  // 220: tapline.v1.AdminService.PutPolicy:output_type -> tapline.v1.PutPolicyResponse
-	70,  // 221: tapline.v1.AdminService.PutZone:output_type -> tapline.v1.PutZoneResponse
-	72,  // 222: tapline.v1.AdminService.ListZones:output_type -> tapline.v1.ListZonesResponse
-	74,  // 223: tapline.v1.AdminService.DeleteZone:output_type -> tapline.v1.DeleteZoneResponse
-	76,  // 224: tapline.v1.AdminService.ListPolicies:output_type -> tapline.v1.ListPoliciesResponse
-	78,  // 225: tapline.v1.AdminService.ReplayTaps:output_type -> tapline.v1.ReplayTapsResponse
-	68,  // 226: tapline.v1.AdminService.GetPolicy:output_type -> tapline.v1.GetPolicyResponse
-	81,  // 227: tapline.v1.AdminService.ExplainTap:output_type -> tapline.v1.ExplainTapResponse
-	83,  // 228: tapline.v1.AdminService.ExplainCode:output_type -> tapline.v1.ExplainCodeResponse
-	85,  // 229: tapline.v1.AdminService.ListLeases:output_type -> tapline.v1.ListLeasesResponse
-	87,  // 230: tapline.v1.AdminService.EndLease:output_type -> tapline.v1.EndLeaseResponse
-	89,  // 231: tapline.v1.AdminService.PutVisit:output_type -> tapline.v1.PutVisitResponse
-	91,  // 232: tapline.v1.AdminService.ListVisits:output_type -> tapline.v1.ListVisitsResponse
-	93,  // 233: tapline.v1.AdminService.DeleteVisit:output_type -> tapline.v1.DeleteVisitResponse
-	95,  // 234: tapline.v1.AdminService.DecideVisit:output_type -> tapline.v1.DecideVisitResponse
-	97,  // 235: tapline.v1.AdminService.ImportDirectory:output_type -> tapline.v1.ImportDirectoryResponse
-	100, // 236: tapline.v1.AdminService.GetSync:output_type -> tapline.v1.GetSyncResponse
-	103, // 237: tapline.v1.AdminService.RunSync:output_type -> tapline.v1.RunSyncResponse
-	105, // 238: tapline.v1.AdminService.AcceptSync:output_type -> tapline.v1.AcceptSyncResponse
-	107, // 239: tapline.v1.AdminService.PutShift:output_type -> tapline.v1.PutShiftResponse
-	109, // 240: tapline.v1.AdminService.ListShifts:output_type -> tapline.v1.ListShiftsResponse
-	111, // 241: tapline.v1.AdminService.DeleteShift:output_type -> tapline.v1.DeleteShiftResponse
-	113, // 242: tapline.v1.AdminService.CreateScimToken:output_type -> tapline.v1.CreateScimTokenResponse
-	115, // 243: tapline.v1.AdminService.ListScimTokens:output_type -> tapline.v1.ListScimTokensResponse
-	117, // 244: tapline.v1.AdminService.RevokeScimToken:output_type -> tapline.v1.RevokeScimTokenResponse
-	120, // 245: tapline.v1.AdminService.ListAlarms:output_type -> tapline.v1.ListAlarmsResponse
-	122, // 246: tapline.v1.AdminService.CloseAlarm:output_type -> tapline.v1.CloseAlarmResponse
-	124, // 247: tapline.v1.AdminService.GetHealth:output_type -> tapline.v1.GetHealthResponse
-	192, // [192:248] is the sub-list for method output_type
-	136, // [136:192] is the sub-list for method input_type
-	136, // [136:136] is the sub-list for extension type_name
-	136, // [136:136] is the sub-list for extension extendee
-	0,   // [0:136] is the sub-list for field type_name
+	152, // 18: tapline.v1.BadgeRequest.assurance:type_name -> tapline.v1.Assurance
+	150, // 19: tapline.v1.BadgeRequest.made_at:type_name -> google.protobuf.Timestamp
+	150, // 20: tapline.v1.BadgeRequest.expires_at:type_name -> google.protobuf.Timestamp
+	150, // 21: tapline.v1.BadgeRequest.decided_at:type_name -> google.protobuf.Timestamp
+	137, // 22: tapline.v1.PutAccountRequest.account:type_name -> tapline.v1.Account
+	137, // 23: tapline.v1.PutAccountResponse.account:type_name -> tapline.v1.Account
+	137, // 24: tapline.v1.ListAccountsResponse.accounts:type_name -> tapline.v1.Account
+	43,  // 25: tapline.v1.SetAccountSecretResponse.secret:type_name -> tapline.v1.AccountSecret
+	43,  // 26: tapline.v1.ListAccountSecretsResponse.secrets:type_name -> tapline.v1.AccountSecret
+	43,  // 27: tapline.v1.RotateAccountSecretResponse.secrets:type_name -> tapline.v1.AccountSecret
+	150, // 28: tapline.v1.AccountSecret.since:type_name -> google.protobuf.Timestamp
+	150, // 29: tapline.v1.AccountSecret.released_at:type_name -> google.protobuf.Timestamp
+	150, // 30: tapline.v1.AccountSecret.old_until:type_name -> google.protobuf.Timestamp
+	150, // 31: tapline.v1.AccountSecret.changing_since:type_name -> google.protobuf.Timestamp
+	138, // 32: tapline.v1.PutStationRequest.station:type_name -> tapline.v1.Station
+	138, // 33: tapline.v1.PutStationResponse.station:type_name -> tapline.v1.Station
+	138, // 34: tapline.v1.ListStationsResponse.stations:type_name -> tapline.v1.Station
+	138, // 35: tapline.v1.RevokeStationResponse.station:type_name -> tapline.v1.Station
+	138, // 36: tapline.v1.ReleaseStationResponse.station:type_name -> tapline.v1.Station
+	150, // 37: tapline.v1.ApproveRecoveryResponse.until:type_name -> google.protobuf.Timestamp
+	138, // 38: tapline.v1.GetStationResponse.station:type_name -> tapline.v1.Station
+	58,  // 39: tapline.v1.GetStationResponse.identity:type_name -> tapline.v1.StationIdentity
+	150, // 40: tapline.v1.StationIdentity.enrolled_at:type_name -> google.protobuf.Timestamp
+	59,  // 41: tapline.v1.StationIdentity.certificates:type_name -> tapline.v1.StationCertificate
+	60,  // 42: tapline.v1.StationIdentity.copies:type_name -> tapline.v1.StationCopy
+	150, // 43: tapline.v1.StationIdentity.quarantined_at:type_name -> google.protobuf.Timestamp
+	150, // 44: tapline.v1.StationIdentity.recovers_until:type_name -> google.protobuf.Timestamp
+	150, // 45: tapline.v1.StationIdentity.approved_until:type_name -> google.protobuf.Timestamp
+	150, // 46: tapline.v1.StationCertificate.not_before:type_name -> google.protobuf.Timestamp
+	150, // 47: tapline.v1.StationCertificate.not_after:type_name -> google.protobuf.Timestamp
+	150, // 48: tapline.v1.StationCopy.first_seen_at:type_name -> google.protobuf.Timestamp
+	150, // 49: tapline.v1.StationCopy.last_seen_at:type_name -> google.protobuf.Timestamp
+	2,   // 50: tapline.v1.RootCertificate.state:type_name -> tapline.v1.RootState
+	150, // 51: tapline.v1.RootCertificate.since:type_name -> google.protobuf.Timestamp
+	150, // 52: tapline.v1.RootCertificate.not_after:type_name -> google.protobuf.Timestamp
+	150, // 53: tapline.v1.RootCertificate.next_from:type_name -> google.protobuf.Timestamp
+	61,  // 54: tapline.v1.GetAuthorityResponse.roots:type_name -> tapline.v1.RootCertificate
+	150, // 55: tapline.v1.GetAuthorityResponse.issuing_not_after:type_name -> google.protobuf.Timestamp
+	63,  // 56: tapline.v1.RotateAuthorityResponse.authority:type_name -> tapline.v1.GetAuthorityResponse
+	153, // 57: tapline.v1.CreateTokenRequest.lifetime:type_name -> google.protobuf.Duration
+	142, // 58: tapline.v1.CreateTokenResponse.token:type_name -> tapline.v1.Token
+	142, // 59: tapline.v1.ListTokensResponse.tokens:type_name -> tapline.v1.Token
+	143, // 60: tapline.v1.PutPolicyResponse.policy:type_name -> tapline.v1.PolicySet
+	143, // 61: tapline.v1.GetPolicyResponse.policy:type_name -> tapline.v1.PolicySet
+	139, // 62: tapline.v1.PutZoneRequest.zone:type_name -> tapline.v1.Zone
+	139, // 63: tapline.v1.PutZoneResponse.zone:type_name -> tapline.v1.Zone
+	139, // 64: tapline.v1.ListZonesResponse.zones:type_name -> tapline.v1.Zone
+	143, // 65: tapline.v1.ListPoliciesResponse.policies:type_name -> tapline.v1.PolicySet
+	150, // 66: tapline.v1.ReplayTapsRequest.since:type_name -> google.protobuf.Timestamp
+	86,  // 67: tapline.v1.ReplayTapsResponse.differences:type_name -> tapline.v1.ReplayedTap
+	150, // 68: tapline.v1.ReplayedTap.at:type_name -> google.protobuf.Timestamp
+	154, // 69: tapline.v1.ReplayedTap.now:type_name -> tapline.v1.Decision
+	154, // 70: tapline.v1.ReplayedTap.draft:type_name -> tapline.v1.Decision
+	152, // 71: tapline.v1.ExplainTapRequest.assurance:type_name -> tapline.v1.Assurance
+	150, // 72: tapline.v1.ExplainTapRequest.at:type_name -> google.protobuf.Timestamp
+	154, // 73: tapline.v1.ExplainTapResponse.decision:type_name -> tapline.v1.Decision
+	155, // 74: tapline.v1.ExplainTapResponse.terms:type_name -> tapline.v1.SessionTerms
+	144, // 75: tapline.v1.ExplainCodeResponse.tap:type_name -> tapline.v1.RefusedTap
+	145, // 76: tapline.v1.ListLeasesResponse.leases:type_name -> tapline.v1.HeldLease
+	146, // 77: tapline.v1.PutVisitRequest.visit:type_name -> tapline.v1.Visit
+	146, // 78: tapline.v1.PutVisitResponse.visit:type_name -> tapline.v1.Visit
+	146, // 79: tapline.v1.ListVisitsResponse.visits:type_name -> tapline.v1.Visit
+	146, // 80: tapline.v1.DecideVisitResponse.visit:type_name -> tapline.v1.Visit
+	3,   // 81: tapline.v1.ImportDirectoryRequest.leavers:type_name -> tapline.v1.ImportLeavers
+	147, // 82: tapline.v1.ImportDirectoryResponse.faults:type_name -> tapline.v1.ImportFault
+	105, // 83: tapline.v1.ImportDirectoryResponse.changes:type_name -> tapline.v1.ImportChange
+	108, // 84: tapline.v1.GetSyncResponse.state:type_name -> tapline.v1.SyncState
+	150, // 85: tapline.v1.SyncState.last_ok_at:type_name -> google.protobuf.Timestamp
+	150, // 86: tapline.v1.SyncState.full_at:type_name -> google.protobuf.Timestamp
+	150, // 87: tapline.v1.SyncState.failing_since:type_name -> google.protobuf.Timestamp
+	105, // 88: tapline.v1.RunSyncResponse.changes:type_name -> tapline.v1.ImportChange
+	108, // 89: tapline.v1.RunSyncResponse.state:type_name -> tapline.v1.SyncState
+	133, // 90: tapline.v1.PutShiftRequest.shift:type_name -> tapline.v1.Shift
+	133, // 91: tapline.v1.PutShiftResponse.shift:type_name -> tapline.v1.Shift
+	133, // 92: tapline.v1.ListShiftsResponse.shifts:type_name -> tapline.v1.Shift
+	153, // 93: tapline.v1.CreateScimTokenRequest.lifetime:type_name -> google.protobuf.Duration
+	125, // 94: tapline.v1.CreateScimTokenResponse.token:type_name -> tapline.v1.ScimToken
+	125, // 95: tapline.v1.ListScimTokensResponse.tokens:type_name -> tapline.v1.ScimToken
+	150, // 96: tapline.v1.ScimToken.created_at:type_name -> google.protobuf.Timestamp
+	150, // 97: tapline.v1.ScimToken.expires_at:type_name -> google.protobuf.Timestamp
+	150, // 98: tapline.v1.ScimToken.last_used_at:type_name -> google.protobuf.Timestamp
+	148, // 99: tapline.v1.ListAlarmsResponse.alarms:type_name -> tapline.v1.Alarm
+	148, // 100: tapline.v1.CloseAlarmResponse.alarm:type_name -> tapline.v1.Alarm
+	150, // 101: tapline.v1.GetHealthResponse.started_at:type_name -> google.protobuf.Timestamp
+	135, // 102: tapline.v1.PersonEntry.certifications:type_name -> tapline.v1.Certification
+	150, // 103: tapline.v1.PersonEntry.left_at:type_name -> google.protobuf.Timestamp
+	134, // 104: tapline.v1.Shift.windows:type_name -> tapline.v1.ShiftWindow
+	150, // 105: tapline.v1.Certification.not_after:type_name -> google.protobuf.Timestamp
+	152, // 106: tapline.v1.Badge.assurance:type_name -> tapline.v1.Assurance
+	150, // 107: tapline.v1.Badge.not_after:type_name -> google.protobuf.Timestamp
+	150, // 108: tapline.v1.Badge.assigned_at:type_name -> google.protobuf.Timestamp
+	150, // 109: tapline.v1.Badge.last_used_at:type_name -> google.protobuf.Timestamp
+	150, // 110: tapline.v1.Badge.lost_at:type_name -> google.protobuf.Timestamp
+	153, // 111: tapline.v1.Account.lease_time:type_name -> google.protobuf.Duration
+	153, // 112: tapline.v1.Account.rotate_after:type_name -> google.protobuf.Duration
+	153, // 113: tapline.v1.Account.old_secret_window:type_name -> google.protobuf.Duration
+	156, // 114: tapline.v1.Station.mode:type_name -> tapline.v1.Mode
+	155, // 115: tapline.v1.Station.terms:type_name -> tapline.v1.SessionTerms
+	0,   // 116: tapline.v1.Station.state:type_name -> tapline.v1.StationState
+	150, // 117: tapline.v1.Station.last_seen_at:type_name -> google.protobuf.Timestamp
+	150, // 118: tapline.v1.Station.certificate_expires_at:type_name -> google.protobuf.Timestamp
+	149, // 119: tapline.v1.Station.hints:type_name -> tapline.v1.Station.HintsEntry
+	152, // 120: tapline.v1.Station.requires_assurance:type_name -> tapline.v1.Assurance
+	156, // 121: tapline.v1.Zone.mode:type_name -> tapline.v1.Mode
+	152, // 122: tapline.v1.Zone.requires_assurance:type_name -> tapline.v1.Assurance
+	140, // 123: tapline.v1.Zone.pin:type_name -> tapline.v1.PinRules
+	141, // 124: tapline.v1.Zone.offline:type_name -> tapline.v1.OfflineTiers
+	153, // 125: tapline.v1.Zone.idle:type_name -> google.protobuf.Duration
+	153, // 126: tapline.v1.Zone.longest:type_name -> google.protobuf.Duration
+	152, // 127: tapline.v1.PinRules.weak_below:type_name -> tapline.v1.Assurance
+	153, // 128: tapline.v1.PinRules.after_idle:type_name -> google.protobuf.Duration
+	153, // 129: tapline.v1.OfflineTiers.everybody:type_name -> google.protobuf.Duration
+	153, // 130: tapline.v1.OfflineTiers.essential:type_name -> google.protobuf.Duration
+	150, // 131: tapline.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
+	150, // 132: tapline.v1.Token.used_at:type_name -> google.protobuf.Timestamp
+	150, // 133: tapline.v1.PolicySet.since:type_name -> google.protobuf.Timestamp
+	150, // 134: tapline.v1.RefusedTap.at:type_name -> google.protobuf.Timestamp
+	157, // 135: tapline.v1.RefusedTap.refusal:type_name -> tapline.v1.RefusalCause
+	152, // 136: tapline.v1.RefusedTap.assurance:type_name -> tapline.v1.Assurance
+	154, // 137: tapline.v1.RefusedTap.decision:type_name -> tapline.v1.Decision
+	158, // 138: tapline.v1.HeldLease.lease:type_name -> tapline.v1.Lease
+	150, // 139: tapline.v1.HeldLease.opened_at:type_name -> google.protobuf.Timestamp
+	150, // 140: tapline.v1.Visit.starts_at:type_name -> google.protobuf.Timestamp
+	150, // 141: tapline.v1.Visit.ends_at:type_name -> google.protobuf.Timestamp
+	1,   // 142: tapline.v1.Visit.state:type_name -> tapline.v1.VisitState
+	150, // 143: tapline.v1.Alarm.at:type_name -> google.protobuf.Timestamp
+	150, // 144: tapline.v1.Alarm.closed_at:type_name -> google.protobuf.Timestamp
+	4,   // 145: tapline.v1.AdminService.PutPerson:input_type -> tapline.v1.PutPersonRequest
+	6,   // 146: tapline.v1.AdminService.GetPerson:input_type -> tapline.v1.GetPersonRequest
+	8,   // 147: tapline.v1.AdminService.ListPeople:input_type -> tapline.v1.ListPeopleRequest
+	10,  // 148: tapline.v1.AdminService.DeletePerson:input_type -> tapline.v1.DeletePersonRequest
+	12,  // 149: tapline.v1.AdminService.AssignBadge:input_type -> tapline.v1.AssignBadgeRequest
+	14,  // 150: tapline.v1.AdminService.ListBadges:input_type -> tapline.v1.ListBadgesRequest
+	16,  // 151: tapline.v1.AdminService.RevokeBadge:input_type -> tapline.v1.RevokeBadgeRequest
+	18,  // 152: tapline.v1.AdminService.LoseBadge:input_type -> tapline.v1.LoseBadgeRequest
+	20,  // 153: tapline.v1.AdminService.FindBadge:input_type -> tapline.v1.FindBadgeRequest
+	22,  // 154: tapline.v1.AdminService.ListRefusedTaps:input_type -> tapline.v1.ListRefusedTapsRequest
+	24,  // 155: tapline.v1.AdminService.ListBadgeRequests:input_type -> tapline.v1.ListBadgeRequestsRequest
+	26,  // 156: tapline.v1.AdminService.DecideBadgeRequest:input_type -> tapline.v1.DecideBadgeRequestRequest
+	29,  // 157: tapline.v1.AdminService.SetPin:input_type -> tapline.v1.SetPinRequest
+	31,  // 158: tapline.v1.AdminService.PutAccount:input_type -> tapline.v1.PutAccountRequest
+	33,  // 159: tapline.v1.AdminService.ListAccounts:input_type -> tapline.v1.ListAccountsRequest
+	35,  // 160: tapline.v1.AdminService.DeleteAccount:input_type -> tapline.v1.DeleteAccountRequest
+	37,  // 161: tapline.v1.AdminService.SetAccountSecret:input_type -> tapline.v1.SetAccountSecretRequest
+	39,  // 162: tapline.v1.AdminService.ListAccountSecrets:input_type -> tapline.v1.ListAccountSecretsRequest
+	41,  // 163: tapline.v1.AdminService.RotateAccountSecret:input_type -> tapline.v1.RotateAccountSecretRequest
+	44,  // 164: tapline.v1.AdminService.PutStation:input_type -> tapline.v1.PutStationRequest
+	46,  // 165: tapline.v1.AdminService.ListStations:input_type -> tapline.v1.ListStationsRequest
+	48,  // 166: tapline.v1.AdminService.DeleteStation:input_type -> tapline.v1.DeleteStationRequest
+	50,  // 167: tapline.v1.AdminService.RevokeStation:input_type -> tapline.v1.RevokeStationRequest
+	52,  // 168: tapline.v1.AdminService.ReleaseStation:input_type -> tapline.v1.ReleaseStationRequest
+	54,  // 169: tapline.v1.AdminService.ApproveRecovery:input_type -> tapline.v1.ApproveRecoveryRequest
+	56,  // 170: tapline.v1.AdminService.GetStation:input_type -> tapline.v1.GetStationRequest
+	62,  // 171: tapline.v1.AdminService.GetAuthority:input_type -> tapline.v1.GetAuthorityRequest
+	64,  // 172: tapline.v1.AdminService.RotateAuthority:input_type -> tapline.v1.RotateAuthorityRequest
+	66,  // 173: tapline.v1.AdminService.CreateToken:input_type -> tapline.v1.CreateTokenRequest
+	68,  // 174: tapline.v1.AdminService.ListTokens:input_type -> tapline.v1.ListTokensRequest
+	70,  // 175: tapline.v1.AdminService.RevokeToken:input_type -> tapline.v1.RevokeTokenRequest
+	72,  // 176: tapline.v1.AdminService.PutPolicy:input_type -> tapline.v1.PutPolicyRequest
+	76,  // 177: tapline.v1.AdminService.PutZone:input_type -> tapline.v1.PutZoneRequest
+	78,  // 178: tapline.v1.AdminService.ListZones:input_type -> tapline.v1.ListZonesRequest
+	80,  // 179: tapline.v1.AdminService.DeleteZone:input_type -> tapline.v1.DeleteZoneRequest
+	82,  // 180: tapline.v1.AdminService.ListPolicies:input_type -> tapline.v1.ListPoliciesRequest
+	84,  // 181: tapline.v1.AdminService.ReplayTaps:input_type -> tapline.v1.ReplayTapsRequest
+	74,  // 182: tapline.v1.AdminService.GetPolicy:input_type -> tapline.v1.GetPolicyRequest
+	87,  // 183: tapline.v1.AdminService.ExplainTap:input_type -> tapline.v1.ExplainTapRequest
+	89,  // 184: tapline.v1.AdminService.ExplainCode:input_type -> tapline.v1.ExplainCodeRequest
+	91,  // 185: tapline.v1.AdminService.ListLeases:input_type -> tapline.v1.ListLeasesRequest
+	93,  // 186: tapline.v1.AdminService.EndLease:input_type -> tapline.v1.EndLeaseRequest
+	95,  // 187: tapline.v1.AdminService.PutVisit:input_type -> tapline.v1.PutVisitRequest
+	97,  // 188: tapline.v1.AdminService.ListVisits:input_type -> tapline.v1.ListVisitsRequest
+	99,  // 189: tapline.v1.AdminService.DeleteVisit:input_type -> tapline.v1.DeleteVisitRequest
+	101, // 190: tapline.v1.AdminService.DecideVisit:input_type -> tapline.v1.DecideVisitRequest
+	103, // 191: tapline.v1.AdminService.ImportDirectory:input_type -> tapline.v1.ImportDirectoryRequest
+	106, // 192: tapline.v1.AdminService.GetSync:input_type -> tapline.v1.GetSyncRequest
+	109, // 193: tapline.v1.AdminService.RunSync:input_type -> tapline.v1.RunSyncRequest
+	111, // 194: tapline.v1.AdminService.AcceptSync:input_type -> tapline.v1.AcceptSyncRequest
+	113, // 195: tapline.v1.AdminService.PutShift:input_type -> tapline.v1.PutShiftRequest
+	115, // 196: tapline.v1.AdminService.ListShifts:input_type -> tapline.v1.ListShiftsRequest
+	117, // 197: tapline.v1.AdminService.DeleteShift:input_type -> tapline.v1.DeleteShiftRequest
+	119, // 198: tapline.v1.AdminService.CreateScimToken:input_type -> tapline.v1.CreateScimTokenRequest
+	121, // 199: tapline.v1.AdminService.ListScimTokens:input_type -> tapline.v1.ListScimTokensRequest
+	123, // 200: tapline.v1.AdminService.RevokeScimToken:input_type -> tapline.v1.RevokeScimTokenRequest
+	126, // 201: tapline.v1.AdminService.ListAlarms:input_type -> tapline.v1.ListAlarmsRequest
+	128, // 202: tapline.v1.AdminService.CloseAlarm:input_type -> tapline.v1.CloseAlarmRequest
+	130, // 203: tapline.v1.AdminService.GetHealth:input_type -> tapline.v1.GetHealthRequest
+	5,   // 204: tapline.v1.AdminService.PutPerson:output_type -> tapline.v1.PutPersonResponse
+	7,   // 205: tapline.v1.AdminService.GetPerson:output_type -> tapline.v1.GetPersonResponse
+	9,   // 206: tapline.v1.AdminService.ListPeople:output_type -> tapline.v1.ListPeopleResponse
+	11,  // 207: tapline.v1.AdminService.DeletePerson:output_type -> tapline.v1.DeletePersonResponse
+	13,  // 208: tapline.v1.AdminService.AssignBadge:output_type -> tapline.v1.AssignBadgeResponse
+	15,  // 209: tapline.v1.AdminService.ListBadges:output_type -> tapline.v1.ListBadgesResponse
+	17,  // 210: tapline.v1.AdminService.RevokeBadge:output_type -> tapline.v1.RevokeBadgeResponse
+	19,  // 211: tapline.v1.AdminService.LoseBadge:output_type -> tapline.v1.LoseBadgeResponse
+	21,  // 212: tapline.v1.AdminService.FindBadge:output_type -> tapline.v1.FindBadgeResponse
+	23,  // 213: tapline.v1.AdminService.ListRefusedTaps:output_type -> tapline.v1.ListRefusedTapsResponse
+	25,  // 214: tapline.v1.AdminService.ListBadgeRequests:output_type -> tapline.v1.ListBadgeRequestsResponse
+	27,  // 215: tapline.v1.AdminService.DecideBadgeRequest:output_type -> tapline.v1.DecideBadgeRequestResponse
+	30,  // 216: tapline.v1.AdminService.SetPin:output_type -> tapline.v1.SetPinResponse
+	32,  // 217: tapline.v1.AdminService.PutAccount:output_type -> tapline.v1.PutAccountResponse
+	34,  // 218: tapline.v1.AdminService.ListAccounts:output_type -> tapline.v1.ListAccountsResponse
+	36,  // 219: tapline.v1.AdminService.DeleteAccount:output_type -> tapline.v1.DeleteAccountResponse
+	38,  // 220: tapline.v1.AdminService.SetAccountSecret:output_type -> tapline.v1.SetAccountSecretResponse
+	40,  // 221: tapline.v1.AdminService.ListAccountSecrets:output_type -> tapline.v1.ListAccountSecretsResponse
+	42,  // 222: tapline.v1.AdminService.RotateAccountSecret:output_type -> tapline.v1.RotateAccountSecretResponse
+	45,  // 223: tapline.v1.AdminService.PutStation:output_type -> tapline.v1.PutStationResponse
+	47,  // 224: tapline.v1.AdminService.ListStations:output_type -> tapline.v1.ListStationsResponse
+	49,  // 225: tapline.v1.AdminService.DeleteStation:output_type -> tapline.v1.DeleteStationResponse
+	51,  // 226: tapline.v1.AdminService.RevokeStation:output_type -> tapline.v1.RevokeStationResponse
+	53,  // 227: tapline.v1.AdminService.ReleaseStation:output_type -> tapline.v1.ReleaseStationResponse
+	55,  // 228: tapline.v1.AdminService.ApproveRecovery:output_type -> tapline.v1.ApproveRecoveryResponse
+	57,  // 229: tapline.v1.AdminService.GetStation:output_type -> tapline.v1.GetStationResponse
+	63,  // 230: tapline.v1.AdminService.GetAuthority:output_type -> tapline.v1.GetAuthorityResponse
+	65,  // 231: tapline.v1.AdminService.RotateAuthority:output_type -> tapline.v1.RotateAuthorityResponse
+	67,  // 232: tapline.v1.AdminService.CreateToken:output_type -> tapline.v1.CreateTokenResponse
+	69,  // 233: tapline.v1.AdminService.ListTokens:output_type -> tapline.v1.ListTokensResponse
+	71,  // 234: tapline.v1.AdminService.RevokeToken:output_type -> tapline.v1.RevokeTokenResponse
+	73,  // 235: tapline.v1.AdminService.PutPolicy:output_type -> tapline.v1.PutPolicyResponse
+	77,  // 236: tapline.v1.AdminService.PutZone:output_type -> tapline.v1.PutZoneResponse
+	79,  // 237: tapline.v1.AdminService.ListZones:output_type -> tapline.v1.ListZonesResponse
+	81,  // 238: tapline.v1.AdminService.DeleteZone:output_type -> tapline.v1.DeleteZoneResponse
+	83,  // 239: tapline.v1.AdminService.ListPolicies:output_type -> tapline.v1.ListPoliciesResponse
+	85,  // 240: tapline.v1.AdminService.ReplayTaps:output_type -> tapline.v1.ReplayTapsResponse
+	75,  // 241: tapline.v1.AdminService.GetPolicy:output_type -> tapline.v1.GetPolicyResponse
+	88,  // 242: tapline.v1.AdminService.ExplainTap:output_type -> tapline.v1.ExplainTapResponse
+	90,  // 243: tapline.v1.AdminService.ExplainCode:output_type -> tapline.v1.ExplainCodeResponse
+	92,  // 244: tapline.v1.AdminService.ListLeases:output_type -> tapline.v1.ListLeasesResponse
+	94,  // 245: tapline.v1.AdminService.EndLease:output_type -> tapline.v1.EndLeaseResponse
+	96,  // 246: tapline.v1.AdminService.PutVisit:output_type -> tapline.v1.PutVisitResponse
+	98,  // 247: tapline.v1.AdminService.ListVisits:output_type -> tapline.v1.ListVisitsResponse
+	100, // 248: tapline.v1.AdminService.DeleteVisit:output_type -> tapline.v1.DeleteVisitResponse
+	102, // 249: tapline.v1.AdminService.DecideVisit:output_type -> tapline.v1.DecideVisitResponse
+	104, // 250: tapline.v1.AdminService.ImportDirectory:output_type -> tapline.v1.ImportDirectoryResponse
+	107, // 251: tapline.v1.AdminService.GetSync:output_type -> tapline.v1.GetSyncResponse
+	110, // 252: tapline.v1.AdminService.RunSync:output_type -> tapline.v1.RunSyncResponse
+	112, // 253: tapline.v1.AdminService.AcceptSync:output_type -> tapline.v1.AcceptSyncResponse
+	114, // 254: tapline.v1.AdminService.PutShift:output_type -> tapline.v1.PutShiftResponse
+	116, // 255: tapline.v1.AdminService.ListShifts:output_type -> tapline.v1.ListShiftsResponse
+	118, // 256: tapline.v1.AdminService.DeleteShift:output_type -> tapline.v1.DeleteShiftResponse
+	120, // 257: tapline.v1.AdminService.CreateScimToken:output_type -> tapline.v1.CreateScimTokenResponse
+	122, // 258: tapline.v1.AdminService.ListScimTokens:output_type -> tapline.v1.ListScimTokensResponse
+	124, // 259: tapline.v1.AdminService.RevokeScimToken:output_type -> tapline.v1.RevokeScimTokenResponse
+	127, // 260: tapline.v1.AdminService.ListAlarms:output_type -> tapline.v1.ListAlarmsResponse
+	129, // 261: tapline.v1.AdminService.CloseAlarm:output_type -> tapline.v1.CloseAlarmResponse
+	131, // 262: tapline.v1.AdminService.GetHealth:output_type -> tapline.v1.GetHealthResponse
+	204, // [204:263] is the sub-list for method output_type
+	145, // [145:204] is the sub-list for method input_type
+	145, // [145:145] is the sub-list for extension type_name
+	145, // [145:145] is the sub-list for extension extendee
+	0,   // [0:145] is the sub-list for field type_name
 }
 
 func init() { file_tapline_v1_admin_proto_init() }
@@ -10197,7 +10803,7 @@ func file_tapline_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tapline_v1_admin_proto_rawDesc), len(file_tapline_v1_admin_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   139,
+			NumMessages:   146,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
