@@ -98,7 +98,10 @@ func (o *options) packed(path string) ([]byte, error) {
 	if _, err := z.Write(plain); err != nil {
 		return nil, err
 	}
-	return out.Bytes(), z.Close()
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
 }
 
 // showImport prints the outcome. Faults are an error of the command.
