@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"tapline/scripts/renewal"
+	"tapline/scripts/revoke"
 )
 
 // renewals is what became of a fleet that lived with its certificates.
@@ -47,4 +48,33 @@ func (b *bench) renewal(ctx context.Context) error {
 // progress says on standard error how far a long run is.
 func (b *bench) progress(what string, of int) func(done int) {
 	return func(done int) { fmt.Fprintf(b.say, "%d of %d %s\n", done, of, what) }
+}
+
+// revoked is how long what was revoked still lived.
+type revoked struct {
+	Bench string  `json:"bench"`
+	Case  string  `json:"case"`
+	N     int     `json:"n"`
+	P50   float64 `json:"p50_ms"`
+	P99   float64 `json:"p99_ms"`
+	Max   float64 `json:"max_ms"`
+}
+
+// revoke measures the time from an administrator's command to the refusal, at a station that is on the line.
+func (b *bench) revoke(ctx context.Context) error {
+	r, err := revoke.Run(ctx, revoke.Options{Tries: b.n, Progress: func(done int) {
+		if done%50 == 0 {
+			fmt.Fprintf(b.say, "%d tries\n", done)
+		}
+	}})
+	if err != nil {
+		return err
+	}
+	for _, c := range r.Cases {
+		err := b.report(revoked{Bench: "revoke", Case: c.Name, N: c.N, P50: milliseconds(c.P50), P99: milliseconds(c.P99), Max: milliseconds(c.Max)})
+		if err != nil {
+			return err
+		}
+	}
+	return r.Law()
 }

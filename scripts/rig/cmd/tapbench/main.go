@@ -82,6 +82,10 @@ func (b *bench) kinds() []kind {
 			name: "renewal", short: "A fleet that lives with its certificates for years, on a line that loses a tenth of all requests and replies",
 			count: "renewals", n: 100_000, use: "renewals in all", run: b.renewal,
 		},
+		{
+			name: "revoke", short: "From an administrator's command to the refusal at a connected station: stations, badges, people; at this broker and another",
+			count: "tries", n: 100, use: "tries per case", run: b.revoke,
+		},
 	}
 }
 
