@@ -9,6 +9,8 @@ import (
 
 	"github.com/cedar-policy/cedar-go"
 	xast "github.com/cedar-policy/cedar-go/x/exp/ast"
+
+	"tapline/proto/grant"
 )
 
 // Explanation is a decision with what it rests on.
@@ -27,6 +29,9 @@ func (s *Set) Explain(r Request) Explanation {
 		strings.Join(ValidCertifications(r.Person, r.Tap.At), ", "), r.Person.GetSeniority())
 	e.demands(r)
 	e.circumstances(r)
+	if PINRuleOf(r.Zone) != (grant.PINRule{}) && !s.Asks("pinDue") {
+		e.say("No rule looks at context.pinDue, so the zone's rules about PINs have no effect.")
+	}
 	if !e.Allowed && len(e.Errors) == 0 {
 		e.Remedies = s.remedies(r)
 	}

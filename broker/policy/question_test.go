@@ -143,6 +143,15 @@ func TestWhatWouldHelp(t *testing.T) {
 	}
 }
 
+func TestRulesOfAZoneThatNothingHeedsAreNamed(t *testing.T) {
+	r := Request{Person: anna(), Station: hmi(), Zone: &taplinev1.Zone{Id: "hot", Pin: &taplinev1.PinRules{Always: true}}, Tap: Tap{At: monday()}}
+	heedless := strings.Join(load(t, `@id("all") permit (principal, action, resource);`).Explain(r).Notes, "\n")
+	heeding := strings.Join(load(t, Default()).Explain(r).Notes, "\n")
+	if !strings.Contains(heedless, "have no effect") || strings.Contains(heeding, "have no effect") {
+		t.Errorf("without a rule: %s\nwith one: %s", heedless, heeding)
+	}
+}
+
 func TestWhoseApprovalWouldHelp(t *testing.T) {
 	set := load(t, Default()+`@id("two") @refusal("approval-needed") forbid (principal, action == Action::"openSession", resource)
 		unless { context has approver && context.approver in Role::"chief" };`)

@@ -288,3 +288,17 @@ func TestTermsOfAZone(t *testing.T) {
 		t.Errorf("a safety station enforces: %s", m)
 	}
 }
+
+func TestAnExtensionKeepsToTheZonesLongestSession(t *testing.T) {
+	p := newPlant(t)
+	p.zone(&taplinev1.Zone{Longest: durationpb.New(2 * time.Hour)})
+	req := tap(annas)
+	began := p.at
+	l := p.allowed(press, req).GetLease()
+	p.at = p.at.Add(90 * time.Minute)
+	r, err := p.Extend(t.Context(), press, &taplinev1.ExtendSessionRequest{Session: req.GetSession(), Fence: l.GetFence()})
+	p.must(err)
+	if end := r.GetLease().GetExpiresAt().AsTime(); !end.Equal(began.Add(2 * time.Hour)) {
+		t.Errorf("extended until %s, the session may last until %s", end, began.Add(2*time.Hour))
+	}
+}
