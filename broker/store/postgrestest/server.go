@@ -30,6 +30,7 @@ type Server struct {
 	cmd       *exec.Cmd
 	primary   *Server // whom it follows, if it is a standby
 	databases *atomic.Int64
+	settings  []string
 }
 
 // Launch makes a server in a folder that is there and empty, and waits until it answers. Each setting is NAME=VALUE.
@@ -94,6 +95,7 @@ func (s *Server) tool(ctx context.Context, name string, args ...string) error {
 
 // run starts the server on a free port and waits until it answers.
 func (s *Server) run(ctx context.Context, settings []string) error {
+	s.settings = settings
 	if s.Port == 0 {
 		l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 		if err != nil {
@@ -226,12 +228,12 @@ func (s *Server) Kill() error {
 	return nil
 }
 
-// Restart starts a server that was stopped or killed, on its old port and data.
+// Restart starts a server that was stopped or killed, on its old port, data and settings, and with further settings.
 func (s *Server) Restart(ctx context.Context, settings ...string) error {
 	if err := os.Remove(filepath.Join(s.data(), "postmaster.pid")); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	return s.run(ctx, settings)
+	return s.run(ctx, append(s.settings[:len(s.settings):len(s.settings)], settings...))
 }
 
 // Freeze makes every process of the server stand still; its connections stay open and silent.
