@@ -60,12 +60,17 @@ func (in *Ingest) verifySome(ctx context.Context) (int, error) {
 	faults := verifyAll(pending, keys)
 	now := in.Now()
 	return len(pending), in.Store.Update(ctx, func(tx *store.Tx) error {
+		var good []uint64
 		for i, r := range pending {
+			if faults[i] == "" {
+				good = append(good, r.Cursor)
+				continue
+			}
 			if err := note(tx, r, faults[i], now); err != nil {
 				return err
 			}
 		}
-		return nil
+		return tx.SetVerifiedGood(good)
 	})
 }
 
@@ -107,8 +112,9 @@ func verifyOne(raw []byte, key record.PublicKey) record.FaultKind {
 	return ""
 }
 
+// note writes what is wrong with a record, and raises the alarm.
 func note(tx *store.Tx, r store.Record, fault record.FaultKind, now time.Time) error {
-	if err := tx.SetVerified(r.Cursor, string(fault)); err != nil || fault == "" {
+	if err := tx.SetVerified(r.Cursor, string(fault)); err != nil {
 		return err
 	}
 	return alarm.Raise(tx, alarm.BadRecord, r.Station, now, "record %d of chain %s: %s", r.Seq, r.Chain, fault)

@@ -124,31 +124,15 @@ func (tx *Tx) Append(from, to record.Head, entries []record.Entry, checked func(
 	if err != nil {
 		return err
 	}
-	for i, e := range entries {
-		if err := tx.addRecord(cursor+uint64(i), e, checked(i), now); err != nil {
-			return err
-		}
+	if err := tx.addRecords(cursor, entries, checked, now); err != nil {
+		return err
+	}
+	for _, e := range entries {
 		if s := e.Payload.Seal; s != nil {
 			if err := tx.addEpoch(from.Chain, e.Payload.Epoch+1, s.Next); err != nil {
 				return err
 			}
 		}
-	}
-	return nil
-}
-
-func (tx *Tx) addRecord(cursor uint64, e record.Entry, checked bool, now time.Time) error {
-	p := e.Payload
-	verified := 0
-	if checked {
-		verified = 1
-	}
-	_, err := tx.exec(`INSERT INTO records (cursor, station, chain, seq, epoch, envelope, received_at, type, wall, session, person, verified)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		int64(cursor), string(p.Station), string(p.Chain), int64(p.Seq), int64(p.Epoch), e.Envelope.Bytes(), micro(now), string(p.Type),
-		micro(p.Time.Wall), string(p.Session), string(p.Person), verified)
-	if err != nil {
-		return fmt.Errorf("add record %d of chain %s: %w", p.Seq, p.Chain, err)
 	}
 	return nil
 }
