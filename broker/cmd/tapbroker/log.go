@@ -133,11 +133,16 @@ func sayReport(cmd *cobra.Command, r tlog.Report, err error, hint string) error 
 }
 
 // recordBar is a progress bar on a terminal, and nothing elsewhere.
-func recordBar(w io.Writer) *progressbar.ProgressBar {
+func recordBar(w io.Writer) *progressbar.ProgressBar { return barOf(w, "records") }
+
+// rowBar is the same for rows of the store.
+func rowBar(w io.Writer) *progressbar.ProgressBar { return barOf(w, "rows") }
+
+func barOf(w io.Writer, what string) *progressbar.ProgressBar {
 	f, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return progressbar.DefaultSilent(-1)
 	}
-	return progressbar.NewOptions64(-1, progressbar.OptionSetWriter(w), progressbar.OptionShowCount(), progressbar.OptionSetDescription("records"),
+	return progressbar.NewOptions64(-1, progressbar.OptionSetWriter(w), progressbar.OptionShowCount(), progressbar.OptionSetDescription(what),
 		progressbar.OptionClearOnFinish(), progressbar.OptionThrottle(100*time.Millisecond))
 }

@@ -48,8 +48,8 @@ authority and keys, and leaves the administrator's identity in DATA/admin for
 tapctl. For stations on other machines set "hosts" in the configuration to the
 name that they call it by.
 
-Back up the data folder while the broker is stopped; master.key in it opens
-everything else, so keep a copy of that apart.`,
+"tapbroker backup" writes everything to one file while the broker runs; what
+opens it is master.key in the data folder, so keep a copy of that apart.`,
 		Example: "  tapbroker serve --config ./broker.yaml\n  tapctl --identity /var/lib/tapline-broker/admin status",
 	}
 	r.PersistentFlags().StringVar(&c.config, "config", "", "configuration file (default: where packages put it)")
@@ -62,7 +62,7 @@ everything else, so keep a copy of that apart.`,
 come back. SIGHUP reads log.level again; other keys need a restart.`,
 			RunE: func(*cobra.Command, []string) error { return osservice.Run(spec, c.serve) },
 		},
-		c.checkCommand(), c.migrateCommand(), c.keyCommand(), c.logCommand(), osservice.Commands(spec, c.serve),
+		c.checkCommand(), c.migrateCommand(), c.backupCommand(), c.restoreCommand(), c.keyCommand(), c.logCommand(), osservice.Commands(spec, c.serve),
 		&cobra.Command{
 			Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
