@@ -72,6 +72,9 @@ func (f Filter) where(wall, types string) (string, []any) {
 		}
 	}
 	in("person", f.People)
+	if len(f.People) > 0 {
+		parts = append(parts, "person <> ''") // as the index says, or it is not used
+	}
 	in(types, f.Types)
 	compare := func(clause string, value any, set bool) {
 		if set {
@@ -80,7 +83,7 @@ func (f Filter) where(wall, types string) (string, []any) {
 	}
 	compare(wall+" >= ?", micro(f.From), !f.From.IsZero())
 	compare(wall+" < ?", micro(f.Until), !f.Until.IsZero())
-	compare("session = ?", string(f.Session), f.Session != "")
+	compare("session = ? AND session <> ''", string(f.Session), f.Session != "")
 	if len(parts) == 0 {
 		return "1 = 1", nil
 	}
