@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tapline/broker/store"
 	"tapline/broker/store/postgrestest"
 	"tapline/broker/vault"
 	taplinev1 "tapline/proto/tapline/v1"
@@ -33,6 +35,13 @@ func storeOf(t testing.TB) string {
 func withPostgres(t *testing.T, settings ...string) *postgrestest.Server {
 	t.Helper()
 	server := postgrestest.Start(t, settings...)
+	server.Prepare(t, func(url string) error {
+		s, err := store.OpenPostgres(t.Context(), store.Postgres{URL: url})
+		if err != nil {
+			return err
+		}
+		return errors.Join(s.Migrate(t.Context()), s.Close())
+	})
 	onPostgres.Store(t.Name(), server)
 	t.Cleanup(func() { onPostgres.Delete(t.Name()) })
 	return server

@@ -31,6 +31,7 @@ type Server struct {
 	primary   *Server // whom it follows, if it is a standby
 	databases *atomic.Int64
 	settings  []string
+	template  string // what databases are copies of; empty: of nothing
 }
 
 // Launch makes a server in a folder that is there and empty, and waits until it answers. Each setting is NAME=VALUE.
@@ -198,6 +199,9 @@ func (s *Server) Ask(ctx context.Context, query string) (string, error) {
 // Database makes an empty database and gives its name. Its text sorts as in English, not by bytes.
 func (s *Server) Database(ctx context.Context) (string, error) {
 	name := "test_" + strconv.FormatInt(s.databases.Add(1), 10)
+	if s.template != "" {
+		return name, s.Exec(ctx, `CREATE DATABASE `+name+` TEMPLATE `+s.template)
+	}
 	return name, s.Exec(ctx, `CREATE DATABASE `+name+` TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US' LOCALE 'C'`)
 }
 

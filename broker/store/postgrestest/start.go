@@ -43,6 +43,19 @@ func (s *Server) NewDatabase(t testing.TB, others ...*Server) string {
 	return s.URL(name, others...)
 }
 
+// Prepare makes every later database a copy of one that prepare has filled: a schema takes a second to make, and a copy a tenth of it.
+func (s *Server) Prepare(t testing.TB, prepare func(url string) error) {
+	t.Helper()
+	name, err := s.Database(t.Context())
+	if err == nil {
+		err = prepare(s.URL(name))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.template = name
+}
+
 // folder is a folder that the server's user can get into, with a path that is short enough for a socket.
 func folder(t testing.TB) string {
 	t.Helper()

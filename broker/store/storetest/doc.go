@@ -16,6 +16,8 @@ import (
 type Engine struct {
 	// Open opens the store in a folder, making it if it is not there. It is called again for the same folder after a store was closed.
 	Open func(dir string) (*store.Store, error)
+	// Ready, if it is set, opens a store in a folder that is made with its schema, where making that takes long.
+	Ready func(dir string) (*store.Store, error)
 }
 
 // Run runs the whole suite.
@@ -43,6 +45,9 @@ func begin() time.Time { return time.Date(2026, 11, 22, 6, 0, 0, 0, time.UTC) }
 // fresh is a store that has its schema and nothing else.
 func (e Engine) fresh(t *testing.T) *store.Store {
 	t.Helper()
+	if e.Ready != nil {
+		e.Open = e.Ready
+	}
 	return e.open(t, t.TempDir())
 }
 
