@@ -227,3 +227,22 @@ func TestRefusedTapsAreListedForWhoStandsBeside(t *testing.T) {
 	_, err = p.admin.ListRefusedTaps(t.Context(), &taplinev1.ListRefusedTapsRequest{Station: "a/b/c/d"})
 	refused(t, err, wire.NotFound, "station")
 }
+
+func TestWhoSetThePINDoesNotGiveTheBadgeToo(t *testing.T) {
+	p := newPlantWith(t, func(c *Config) { c.TwoPerson = "everyone" })
+	p.staff()
+	p.clock.advance(25 * time.Hour) // the badge that Anna has was given long ago
+	s := p.enrol(press)
+	p.pin("p-1", "4711")
+	asked, err := s.claim(&taplinev1.RequestBadgeRequest{Code: s.unknown(fresh()), Person: "p-1", Pin: "4711"})
+	p.must(err)
+	_, err = p.decide(asked.GetRequest(), true)
+	refused(t, err, wire.Denied, "both badge and PIN")
+	_, err = p.admin.PutPerson(t.Context(), &taplinev1.PutPersonRequest{Person: &taplinev1.PersonEntry{Id: "p-1", Source: "csv", Roles: []string{"operator"}}})
+	p.must(err)
+	_, err = p.admin.ImportDirectory(t.Context(), &taplinev1.ImportDirectoryRequest{Csv: []byte("id,badge\np-1,04000009\n")})
+	refused(t, err, wire.Denied, "both badge and PIN")
+	s.unknown(fresh())
+	_, err = p.decide(asked.GetRequest(), false)
+	p.must(err)
+}

@@ -164,6 +164,9 @@ func (s *Service) FindBadge(ctx context.Context, req *taplinev1.FindBadgeRequest
 		if b.LostAt.IsZero() {
 			return wire.E(wire.Precondition, "badge %s is not lost", b.ID)
 		}
+		if err := s.give(ctx, tx, b.Person, store.CredentialBadge); err != nil {
+			return err
+		}
 		return tx.LoseBadge(b.ID, time.Time{})
 	})
 	return &taplinev1.FindBadgeResponse{Badge: b}, err

@@ -2,12 +2,14 @@ package admin
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	taplinev1 "tapline/proto/tapline/v1"
 
 	"tapline/broker/roster"
 	"tapline/broker/sheet"
+	"tapline/broker/store"
 	"tapline/proto/wire"
 )
 
@@ -36,7 +38,7 @@ func (s *Service) ImportDirectory(ctx context.Context, req *taplinev1.ImportDire
 	rules := roster.Rules{Strict: true, Force: req.GetForce(), Method: "ImportDirectory", DryRun: true}
 	out, err := s.Roster.Apply(ctx, listing, rules)
 	if err == nil && len(out.Conflicts) == 0 && !req.GetDryRun() {
-		rules.DryRun = false
+		rules.DryRun, rules.Also = false, s.givesBadges(ctx, out)
 		out, err = s.Roster.Apply(ctx, listing, rules)
 	}
 	if len(out.Conflicts) == 0 && err != nil {
@@ -44,6 +46,21 @@ func (s *Service) ImportDirectory(ctx context.Context, req *taplinev1.ImportDire
 	}
 	tell(resp, out)
 	return resp, nil
+}
+
+// givesBadges holds the badges of a file to the rule of two people, as those that are given one by one.
+func (s *Service) givesBadges(ctx context.Context, out roster.Outcome) func(*store.Tx) error {
+	return func(tx *store.Tx) error {
+		for _, c := range out.Changes {
+			if !slices.Contains(c.What, "badge added") {
+				continue
+			}
+			if err := s.give(ctx, tx, c.Person, store.CredentialBadge); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }
 
 func (s *Service) importOptions(req *taplinev1.ImportDirectoryRequest) (sheet.Options, error) {

@@ -80,9 +80,12 @@ func (s *Service) ListBadgeRequests(ctx context.Context, req *taplinev1.ListBadg
 	return resp, err
 }
 
-// DecideBadgeRequest gives a badge that was asked for, or refuses.
+// DecideBadgeRequest gives a badge that was asked for, or refuses. Whoever set the person's PIN lately must not also approve: with a PIN alone shown, they
+// could have asked themselves.
 func (s *Service) DecideBadgeRequest(ctx context.Context, req *taplinev1.DecideBadgeRequestRequest) (*taplinev1.DecideBadgeRequestResponse, error) {
-	b, err := s.Claims.Decide(ctx, req)
+	b, err := s.Claims.Decide(ctx, req, func(tx *store.Tx, person record.PersonID) error {
+		return s.give(ctx, tx, person, store.CredentialBadge)
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -280,8 +280,8 @@ func (d *Desk) give(tx *store.Tx, b *store.BadgeRequest, by, label, note string)
 	return tx.Changed()
 }
 
-// Decide gives the badge, or refuses.
-func (d *Desk) Decide(ctx context.Context, req *taplinev1.DecideBadgeRequestRequest) (store.BadgeRequest, error) {
+// Decide gives the badge, or refuses. may says whether the caller may give a badge to the person, in the same update.
+func (d *Desk) Decide(ctx context.Context, req *taplinev1.DecideBadgeRequestRequest, may func(*store.Tx, record.PersonID) error) (store.BadgeRequest, error) {
 	if err := directory.CheckLabel(req.GetLabel()); err != nil {
 		return store.BadgeRequest{}, err
 	}
@@ -308,6 +308,9 @@ func (d *Desk) Decide(ctx context.Context, req *taplinev1.DecideBadgeRequestRequ
 		}
 		if p.GetSuspended() {
 			return wire.E(wire.Precondition, "person %s is suspended", b.Person)
+		}
+		if err := may(tx, b.Person); err != nil {
+			return err
 		}
 		have, err := tx.BadgeByLookup(b.Lookup)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
