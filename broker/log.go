@@ -51,10 +51,12 @@ func (b *Broker) openLog(ctx context.Context, v *vault.Vault) error {
 	if err != nil {
 		return err
 	}
-	b.tree, err = tlog.New(tlog.Config{
+	if b.tree, err = tlog.New(tlog.Config{
 		Store: b.store, Key: key, Data: b.cfg.Data, Holder: holder, Witnesses: witnesses, Now: b.now, Log: b.log,
-	})
-	return err
+	}); err != nil {
+		return osservice.Fault(osservice.Config, err, "if the log was begun anew on another machine (tapbroker log restart), move DATA/checkpoint away here")
+	}
+	return nil
 }
 
 // WitnessConfig names a witness that is asked to cosign the log.

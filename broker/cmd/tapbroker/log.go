@@ -91,7 +91,7 @@ published checkpoint is kept beside it, as DATA/checkpoint.lost-*; an alarm tell
 
 Auditors and witnesses hold checkpoints of the old log: tell them what was lost and
 why, and give them the new key (tapctl log key). Every broker on the store must be
-stopped.`,
+stopped; run this on one machine, and move DATA/checkpoint away on the others.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !sure {
 				return osservice.Fault(osservice.Usage, errors.New("this ends the log that auditors know"), "add --yes if there is no newer copy of the store")
