@@ -96,7 +96,7 @@ func (s *Server) admit(r *http.Request) (string, error) {
 
 // bound reads the body, within its limit, and puts right what clients are known to send wrong. False says that the request was answered.
 func (s *Server) bound(w http.ResponseWriter, r *http.Request) bool {
-	if len(r.URL.RawQuery) > 8<<10 {
+	if len(r.URL.RawQuery) > longest {
 		fail(w, http.StatusBadRequest, "invalidFilter", "the query is longer than 8 KiB")
 		return false
 	}
@@ -153,6 +153,9 @@ func tolerate(body []byte) ([]byte, string) {
 	if fault := tolerateOperations(m); fault != "" {
 		return nil, fault
 	}
+	if !shallow(m) {
+		return nil, "a filter, a path or a name of an attribute is too long or too deep"
+	}
 	booleans(m)
 	out, err := json.Marshal(m)
 	if err != nil {
@@ -186,6 +189,36 @@ func tolerateOperations(m map[string]any) string {
 		}
 	}
 	return ""
+}
+
+// longest is how long a filter or a path may be. The library's parser goes one call deeper for each bracket, and a stack that overflows ends the program, so
+// what it is given is bounded: the filter of a search, paths, and the names in an operation's value, which are paths too.
+const longest = 8 << 10
+
+// shallow reports whether all that the library will parse in a JSON value is short and flat.
+func shallow(v any) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		for key, inner := range v {
+			if len(key) > 1024 || nesting(key) > 50 {
+				return false
+			}
+			text, ok := inner.(string)
+			if k := strings.ToLower(key); ok && (k == "filter" || k == "path") && (len(text) > longest || nesting(text) > 50) {
+				return false
+			}
+			if !shallow(inner) {
+				return false
+			}
+		}
+	case []any:
+		for _, inner := range v {
+			if !shallow(inner) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func boolean(v any) any {
