@@ -43,6 +43,12 @@ func (s *Service) WhoWasAt(ctx context.Context, req *taplinev1.WhoWasAtRequest) 
 		heard := c.LastAt
 		if s.Connected(station) { // its silence means that nothing changed
 			heard = maxTime(heard, s.Now())
+		} else if s.Store.Shared() { // its line may stand at another broker, which has noted its beats
+			st, err := tx.Station(station)
+			if err != nil && !errors.Is(err, store.ErrNotFound) {
+				return err
+			}
+			heard = maxTime(heard, st.LastSeenAt)
 		}
 		resp.Confidence = confidence(found, when, heard)
 		if len(found) == 1 && resp.Confidence == taplinev1.Confidence_CONFIDENCE_SURE {

@@ -120,6 +120,9 @@ func (e *postgres) lockSchema(ctx context.Context, db *sql.DB) (func() error, er
 // afterMigration makes all text sort by its bytes, whatever the database was made with: ranges over names rely on it, and an index in a
 // language's order breaks when the machine of the standby knows that language differently.
 func (*postgres) afterMigration(ctx context.Context, db *sql.DB) error {
+	if err := forgetWriters(ctx, db); err != nil {
+		return err
+	}
 	rows, err := db.QueryContext(ctx, `SELECT quote_ident(c.relname), string_agg('ALTER COLUMN ' || quote_ident(a.attname) || ' TYPE TEXT COLLATE "C"', ', ')
 		FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_collation l ON l.oid = a.attcollation
 		WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid = 'text'::regtype
@@ -145,4 +148,14 @@ func (*postgres) afterMigration(ctx context.Context, db *sql.DB) error {
 		}
 	}
 	return nil
+}
+
+// forgetWriters drops the marks of brokers that stopped long ago: each run has its own.
+func forgetWriters(ctx context.Context, db *sql.DB) error {
+	var there bool
+	if err := db.QueryRowContext(ctx, `SELECT to_regclass('commits') IS NOT NULL`).Scan(&there); err != nil || !there {
+		return err
+	}
+	_, err := db.ExecContext(ctx, `DELETE FROM commits WHERE at < CAST(EXTRACT(EPOCH FROM clock_timestamp() - INTERVAL '30 days') * 1000000 AS BIGINT)`)
+	return err
 }

@@ -40,6 +40,9 @@ func Launch(ctx context.Context, dir string, settings ...string) (*Server, error
 	if err != nil {
 		return nil, err
 	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil { // its processes are known by where they stand
+		return nil, fmt.Errorf("postgres: %w", err)
+	}
 	s := &Server{dir: dir, bin: bin, databases: &atomic.Int64{}}
 	if err := own(dir); err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
@@ -218,13 +221,27 @@ func (s *Server) Stop() error {
 
 // Kill ends every process of the server at once, as if the machine lost its power.
 func (s *Server) Kill() error {
-	pids, err := s.processes()
-	if err != nil {
+	if s.cmd == nil || s.cmd.Process == nil {
+		return errors.New("postgres does not run")
+	}
+	if err := signal(s.cmd.Process.Pid, syscall.SIGKILL); err != nil { // first the one that makes the others
 		return err
 	}
-	for _, pid := range pids {
-		if err := signal(pid, syscall.SIGKILL); err != nil {
+	for {
+		pids, err := s.processes()
+		if err != nil {
 			return err
+		}
+		if len(pids) == 0 {
+			break
+		}
+		for _, pid := range pids {
+			if err := signal(pid, syscall.SIGKILL); err != nil {
+				return err
+			}
+		}
+		if slices.Contains(pids, s.cmd.Process.Pid) {
+			_ = s.cmd.Wait()
 		}
 	}
 	_ = s.cmd.Wait()
@@ -271,31 +288,22 @@ func signal(pid int, sig syscall.Signal) error {
 	return err
 }
 
-// processes are the server's processes, its first one first.
+// processes are the server's processes that live: those that stand in its data folder. One whose parent was killed is among them.
 func (s *Server) processes() ([]int, error) {
-	if s.cmd == nil || s.cmd.Process == nil {
-		return nil, errors.New("postgres does not run")
-	}
-	first := s.cmd.Process.Pid
-	all := []int{first}
-	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	links, err := filepath.Glob("/proc/[0-9]*/cwd")
 	if err != nil {
 		return nil, err
 	}
-	for _, stat := range stats {
-		b, err := os.ReadFile(stat)
+	var all []int
+	for _, link := range links {
+		if at, err := os.Readlink(link); err != nil || at != s.data() {
+			continue // another's, or it has ended meanwhile
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(link)))
 		if err != nil {
-			continue // it has ended meanwhile
+			return nil, err
 		}
-		_, after, _ := strings.Cut(string(b), ") ") // the name before may hold anything
-		fields := strings.Fields(after)
-		if len(fields) > 1 && fields[1] == strconv.Itoa(first) {
-			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(stat)))
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, pid)
-		}
+		all = append(all, pid)
 	}
 	return all, nil
 }

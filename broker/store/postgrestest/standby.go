@@ -10,6 +10,10 @@ import (
 
 // Standby makes a synchronous standby of a server, in a folder that is there and empty, and waits until the server waits for it.
 func (s *Server) Standby(ctx context.Context, dir string) (*Server, error) {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return nil, fmt.Errorf("postgres: %w", err)
+	}
 	other := &Server{dir: dir, bin: s.bin, primary: s, databases: s.databases}
 	if err := own(dir); err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
@@ -22,7 +26,7 @@ func (s *Server) Standby(ctx context.Context, dir string) (*Server, error) {
 		}
 		return '_'
 	}, name)
-	err := s.tool(ctx, "pg_basebackup", "-h", "127.0.0.1", "-p", fmt.Sprint(s.Port), "-U", user, "-D", other.data(), "-X", "stream", "-c", "fast", "--no-sync")
+	err = s.tool(ctx, "pg_basebackup", "-h", "127.0.0.1", "-p", fmt.Sprint(s.Port), "-U", user, "-D", other.data(), "-X", "stream", "-c", "fast", "--no-sync")
 	if err != nil {
 		return nil, err
 	}
