@@ -37,6 +37,9 @@ type Config struct {
 	Panel   string        `yaml:"panel"`
 	Readers Readers       `yaml:"readers"`
 	Session SessionConfig `yaml:"session"`
+	// AccountHook is a program, with its arguments, that sets the secret of a local account. It gets the account's name as its last argument and the
+	// secret on standard input, and ends with 0 only when the account takes the secret. Empty: this station changes no accounts.
+	AccountHook []string `yaml:"account_hook"`
 	// DecideWithin is how long a tap waits for the broker.
 	DecideWithin time.Duration `yaml:"decide_within"`
 	// Heartbeat is the time between two signs of life in the journal.
@@ -223,6 +226,9 @@ func (c Config) Check() []error {
 		if d.is < d.least {
 			wrong("%s %s: want at least %s", d.name, d.is, d.least)
 		}
+	}
+	if len(c.AccountHook) > 0 && !filepath.IsAbs(c.AccountHook[0]) {
+		wrong("account_hook %q: want the absolute path of a program", c.AccountHook[0])
 	}
 	for i, s := range c.Readers.Serial {
 		if _, err := s.source(nil); err != nil {

@@ -55,6 +55,8 @@ func (a *Agent) command(ctx context.Context, c *taplinev1.StreamCommandsResponse
 		if err := a.identity.ApplyTrust(what.Trust); err != nil {
 			return &taplinev1.CommandResult{Reason: "not-stored"}
 		}
+	case *taplinev1.StreamCommandsResponse_RotateAccount:
+		return a.rotateAccount(ctx, what.RotateAccount)
 	default:
 		return &taplinev1.CommandResult{Reason: "unsupported"}
 	}

@@ -82,6 +82,8 @@ type input struct {
 	event session.Event
 	read  readTiming
 	done  chan struct{}
+	// look, if given, sees the state instead of an event.
+	look func(session.State)
 }
 
 func newLoop(cfg loopConfig) *loop {
@@ -129,6 +131,22 @@ func (l *loop) post(ctx context.Context, in input) error {
 func (l *loop) do(ctx context.Context, e session.Event) error {
 	done := make(chan struct{})
 	if err := l.post(ctx, input{event: e, done: done}); err != nil {
+		return err
+	}
+	select {
+	case <-done:
+		return nil
+	case <-l.ended:
+		return errEnded
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// look sees the state as it is between two events.
+func (l *loop) look(ctx context.Context, see func(session.State)) error {
+	done := make(chan struct{})
+	if err := l.post(ctx, input{look: see, done: done}); err != nil {
 		return err
 	}
 	select {
@@ -213,6 +231,11 @@ func (l *loop) finish() {
 
 // handle takes one event in and carries out what follows from it, in order.
 func (l *loop) handle(in input) {
+	if in.look != nil {
+		in.look(l.state)
+		close(in.done)
+		return
+	}
 	if d, ok := in.event.(session.Decided); ok {
 		l.deciding--
 		l.timings.decided(d.Answer)

@@ -37,6 +37,8 @@ type Broker struct {
 	Commands func() []*taplinev1.StreamCommandsResponse
 	// Bundle is what FetchBundle gives.
 	Bundle []byte
+	// Secret is what ReleaseSecret and TakeRotation hand out.
+	Secret string
 	// Addresses are told to stations as the brokers to call.
 	Addresses []string
 	// EditReceipt may change a receipt before it is sent, to cheat.
@@ -53,6 +55,7 @@ type Broker struct {
 	nonces   map[string]string // nonce to station
 	closed   []*taplinev1.CloseSessionRequest
 	beats    int
+	reports  []*taplinev1.ReportRotationRequest
 	results  []*taplinev1.CommandResult
 }
 

@@ -36,6 +36,8 @@ type Station interface {
 	EndSession(ctx context.Context, session string) error
 	// ClaimBadge asks the broker for a badge that was refused here as unknown. Errors have the kind that the broker gave.
 	ClaimBadge(ctx context.Context, req *taplinev1.ClaimBadgeRequest) (*taplinev1.ClaimBadgeResponse, error)
+	// FetchSecret gives the secret of the account of the session in force, after the record that says so is durable.
+	FetchSecret(ctx context.Context, session string) (*taplinev1.FetchSecretResponse, error)
 	// Status tells a technician how the agent is.
 	Status() *taplinev1.GetStatusResponse
 	// Reload reads the configuration again.

@@ -47,6 +47,10 @@ func (s *station) Status() *taplinev1.GetStatusResponse {
 	return &taplinev1.GetStatusResponse{Station: "a/b/c/d"}
 }
 
+func (s *station) FetchSecret(context.Context, string) (*taplinev1.FetchSecretResponse, error) {
+	return &taplinev1.FetchSecretResponse{}, nil
+}
+
 func (s *station) Reload(context.Context) (*taplinev1.ReloadResponse, error) {
 	return &taplinev1.ReloadResponse{}, nil
 }

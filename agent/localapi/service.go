@@ -53,6 +53,10 @@ func (s *service) GetStatus(context.Context, *taplinev1.GetStatusRequest) (*tapl
 	return s.station.Status(), nil
 }
 
+func (s *service) FetchSecret(ctx context.Context, req *taplinev1.FetchSecretRequest) (*taplinev1.FetchSecretResponse, error) {
+	return s.station.FetchSecret(ctx, req.GetSession())
+}
+
 func (s *service) Reload(ctx context.Context, _ *taplinev1.ReloadRequest) (*taplinev1.ReloadResponse, error) {
 	return s.station.Reload(ctx)
 }

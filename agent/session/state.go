@@ -74,6 +74,14 @@ func (s State) Presence() Presence {
 	}
 }
 
+// Lease is the broker's lease of the session in force; false when there is none, also when the session began without the broker.
+func (s State) Lease() (Lease, bool) {
+	if s.open.lease == nil {
+		return Lease{}, false
+	}
+	return *s.open.lease, true
+}
+
 // Deadline is when a Tick is due; false when time changes nothing.
 func (r Rules) Deadline(s State) (time.Time, bool) {
 	var next time.Time

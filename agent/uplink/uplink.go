@@ -120,6 +120,27 @@ func (u *Uplink) ExtendSession(ctx context.Context, req *taplinev1.ExtendSession
 	})
 }
 
+// ReleaseSecret asks for the secret of a session's account. Errors are as those of OpenSession.
+func (u *Uplink) ReleaseSecret(ctx context.Context, req *taplinev1.ReleaseSecretRequest) (*taplinev1.ReleaseSecretResponse, error) {
+	return call(ctx, u, func(ctx context.Context, c taplinev1.StationServiceClient) (*taplinev1.ReleaseSecretResponse, error) {
+		return c.ReleaseSecret(ctx, req)
+	})
+}
+
+// TakeRotation asks for a secret that the station is to set.
+func (u *Uplink) TakeRotation(ctx context.Context, req *taplinev1.TakeRotationRequest) (*taplinev1.TakeRotationResponse, error) {
+	return call(ctx, u, func(ctx context.Context, c taplinev1.StationServiceClient) (*taplinev1.TakeRotationResponse, error) {
+		return c.TakeRotation(ctx, req)
+	})
+}
+
+// ReportRotation tells what became of it.
+func (u *Uplink) ReportRotation(ctx context.Context, req *taplinev1.ReportRotationRequest) (*taplinev1.ReportRotationResponse, error) {
+	return call(ctx, u, func(ctx context.Context, c taplinev1.StationServiceClient) (*taplinev1.ReportRotationResponse, error) {
+		return c.ReportRotation(ctx, req)
+	})
+}
+
 // call makes one call over the line in force.
 func call[T any](ctx context.Context, u *Uplink, do func(context.Context, taplinev1.StationServiceClient) (T, error)) (T, error) {
 	var none T
