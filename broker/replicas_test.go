@@ -49,6 +49,9 @@ func withPostgres(t *testing.T, settings ...string) *postgrestest.Server {
 
 // TestThePlantOnPostgres is a choice of the tests of a whole broker, on the other engine.
 func TestThePlantOnPostgres(t *testing.T) {
+	if os.Getenv("TAPLINE_SUITE") == "quick" {
+		t.Skip("needs: full suite")
+	}
 	withPostgres(t)
 	for name, test := range map[string]func(*testing.T){
 		"a token is redeemed once":          TestATokenIsRedeemedOnceHoweverManyTryAtOnce,

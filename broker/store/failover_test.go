@@ -163,6 +163,9 @@ func TestThePrimaryDiesUnderLoad(t *testing.T) {
 
 // TestTheServerCrashesAndComesBack cuts the power of a single server under load, twice, and then breaks every connection off several times.
 func TestTheServerCrashesAndComesBack(t *testing.T) {
+	if os.Getenv("TAPLINE_SUITE") == "quick" {
+		t.Skip("needs: full suite")
+	}
 	server := postgrestest.Start(t)
 	url := server.NewDatabase(t)
 	l := under(t, url, func(l *ledger) {

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -43,6 +44,9 @@ func onServer(t *testing.T, server *postgrestest.Server) func(dir string) (*stor
 
 // A server that would lose what it acknowledges is not taken, nor one that a password stands in the address of.
 func TestAServerThatIsNotSafeIsRefused(t *testing.T) {
+	if os.Getenv("TAPLINE_SUITE") == "quick" {
+		t.Skip("needs: full suite")
+	}
 	server := postgrestest.Start(t, "fsync=off")
 	url := server.NewDatabase(t)
 	refused := func(why string) {
