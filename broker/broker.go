@@ -170,6 +170,9 @@ func (b *Broker) wire(ctx context.Context, place vault.Place) error {
 		return err
 	}
 	b.officers = &officer.Service{Office: desk, Authority: b.authority, Brokers: registrar.Brokers, Forget: registry.ForgetOfficer}
+	if err := b.openLogin(); err != nil {
+		return err
+	}
 	b.admin = &admin.Service{
 		Office: desk, TwoPerson: b.cfg.TwoPerson, Directory: people, Roster: writer, Claims: b.stations.Claims, Sync: b.people, Rules: rules, Registrar: registrar, PINs: pins, Board: b.board,
 		Secrets: b.secrets, Changed: b.news.Changed, Build: b.build, Started: now, Conditions: b.conditions,

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"tapline/broker/admin"
+	"tapline/broker/login"
 	"tapline/broker/sync"
 	"tapline/broker/vault"
 	"tapline/installer/osservice"
@@ -55,6 +56,8 @@ type Config struct {
 	// ScimListen serves SCIM 2.0 over HTTPS to identity providers; empty for nowhere.
 	ScimListen string     `yaml:"scim_listen"`
 	Scim       ScimConfig `yaml:"scim"`
+	// OIDC lets people log in by an OpenID Connect issuer; nothing for invitations alone.
+	OIDC *login.Config `yaml:"oidc"`
 	// Witnesses are asked to cosign the checkpoints of the Merkle log. Default: none.
 	Witnesses []WitnessConfig `yaml:"witnesses"`
 }
@@ -198,6 +201,9 @@ func (c Config) Check() []error {
 	}
 	if c.LDAP != nil {
 		faults = append(faults, c.LDAP.Check()...)
+	}
+	if c.OIDC != nil {
+		faults = append(faults, c.OIDC.Check()...)
 	}
 	return faults
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tapline/broker/directory"
+	"tapline/broker/login"
 	"tapline/broker/roster"
 	"tapline/broker/store"
 	"tapline/broker/sync"
@@ -22,6 +23,18 @@ func (b *Broker) openDirectory(d directory.Directory, w roster.Writer) error {
 	b.people, err = sync.New(sync.Options{
 		Config: *b.cfg.LDAP, Store: b.store, Roster: w, Directory: d, Log: b.log.Named("ldap"), Now: b.now, Lead: b.leads,
 	})
+	return err
+}
+
+// openLogin makes the part that checks ID tokens, if an issuer is configured. It asks the issuer nothing yet.
+func (b *Broker) openLogin() error {
+	if b.cfg.OIDC == nil {
+		return nil
+	}
+	i, err := login.New(*b.cfg.OIDC, b.log.Named("oidc"), b.now)
+	if err == nil {
+		b.officers.Issuer = i
+	}
 	return err
 }
 

@@ -111,7 +111,8 @@ func hashSecret(plain string) []byte { return digest([]byte("tapline invitation 
 func (s *Service) GetLogin(context.Context, *taplinev1.GetLoginRequest) (*taplinev1.GetLoginResponse, error) {
 	resp := &taplinev1.GetLoginResponse{BrokerTime: timestamppb.New(s.Now())}
 	if s.Issuer != nil {
-		resp.Issuer, resp.ClientId, resp.Scopes = s.Issuer.Describe()
+		d := s.Issuer.Describe()
+		resp.Issuer, resp.ClientId, resp.Scopes, resp.IssuerRoots = d.Issuer, d.ClientID, d.Scopes, d.Roots
 	}
 	return resp, nil
 }

@@ -41,10 +41,18 @@ type Claims struct {
 	Subject string // issuer and sub: the same person for ever
 }
 
+// Door is how a client asks an issuer for an ID token.
+type Door struct {
+	Issuer   string
+	ClientID string
+	Scopes   []string
+	Roots    []byte // PEM; empty for those of the client's system
+}
+
 // Issuer is where people log in who have no invitation.
 type Issuer interface {
-	// Describe says how a client asks the issuer for an ID token.
-	Describe() (issuer, clientID string, scopes []string)
+	// Describe says how a client asks the issuer for an ID token. It asks nobody.
+	Describe() Door
 	// Verify checks an ID token. Its errors have kinds: Unauthenticated for a bad token, Denied for a good one without a role, Unavailable.
 	Verify(ctx context.Context, idToken string) (Claims, error)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tapline/broker/login"
 	"tapline/broker/sync"
 	"tapline/installer/osservice"
 )
@@ -19,7 +20,8 @@ nothing, and names everything that is wrong. Of a PostgreSQL store it looks
 whether it can be reached, is of version 15 or later, and keeps what it
 acknowledges (fsync, full_page_writes, synchronous_commit). If the configuration
 has the key ldap it asks each directory server, and shows how the first five
-people would be taken. Exit code 3 if anything is wrong.`,
+people would be taken; if it has the key oidc, it asks the issuer for its keys and
+whether it has the device flow. Exit code 3 if anything is wrong.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.load()
 			if err != nil {
@@ -37,6 +39,13 @@ people would be taken. Exit code 3 if anything is wrong.`,
 				asked := sync.Ask(cmd.Context(), *cfg.LDAP, time.Now())
 				for _, l := range asked.Lines {
 					fmt.Fprintf(out, "ldap     %s\n", l)
+				}
+				faults = append(faults, asked.Faults...)
+			}
+			if cfg.OIDC != nil && len(cfg.OIDC.Check()) == 0 {
+				asked := login.Ask(cmd.Context(), *cfg.OIDC, time.Now)
+				for _, l := range asked.Lines {
+					fmt.Fprintf(out, "oidc     %s\n", l)
 				}
 				faults = append(faults, asked.Faults...)
 			}
