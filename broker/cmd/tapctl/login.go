@@ -19,24 +19,39 @@ import (
 	"tapline/proto/wire"
 )
 
-// login is what a login is made of.
-type login struct {
+// loginFlags is what a login is made of.
+type loginFlags struct {
 	token string
+	oidc  bool
+	pin   string
 }
 
 func loginCommand(o *options) *cobra.Command {
-	l := &login{}
+	l := &loginFlags{}
 	c := &cobra.Command{
-		Use: "login", Short: "Get an identity of your own, by an invitation", Args: cobra.ExactArgs(0),
+		Use: "login", Short: "Get an identity of your own, by an invitation or your OIDC provider", Args: cobra.ExactArgs(0),
 		Long: `Makes a key on this machine and has the broker certify it. The identity goes into
 your configuration folder, readable by you alone, as a context that is used from
 then on.
 
 With an invitation ("tapctl admin invite") everything is in its word; without
---token it is asked for, so that it stays out of the shell's history.`,
+--token it is asked for, so that it stays out of the shell's history.
+
+With --oidc you show who you are at your plant's OIDC provider, in a browser on any
+device (RFC 8628), and the groups that you are in there say which role you have. The
+identity lasts a shift. The first time, --broker says which broker and --pin how to
+know it ("tapctl trust --pin" prints it); after that the context knows both.`,
 		Example: `  tapctl login
-  tapctl login --token - < invitation`,
+  tapctl login --token - < invitation
+  tapctl login --oidc --broker broker.plant.example:8443 --pin 5f2c...e1
+  tapctl login --oidc`,
 		RunE: func(c *cobra.Command, _ []string) error {
+			switch {
+			case l.oidc && l.token != "":
+				return usage("--oidc, --token: one of them")
+			case l.pin != "" && !l.oidc:
+				return usage("--pin goes with --oidc: an invitation names the broker and its pin itself")
+			}
 			name := fallback(o.context, fallback(currentContext(), "default"))
 			dir := filepath.Join(contextsDir(), name)
 			switch {
@@ -45,7 +60,11 @@ With an invitation ("tapctl admin invite") everything is in its word; without
 			case contextsDir() == "":
 				return osservice.Fault(osservice.Config, errors.New("this system names no configuration folder"), "name a folder with --identity")
 			}
-			id, err := o.loginByInvitation(c, l, dir)
+			how := o.loginByInvitation
+			if l.oidc {
+				how = o.loginByIssuer
+			}
+			id, err := how(c, l, dir)
 			if err != nil {
 				return err
 			}
@@ -60,6 +79,8 @@ With an invitation ("tapctl admin invite") everything is in its word; without
 	}
 	f := c.Flags()
 	f.StringVar(&l.token, "token", "", "the invitation's word; - reads it from standard input")
+	f.BoolVar(&l.oidc, "oidc", false, "log in through the broker's OIDC provider")
+	f.StringVar(&l.pin, "pin", "", "pin of the broker's root, 64 hex digits; needed with --oidc once for each broker")
 	return c
 }
 
@@ -84,7 +105,7 @@ func (o *options) word(c *cobra.Command, given string) (string, error) {
 	return line, nil
 }
 
-func (o *options) loginByInvitation(c *cobra.Command, l *login, dir string) (*taplinev1.OfficerIdentity, error) {
+func (o *options) loginByInvitation(c *cobra.Command, l *loginFlags, dir string) (*taplinev1.OfficerIdentity, error) {
 	text, err := o.word(c, l.token)
 	if err != nil {
 		return nil, err
@@ -119,16 +140,19 @@ func (o *options) trade(ctx context.Context, brokers []string, c *tls.Config, di
 	defer conn.Close()
 	r, err := clientOf(conn).officers.Login(ctx, req)
 	if err != nil {
-		return nil, explainLogin(err, address)
+		return nil, explainLogin(err, address, req)
 	}
 	return r.GetIdentity(), keep(dir, r.GetIdentity(), key)
 }
 
 // explainLogin gives the refusals of a login hints of their own.
-func explainLogin(err error, address string) error {
+func explainLogin(err error, address string, req *taplinev1.LoginRequest) error {
 	said := errors.New(message(err))
 	switch wire.KindOf(err) {
 	case wire.Unauthenticated:
+		if req.GetIdToken() != "" {
+			return osservice.Fault(osservice.NotPermitted, said, "log in again; if that does not help, the broker's configuration and its issuer do not fit")
+		}
 		return osservice.Fault(osservice.NotPermitted, said, "an invitation works once and for a day; ask whoever sent it for a new one")
 	case wire.Denied:
 		return osservice.Fault(osservice.NotPermitted, said, "ask an administrator of the broker")

@@ -17,6 +17,12 @@ import (
 // house is a broker on loopback; it ends with the test. It gives the folder with the administrator's identity.
 func house(t *testing.T) string {
 	t.Helper()
+	return houseWith(t, func(*broker.Config) {})
+}
+
+// houseWith is house with another configuration.
+func houseWith(t *testing.T, change func(*broker.Config)) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -29,6 +35,7 @@ func house(t *testing.T) string {
 		Listen: address, Data: t.TempDir(), Site: "plant", Hosts: []string{"127.0.0.1"}, Brokers: []string{address},
 		Log: broker.LogConfig{Level: "error", Format: "json"},
 	}
+	change(&cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	b, err := broker.New(ctx, cfg, broker.Options{Build: "test"})
 	if err != nil {
