@@ -56,7 +56,6 @@ func accountPut(o *options) *cobra.Command {
 	f.DurationVar(&age, "rotate-after", 0, "change the secret when it is this old (default never)")
 	f.BoolVar(&a.KeepAfterRelease, "keep-after-release", false, "do not change the secret after the last session that was handed it")
 	f.Uint32Var(&a.SecretLength, "secret-length", 0, "characters of a new secret (default 24)")
-	f.StringVar(&a.Vault, "vault", "", "where the secret is kept: empty for the broker's store, or openbao")
 	f.DurationVar(&window, "old-secret-window", 0, "how long the system goes on taking the old secret (default: what the driver knows)")
 	f.Uint32Var(&a.Capacity, "capacity", 0, "how many stations may hold it at once (default: as many as run under it)")
 	f.DurationVar(&lease, "lease", 0, "how long a lease lasts unless extended (default 12h)")

@@ -8293,7 +8293,7 @@ type Account struct {
 	KeepAfterRelease bool `protobuf:"varint,9,opt,name=keep_after_release,json=keepAfterRelease,proto3" json:"keep_after_release,omitempty"`
 	// How many characters a new secret has, 8 to 128; 0 means 24.
 	SecretLength uint32 `protobuf:"varint,10,opt,name=secret_length,json=secretLength,proto3" json:"secret_length,omitempty"`
-	// Where the secret is kept: empty for the broker's own store, "openbao" for the outside vault of the broker's configuration.
+	// Where the secret is kept: empty for the broker's own store, which is all that this version has.
 	Vault string `protobuf:"bytes,11,opt,name=vault,proto3" json:"vault,omitempty"`
 	// How long the system goes on taking the old secret after a change. Unset: what the driver knows of it.
 	OldSecretWindow *durationpb.Duration `protobuf:"bytes,12,opt,name=old_secret_window,json=oldSecretWindow,proto3" json:"old_secret_window,omitempty"`
