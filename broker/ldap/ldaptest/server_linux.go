@@ -5,10 +5,12 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -70,8 +72,24 @@ func (s *Server) Stop() {
 	s.ended.Wait()
 }
 
-// Hang makes the server deaf until Resume.
-func (s *Server) Hang() { must(s.t, syscall.Kill(-s.cmd.Process.Pid, syscall.SIGSTOP)) }
+// Hang makes the server deaf until Resume: it returns when every thread of it stands still.
+func (s *Server) Hang() {
+	s.t.Helper()
+	must(s.t, syscall.Kill(-s.cmd.Process.Pid, syscall.SIGSTOP))
+	Until(s.t, 10*time.Second, s.still, "the server does not stand still")
+}
+
+func (s *Server) still() bool {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", s.cmd.Process.Pid))
+	must(s.t, err)
+	for _, t := range threads {
+		b, err := os.ReadFile(t)
+		if _, state, _ := strings.Cut(string(b), ") "); err == nil && !strings.HasPrefix(state, "T") {
+			return false
+		}
+	}
+	return true
+}
 
 // Resume ends Hang.
 func (s *Server) Resume() { must(s.t, syscall.Kill(-s.cmd.Process.Pid, syscall.SIGCONT)) }
