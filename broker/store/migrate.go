@@ -44,6 +44,10 @@ func schemaOf(ctx context.Context, p *goose.Provider) (Schema, error) {
 	if have > want {
 		return Schema{}, fmt.Errorf("the store has schema %d, this program knows %d: it was written by a newer version", have, want)
 	}
+	// A number below the store's that was never applied would be passed over for ever: have and want are the same.
+	if _, err := p.HasPending(ctx); err != nil {
+		return Schema{}, fmt.Errorf("the store was written by a version between releases; restore a backup of it into a new store: %w", err)
+	}
 	return Schema{Have: have, Want: want}, nil
 }
 

@@ -73,6 +73,32 @@ func TestAStoreOfTheFirstReleaseIsBroughtUp(t *testing.T) {
 	}
 }
 
+// A migration that is numbered below one that the store has is no reason to go on without it.
+func TestAStoreThatLacksAMigrationInBetweenIsRefused(t *testing.T) {
+	s, err := OpenSQLite(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close() //nolint:errcheck // the test is over
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	db, done, err := s.engine.forSchema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done() //nolint:errcheck // the test is over
+	if _, err := db.ExecContext(t.Context(), `DELETE FROM goose_db_version WHERE version_id = 22`); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Migrate(t.Context()); err == nil || !strings.Contains(err.Error(), "between releases") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := s.Schema(t.Context()); err == nil {
+		t.Error("the schema counts as current")
+	}
+}
+
 // firstRelease makes the store that a broker of the first release leaves.
 func firstRelease(t *testing.T, s *Store) {
 	t.Helper()
