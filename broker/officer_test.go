@@ -119,6 +119,33 @@ func TestAnInvitedOfficerMayWhatTheRoleMayUntilRevoked(t *testing.T) {
 	}
 }
 
+// Who is revoked sees no record that comes after, although they began to watch before.
+func TestWhoIsRevokedWatchesNoMore(t *testing.T) {
+	p := newPlant(t)
+	p.staff()
+	vera := p.appoint("vera", "auditor")
+	watch, err := vera.audit.WatchRecords(t.Context(), &taplinev1.WatchRecordsRequest{})
+	p.must(err)
+	_, err = watch.Recv()
+	p.must(err)
+	_, err = p.local().officers.RevokeOfficer(t.Context(), &taplinev1.RevokeOfficerRequest{Name: "vera", Reason: "left"})
+	p.must(err)
+	for err == nil {
+		var r *taplinev1.WatchRecordsResponse
+		if r, err = watch.Recv(); err != nil {
+			break
+		}
+		e, fault := record.ParseEnvelope(r.GetRecord().GetEnvelope())
+		p.must(fault)
+		payload, fault := e.Payload()
+		p.must(fault)
+		if payload.Admin != nil && payload.Admin.Method == "RevokeOfficer" {
+			t.Fatal("she sees how she is revoked")
+		}
+	}
+	refused(t, err, wire.Unauthenticated, "revoked")
+}
+
 // acts are the records of acts in the broker's own chain.
 func (p *plant) acts() []record.Admin {
 	p.t.Helper()

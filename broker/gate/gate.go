@@ -68,13 +68,33 @@ func (g *Gate) Stream(srv any, stream grpc.ServerStream, info *grpc.StreamServer
 	if err != nil {
 		return err
 	}
-	return next(srv, &admitted{stream, with(stream.Context(), v)})
+	a := &admitted{ServerStream: stream, ctx: with(stream.Context(), v)}
+	if v.Station == "" {
+		a.still = func() error {
+			_, err := g.Check(stream.Context(), info.FullMethod)
+			return err
+		}
+	}
+	return next(srv, a)
 }
 
 // admitted is a stream whose context holds the verdict.
 type admitted struct {
 	grpc.ServerStream
 	ctx context.Context
+	// still, if it is set, says whether the caller may still have what comes: a person who watches records may be revoked meanwhile. Streams of stations
+	// are cut by their service, also while nothing is sent.
+	still func() error
+}
+
+// SendMsg sends, unless the caller was revoked since the stream began. The registry remembers for a second, so this costs little.
+func (a *admitted) SendMsg(m any) error {
+	if a.still != nil {
+		if err := a.still(); err != nil {
+			return err
+		}
+	}
+	return a.ServerStream.SendMsg(m)
 }
 
 // Context is the stream's, with the verdict.
