@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
 
 	"tapline/broker/acts"
 	"tapline/broker/admin"
@@ -26,6 +27,7 @@ import (
 	"tapline/broker/office"
 	"tapline/broker/officer"
 	"tapline/broker/pin"
+	"tapline/broker/quota"
 	"tapline/broker/roster"
 	"tapline/broker/rulebook"
 	"tapline/broker/secret"
@@ -64,6 +66,8 @@ type Broker struct {
 	board     *switchboard.Board
 	secrets   *secret.Keeper
 	gate      *gate.Gate
+	guard     *quota.Guard
+	health    *health.Server
 	news      *news.Feed
 	sentry    *session.Sentry
 	tree      *tlog.Log
@@ -151,9 +155,10 @@ func (b *Broker) wire(ctx context.Context, place vault.Place) error {
 	}
 	people, rules, pins, feed := directory.Directory{Vault: v}, &rulebook.Book{}, pin.NewChecker(pinsAtOnce), &audit.Feed{}
 	b.gate = &gate.Gate{Registry: registry}
+	b.guard = quota.New(b.cfg.Limits, gate.Open, time.Now) // what is too fast is so by the machine's own clock
 	b.ingest = &ingest.Ingest{Store: b.store, Evidence: evidence, Now: b.now, Stored: func() { feed.Stored(); nudge(b.stored) }}
 	b.stations = &station.Service{
-		Store: b.store, Gate: b.gate, Registrar: registrar, Ingest: b.ingest, Board: b.board, Now: b.now, Stopping: b.stopping,
+		Store: b.store, Gate: b.gate, Registrar: registrar, Ingest: b.ingest, Quota: b.guard, Board: b.board, Now: b.now, Stopping: b.stopping,
 		Desk:    &session.Desk{Store: b.store, Vault: v, Directory: people, Rules: rules, PINs: pins, Now: b.now},
 		Bundles: &bundle.Maker{Store: b.store, Directory: people, Rules: rules, Evidence: evidence, SiteKey: siteKey, Now: b.now},
 	}

@@ -20,6 +20,7 @@ import (
 
 	"tapline/broker/admin"
 	"tapline/broker/login"
+	"tapline/broker/quota"
 	"tapline/broker/sync"
 	"tapline/broker/vault"
 	"tapline/installer/osservice"
@@ -49,6 +50,8 @@ type Config struct {
 	// MetricsListen serves /metrics and /healthz over plain HTTP; empty for nowhere. Default: loopback.
 	MetricsListen string    `yaml:"metrics_listen"`
 	Log           LogConfig `yaml:"log"`
+	// Limits is what callers may take.
+	Limits quota.Limits `yaml:"limits"`
 	// LDAP keeps people as a directory has them; nothing for none.
 	LDAP *sync.Config `yaml:"ldap"`
 	// AutoApproveBadges gives a badge that somebody asks for at a station at once, if they showed another one that is at least as good.
@@ -187,6 +190,9 @@ func (c Config) Check() []error {
 		if host, _, err := net.SplitHostPort(b); err != nil || host == "" || !goodAddress(b) {
 			bad("brokers: %q: want host:port", b)
 		}
+	}
+	if err := c.Limits.Check(); err != nil {
+		bad("%w", err)
 	}
 	switch c.TwoPerson {
 	case "", admin.TwoPersonStaff, admin.TwoPersonEveryone, admin.TwoPersonNobody:

@@ -56,7 +56,8 @@ func newPlantWith(t testing.TB, change func(*Config)) *plant {
 	t.Helper()
 	p := &plant{t: t, clock: &clock{}, cfg: Config{
 		Listen: freeAddress(t), Data: t.TempDir(), Store: storeOf(t), Site: "plant", Hosts: []string{"127.0.0.1"},
-		Log: LogConfig{Level: "error", Format: "json"},
+		Log:    LogConfig{Level: "error", Format: "json"},
+		Limits: unlimited(),
 	}}
 	change(&p.cfg)
 	if err := p.cfg.fill(); err != nil {

@@ -27,12 +27,14 @@ const drainFor = 5 * time.Second
 // serve makes the server with all services. Reflection is open to administrators alone: the gate sees to that.
 func (b *Broker) serve() {
 	b.server = wire.NewServer(wire.ServerTLS(b.own.Get, b.authority.Roots, b.now),
-		grpc.ChainUnaryInterceptor(b.logUnary, b.gate.Unary), grpc.ChainStreamInterceptor(b.logStream, b.gate.Stream))
+		grpc.ChainUnaryInterceptor(b.logUnary, b.guard.Unary, b.gate.Unary), grpc.ChainStreamInterceptor(b.logStream, b.guard.Stream, b.gate.Stream))
 	taplinev1.RegisterStationServiceServer(b.server, b.stations)
 	taplinev1.RegisterAdminServiceServer(b.server, b.admin)
 	taplinev1.RegisterOfficerServiceServer(b.server, b.officers)
 	taplinev1.RegisterAuditServiceServer(b.server, b.audit)
-	healthpb.RegisterHealthServer(b.server, health.NewServer())
+	b.health = health.NewServer()
+	b.tellHealth(true)
+	healthpb.RegisterHealthServer(b.server, b.health)
 	reflection.Register(b.server)
 }
 
@@ -53,8 +55,9 @@ func (b *Broker) Run(ctx context.Context) error {
 			return nil
 		})
 	}
-	task("serve", func(context.Context) error { return b.server.Serve(l) })
+	task("serve", func(context.Context) error { return b.server.Serve(b.guard.Listen(l)) })
 	task("stop", b.stop)
+	task("watch the store's health", b.watchHealth)
 	task("verify records", b.verify)
 	task("tell stations the news", b.news.Run)
 	task("hold sessions against the policy", b.sentry.Run)
@@ -77,9 +80,11 @@ func (b *Broker) Run(ctx context.Context) error {
 	return errors.Join(err, b.store.Close())
 }
 
-// stop ends the server when the group ends: open streams are told, calls get time to end.
+// stop ends the server when the group ends: whoever asks for the health hears of it first, open streams are told to go elsewhere, calls that are
+// being answered get time to end.
 func (b *Broker) stop(ctx context.Context) error {
 	<-ctx.Done()
+	b.health.Shutdown()
 	close(b.stopping)
 	late := time.AfterFunc(drainFor, b.server.Stop)
 	defer late.Stop()
@@ -97,6 +102,13 @@ func (b *Broker) serveMetrics(ctx context.Context) error {
 			return
 		}
 		_, _ = fmt.Fprintln(w, "ok")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if why := b.unready(r.Context()); why != "" {
+			http.Error(w, why, http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = fmt.Fprintln(w, "ready")
 	})
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", b.cfg.MetricsListen)
 	if err != nil {

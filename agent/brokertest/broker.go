@@ -41,6 +41,8 @@ type Broker struct {
 	Secret string
 	// Addresses are told to stations as the brokers to call.
 	Addresses []string
+	// Shed may send a batch away that is not empty; nil takes all.
+	Shed func(records int) error
 	// EditReceipt may change a receipt before it is sent, to cheat.
 	EditReceipt func(*taplinev1.StreamRecordsResponse)
 

@@ -165,6 +165,11 @@ func (b *Broker) StreamRecords(stream taplinev1.StationService_StreamRecordsServ
 }
 
 func (b *Broker) ingest(s *Station, m *taplinev1.StreamRecordsRequest) (*taplinev1.StreamRecordsResponse, error) {
+	if n := len(m.GetRecords()); b.Shed != nil && n > 0 {
+		if err := b.Shed(n); err != nil {
+			return nil, err
+		}
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if m.GetChain() != string(s.Chain) {

@@ -3,6 +3,7 @@ package uplink
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -39,6 +40,11 @@ func (d *drain) run(ctx context.Context, l *line) error {
 			d.alarm(RecordsRefused, err)
 		case wire.Unavailable, wire.Deadline, wire.Cancelled:
 			return fmt.Errorf("record stream: %w", err)
+		}
+		if wait := wire.RetryAfter(err); wait > 0 {
+			d.u.cfg.Log.Warn("the broker asks to come back later with records", zap.Duration("wait", wait), zap.Error(err))
+			pause(ctx, wait+rand.N(wait)) // not all stations at the same moment
+			continue
 		}
 		d.u.cfg.Log.Error("the record stream ended", zap.Error(err))
 		if time.Since(began) >= timing.Stall {

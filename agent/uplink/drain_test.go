@@ -2,10 +2,13 @@ package uplink
 
 import (
 	"bytes"
+	"sync"
 	"testing"
+	"time"
 
 	"tapline/proto/record"
 	taplinev1 "tapline/proto/tapline/v1"
+	"tapline/proto/wire"
 )
 
 // mustHoldAll checks that the broker holds every record of the journal once and in order.
@@ -48,6 +51,36 @@ func TestEveryRecordArrivesOnceAndInOrderHoweverTheLineIsCut(t *testing.T) {
 		t.Errorf("the journal's last receipt covers %d of %d", r.Seq, len(s.journal.records))
 	}
 	t.Logf("%d records over %d cuts", len(s.journal.records), cable.cuts.Load())
+}
+
+func TestABrokerThatIsBusyIsLeftInPeaceForAsLongAsItAsks(t *testing.T) {
+	s := newStation(t)
+	const wait = 300 * time.Millisecond
+	var mu sync.Mutex
+	var asked []time.Time
+	s.broker.Shed = func(int) error {
+		mu.Lock()
+		defer mu.Unlock()
+		asked = append(asked, time.Now())
+		if len(asked) <= 3 {
+			return wire.BusyFor(wait, "taps go first")
+		}
+		return nil
+	}
+	s.journal.write(10)
+	s.run()
+	until(t, "receipts", s.allAcked)
+	s.mustHoldAll()
+	mu.Lock()
+	defer mu.Unlock()
+	for i := range 3 {
+		if pause := asked[i+1].Sub(asked[i]); pause < wait {
+			t.Errorf("it came again after %s, asked for %s", pause, wait)
+		}
+	}
+	if !s.up.Connected() {
+		t.Error("the line was given up: taps would go unanswered")
+	}
 }
 
 func TestAnotherProcessGoesOnWhereTheBrokerIs(t *testing.T) {

@@ -82,6 +82,11 @@ func (s *Service) take(ctx context.Context, station record.StationID, req *tapli
 	if _, err := s.Gate.Check(ctx, taplinev1.StationService_StreamRecords_FullMethodName); err != nil {
 		return err
 	}
+	leave, err := s.Quota.Upload(ctx, station, len(req.GetRecords()))
+	if err != nil {
+		return err
+	}
+	defer leave()
 	e, r, err := s.Ingest.Take(ctx, ingest.Batch{
 		Station: station, Chain: record.ChainID(req.GetChain()), First: record.Seq(req.GetFirstSeq()), Records: req.GetRecords(),
 	})

@@ -17,6 +17,7 @@ import (
 	"tapline/broker/gate"
 	"tapline/broker/identity"
 	"tapline/broker/ingest"
+	"tapline/broker/quota"
 	"tapline/broker/secret"
 	"tapline/broker/session"
 	"tapline/broker/store"
@@ -34,9 +35,11 @@ type Service struct {
 	Claims    *claim.Desk
 	Ingest    *ingest.Ingest
 	Bundles   *bundle.Maker
-	Board     *switchboard.Board
-	Secrets   *secret.Keeper
-	Now       func() time.Time
+	// Quota lets uploads in; nil lets all in.
+	Quota   *quota.Guard
+	Board   *switchboard.Board
+	Secrets *secret.Keeper
+	Now     func() time.Time
 	// Stopping is closed when the broker stops: open streams end.
 	Stopping <-chan struct{}
 }

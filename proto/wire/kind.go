@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
 )
 
 // Kind says what sort of error it is: what the other side may conclude, and what an operator is told.
@@ -81,13 +84,38 @@ func (k Kind) String() string {
 // Error is an error with a kind. Its message crosses the wire, so it never holds a secret or a badge number.
 type Error struct {
 	Kind Kind
-	err  error
+	// Retry is how long the caller should wait before it tries again; 0 for whatever it likes. It crosses the wire (google.rpc.RetryInfo).
+	Retry time.Duration
+	err   error
 }
 
 // E makes an error of a kind; format may wrap with %w.
 func E(kind Kind, format string, args ...any) error {
 	return &Error{Kind: kind, err: fmt.Errorf(format, args...)}
 }
+
+// BusyFor makes an error of the kind Busy that says when to come back.
+func BusyFor(retry time.Duration, format string, args ...any) error {
+	return &Error{Kind: Busy, Retry: retry, err: fmt.Errorf(format, args...)}
+}
+
+// RetryAfter is how long an error, of ours or of a gRPC status, asks to wait; 0 when it does not say.
+func RetryAfter(err error) time.Duration {
+	var ours *Error
+	if errors.As(err, &ours) {
+		return ours.Retry
+	}
+	s, _ := status.FromError(err)
+	for _, d := range s.Details() {
+		if info, ok := d.(*errdetails.RetryInfo); ok {
+			return max(0, min(info.GetRetryDelay().AsDuration(), maxRetry))
+		}
+	}
+	return 0
+}
+
+// maxRetry bounds how long the other side can make us wait.
+const maxRetry = 5 * time.Minute
 
 // Error is the message alone.
 func (e *Error) Error() string { return e.err.Error() }
@@ -121,7 +149,13 @@ func Status(err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &ours):
-		return status.Error(ours.Kind.Code(), err.Error())
+		s := status.New(ours.Kind.Code(), err.Error())
+		if ours.Retry > 0 {
+			if with, err := s.WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(ours.Retry)}); err == nil {
+				s = with
+			}
+		}
+		return s.Err()
 	}
 	k := KindOf(err)
 	if k == Internal {

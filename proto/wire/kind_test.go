@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -53,5 +54,20 @@ func TestAnErrorWithoutKindDoesNotTellItsInside(t *testing.T) {
 	got := Status(errors.New("open /var/lib/secret: no such file")).Error()
 	if strings.Contains(got, "secret") {
 		t.Errorf("status %q shows the inside", got)
+	}
+}
+
+func TestTheTimeToComeBackCrossesTheWire(t *testing.T) {
+	for _, want := range []time.Duration{0, time.Second, 90 * time.Second} {
+		err := BusyFor(want, "too much")
+		if got := RetryAfter(Status(err)); got != want || RetryAfter(fmt.Errorf("upload: %w", err)) != want {
+			t.Errorf("%s came as %s", want, got)
+		}
+	}
+	if got := RetryAfter(Status(BusyFor(1000*time.Hour, "too much"))); got > time.Hour {
+		t.Errorf("a broker can make us wait %s", got)
+	}
+	if RetryAfter(nil) != 0 || RetryAfter(errors.New("other")) != 0 {
+		t.Error("a time was made up")
 	}
 }
