@@ -213,6 +213,7 @@ func TestWhoMayCallWhat(t *testing.T) {
 		"/tapline.v1.OfficerService/InviteOfficer":                       {"admin", "security"},
 		"/tapline.v1.OfficerService/WhoAmI":                              people,
 		"/tapline.v1.AuditService/QueryRecords":                          {"admin", "security", "auditor"},
+		"/tapline.v1.AuditService/GetTile":                               {"admin", "security", "auditor"},
 		"/tapline.v1.AuditService/WhoWasAt":                              {"admin", "security", "supervisor", "auditor"},
 		"/grpc.health.v1.Health/Check":                                   {"admin", "security", "supervisor", "helpdesk", "auditor", "station"},
 		"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      {"admin"},

@@ -155,7 +155,7 @@ var table = map[string]func() callers{
 	taplinev1.AuditService_GetCheckpoint_FullMethodName:    lookers,
 	taplinev1.AuditService_ProveInclusion_FullMethodName:   lookers,
 	taplinev1.AuditService_ProveConsistency_FullMethodName: lookers,
-	taplinev1.AuditService_GetTile_FullMethodName:          lookers,
+	taplinev1.AuditService_GetTile_FullMethodName:          reviewers, // a bundle of entries is whole records
 
 	// Of gRPC itself.
 	"/grpc.health.v1.Health/Check":                                   everyone,
