@@ -79,6 +79,10 @@ func (r *Registrar) Enrol(ctx context.Context, req *taplinev1.EnrolRequest) (*ta
 	if err != nil {
 		return nil, err
 	}
+	// A look first: strangers who try tokens must not take the writer's turn from those who work.
+	if err := r.Store.View(ctx, func(tx *store.Tx) error { _, err := tokenOf(tx, e); return err }); err != nil {
+		return nil, err
+	}
 	if err := r.Authority.Ready(ctx); err != nil {
 		return nil, err
 	}
@@ -94,20 +98,27 @@ func (r *Registrar) Enrol(ctx context.Context, req *taplinev1.EnrolRequest) (*ta
 	return id, nil
 }
 
+// tokenOf finds the token that is shown, if it is one of ours for the station.
+func tokenOf(tx *store.Tx, e enrolment) (store.Token, error) {
+	t, err := tx.TokenByHash(hashToken(e.token))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return t, wire.E(wire.Unauthenticated, "the token is not known")
+	case err != nil:
+		return t, err
+	case t.Station != e.station:
+		return t, wire.E(wire.Unauthenticated, "the token is for another station")
+	case !t.RevokedAt.IsZero():
+		return t, wire.E(wire.Unauthenticated, "the token was taken back")
+	}
+	return t, nil
+}
+
 func (r *Registrar) enrol(tx *store.Tx, e enrolment) (*taplinev1.Identity, error) {
 	now := r.Now()
-	t, err := tx.TokenByHash(hashToken(e.token))
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, wire.E(wire.Unauthenticated, "the token is not known")
-	}
+	t, err := tokenOf(tx, e)
 	if err != nil {
 		return nil, err
-	}
-	if t.Station != e.station {
-		return nil, wire.E(wire.Unauthenticated, "the token is for another station")
-	}
-	if !t.RevokedAt.IsZero() {
-		return nil, wire.E(wire.Unauthenticated, "the token was taken back")
 	}
 	s, err := knownStation(tx, e.station)
 	if err != nil {

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/x509"
 	"strings"
@@ -244,6 +245,25 @@ func TestRecoveriesThatAreRefused(t *testing.T) {
 			err = err2
 		}
 		return err
+	}))
+}
+
+// Whoever has nothing to show is refused by a look at the store: the writer's turn is for those who work.
+func TestStrangersDoNotTakeTheWritersTurn(t *testing.T) {
+	o, a := newOffice(t), newApplicant(t)
+	_, out := o.token(t, station)
+	_, err := o.Enrol(t.Context(), a.request(t, out.Secret, station))
+	must(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	must(t, o.Store.Update(t.Context(), func(*store.Tx) error { // the turn is taken
+		nonce, err := o.Challenge(station)
+		must(t, err)
+		_, err = o.Recover(ctx, newApplicant(t).recovery(t, nonce, 1))
+		wantRefused(t, "a recovery with another key", err, wire.Unauthenticated, "proof")
+		_, err = o.Enrol(ctx, a.request(t, "a token that was made up", station))
+		wantRefused(t, "a token that is not known", err, wire.Unauthenticated, "not known")
+		return nil
 	}))
 }
 

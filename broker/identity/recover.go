@@ -103,11 +103,25 @@ func (r *Registrar) Recover(ctx context.Context, req *taplinev1.RecoverRequest) 
 	sum := sha256.Sum256(req.GetCsr())
 	n := renewal{station: station, csrKey: key, sequence: req.GetJoinSequence(), digest: sum[:], join: req.GetJoin()}
 	digest := wire.RecoverDigest(req.GetStation(), req.GetNonce(), req.GetCsr(), req.GetJoinSequence())
-	return r.next(ctx, n, func(tx *store.Tx, s store.Station, st store.Standing) (refused, err error) {
+	proven := func(s store.Station) error {
 		if len(s.Join.IdentityKey) == 0 {
-			return nil, wire.E(wire.Unauthenticated, "station %s is not enrolled", station)
+			return wire.E(wire.Unauthenticated, "station %s is not enrolled", station)
 		}
-		if err := checkProof(s.Join.IdentityKey, digest, req.GetProof()); err != nil {
+		return checkProof(s.Join.IdentityKey, digest, req.GetProof())
+	}
+	// A look first: strangers who ask must not take the writer's turn from those who work.
+	err = r.Store.View(ctx, func(tx *store.Tx) error {
+		s, err := knownStation(tx, station)
+		if err != nil {
+			return err
+		}
+		return proven(s)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r.next(ctx, n, func(tx *store.Tx, s store.Station, st store.Standing) (refused, err error) {
+		if err := proven(s); err != nil {
 			return nil, err
 		}
 		// The window of a nonce reaches a minute to either side of its making.
