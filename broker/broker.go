@@ -37,6 +37,7 @@ import (
 	"tapline/broker/switchboard"
 	"tapline/broker/sync"
 	"tapline/broker/tlog"
+	"tapline/broker/trace"
 	"tapline/broker/vault"
 )
 
@@ -73,6 +74,7 @@ type Broker struct {
 	tree      *tlog.Log
 	people    *sync.Syncer // nil where no LDAP directory is configured
 	own       *identity.Own
+	traces    *trace.Tracer // nil where no collector is configured
 	server    *grpc.Server
 	metrics   *prometheus.Registry
 	calls     *prometheus.HistogramVec
@@ -186,6 +188,11 @@ func (b *Broker) wire(ctx context.Context, place vault.Place) error {
 	b.own = &identity.Own{Authority: b.authority, Hosts: b.cfg.Hosts, Now: b.now}
 	if err := b.leaveAdmin(ctx); err != nil {
 		return err
+	}
+	if b.cfg.Trace != nil {
+		if b.traces, err = trace.New(*b.cfg.Trace, b.build, b.log.Named("trace")); err != nil {
+			return err
+		}
 	}
 	b.serve()
 	return b.measure()

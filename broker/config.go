@@ -22,6 +22,7 @@ import (
 	"tapline/broker/login"
 	"tapline/broker/quota"
 	"tapline/broker/sync"
+	"tapline/broker/trace"
 	"tapline/broker/vault"
 	"tapline/installer/osservice"
 )
@@ -61,6 +62,8 @@ type Config struct {
 	Scim       ScimConfig `yaml:"scim"`
 	// OIDC lets people log in by an OpenID Connect issuer; nothing for invitations alone.
 	OIDC *login.Config `yaml:"oidc"`
+	// Trace sends OpenTelemetry traces to a collector; nothing for none.
+	Trace *trace.Config `yaml:"trace"`
 	// Witnesses are asked to cosign the checkpoints of the Merkle log. Default: none.
 	Witnesses []WitnessConfig `yaml:"witnesses"`
 }
@@ -210,6 +213,9 @@ func (c Config) Check() []error {
 	}
 	if c.OIDC != nil {
 		faults = append(faults, c.OIDC.Check()...)
+	}
+	if c.Trace != nil {
+		faults = append(faults, c.Trace.Check()...)
 	}
 	return faults
 }

@@ -26,8 +26,8 @@ const drainFor = 5 * time.Second
 
 // serve makes the server with all services. Reflection is open to administrators alone: the gate sees to that.
 func (b *Broker) serve() {
-	b.server = wire.NewServer(wire.ServerTLS(b.own.Get, b.authority.Roots, b.now),
-		grpc.ChainUnaryInterceptor(b.logUnary, b.guard.Unary, b.gate.Unary), grpc.ChainStreamInterceptor(b.logStream, b.guard.Stream, b.gate.Stream))
+	b.server = wire.NewServer(wire.ServerTLS(b.own.Get, b.authority.Roots, b.now), append(b.traces.Options(),
+		grpc.ChainUnaryInterceptor(b.logUnary, b.guard.Unary, b.gate.Unary), grpc.ChainStreamInterceptor(b.logStream, b.guard.Stream, b.gate.Stream))...)
 	taplinev1.RegisterStationServiceServer(b.server, b.stations)
 	taplinev1.RegisterAdminServiceServer(b.server, b.admin)
 	taplinev1.RegisterOfficerServiceServer(b.server, b.officers)
@@ -46,6 +46,10 @@ func (b *Broker) Run(ctx context.Context) error {
 	}
 	b.log.Info("broker started", zap.String("build", b.build), zap.String("listen", l.Addr().String()), zap.Strings("brokers", b.cfg.Brokers),
 		zap.String("store", b.store.Where()), zap.Stringer("root_pin", b.authority.Pin()))
+	if err := b.traces.Start(ctx); err != nil {
+		return errors.Join(err, l.Close(), b.store.Close())
+	}
+	defer b.traces.Stop() // when all calls have ended
 	g, inner := errgroup.WithContext(ctx)
 	task := func(name string, run func(context.Context) error) {
 		g.Go(func() error {

@@ -22,6 +22,7 @@ import (
 	"tapline/broker/alarm"
 	"tapline/broker/identity"
 	"tapline/broker/store"
+	"tapline/broker/trace"
 	"tapline/proto/record"
 	"tapline/proto/wire"
 )
@@ -74,7 +75,10 @@ func (b Batch) check() error {
 const attempts = 5
 
 // Take stores a batch and gives the receipt for all that is stored of the chain. An empty batch only asks for the receipt.
-func (in *Ingest) Take(ctx context.Context, b Batch) (record.Envelope, record.Receipt, error) {
+func (in *Ingest) Take(ctx context.Context, b Batch) (e record.Envelope, r record.Receipt, err error) {
+	ctx, end := trace.BeginRoot(ctx, "ingest batch")
+	defer func() { end(err) }()
+	trace.Count(ctx, "records", len(b.Records))
 	if err := b.check(); err != nil {
 		return record.Envelope{}, record.Receipt{}, err
 	}

@@ -25,6 +25,7 @@ import (
 	"tapline/broker/pin"
 	"tapline/broker/rulebook"
 	"tapline/broker/store"
+	"tapline/broker/trace"
 	"tapline/broker/vault"
 	"tapline/proto/record"
 	"tapline/proto/wire"
@@ -109,13 +110,17 @@ func (d *Desk) Open(ctx context.Context, station record.StationID, req *taplinev
 		return nil, err
 	}
 	if req.GetPin() != "" {
-		if t.pin, err = d.checkPIN(ctx, t, req.GetPin()); err != nil {
+		_, end := trace.Begin(ctx, "check PIN")
+		t.pin, err = d.checkPIN(ctx, t, req.GetPin())
+		if end(err); err != nil {
 			return nil, err
 		}
 	}
 	var resp *taplinev1.OpenSessionResponse
 	err = d.Store.Update(ctx, func(tx *store.Tx) (err error) {
+		_, end := trace.Begin(ctx, "decide tap")
 		resp, err = d.open(tx, t)
+		end(err)
 		return err
 	})
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+
+	"tapline/broker/trace"
 )
 
 // groupLimit bounds how many updates share one commit.
@@ -24,7 +26,9 @@ type job struct {
 // Update runs write in a transaction. It is durable when Update returns nil; on an error nothing of it was kept, but for ErrUnknown, after which
 // that is so or not. write may run more than once, each time as if the time before had not been: the database may break the transaction off or be
 // replaced. There is no writer goroutine: of all that wait, one takes the turn and commits for all, which needs no owner, no start and no stop.
-func (s *Store) Update(ctx context.Context, write func(*Tx) error) error {
+func (s *Store) Update(ctx context.Context, write func(*Tx) error) (err error) {
+	ctx, end := trace.Begin(ctx, "commit")
+	defer func() { end(err) }()
 	j := &job{ctx: ctx, write: write, done: make(chan error, 1)}
 	s.mu.Lock()
 	if s.closed {
