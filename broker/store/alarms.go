@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"tapline/proto/record"
@@ -35,11 +36,16 @@ func scanAlarm(r scanner) (Alarm, error) {
 func (tx *Tx) Raise(a Alarm) error {
 	_, err := tx.exec(`INSERT INTO alarms (id, kind, station, at, what, hint) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (kind, station) WHERE closed_at = 0 DO UPDATE SET times = alarms.times + 1`,
-		a.ID, a.Kind, string(a.Station), micro(a.At), a.What, a.Hint)
+		a.ID, a.Kind, string(a.Station), micro(a.At), anyText(a.What), a.Hint)
 	if err != nil {
 		return fmt.Errorf("raise alarm %s: %w", a.Kind, err)
 	}
 	return nil
+}
+
+// anyText is a text that every engine keeps, whoever it was quoted from: an alarm that cannot be written would undo what found the trouble.
+func anyText(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
 // Alarms lists alarms, newest first, that come after the alarm with the ID p.After.

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -178,5 +179,30 @@ func TestMonotonicTimeIsRaisedToTheRecordBefore(t *testing.T) {
 	}
 	if want := at(time.Minute).Monotonic; p.Time.Monotonic != want {
 		t.Errorf("got %d ns, want %d", p.Time.Monotonic, want)
+	}
+}
+
+// A NUL in an identifier is no identifier: the broker keeps them as text, which on one of its stores holds none.
+func TestNoIdentifierHasANUL(t *testing.T) {
+	for field, spoil := range map[string]func(*record.Payload){
+		"session":         func(p *record.Payload) { p.Session += "\x00" },
+		"person":          func(p *record.Payload) { p.Person = "a\x00b" },
+		"account":         func(p *record.Payload) { p.Account = "\x00" },
+		"reason":          func(p *record.Payload) { p.Reason += "\x00" },
+		"from.session":    func(p *record.Payload) { p.From = &record.From{Session: "s\x00"} },
+		"claim.emergency": func(p *record.Payload) { p.Claim = &record.Claim{Emergency: "e\x00"} },
+	} {
+		e := golden(t).chains[0].entry(t, 1)
+		p, err := e.Envelope.Payload()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		spoil(&p)
+		if err := p.Validate(); err == nil || !strings.Contains(err.Error(), field+" has a NUL") {
+			t.Errorf("%s: %v", field, err)
+		}
 	}
 }

@@ -141,7 +141,7 @@ func (p *Payload) Validate() error {
 			return bad("%s needs the field %s", p.Type, n.field)
 		}
 	}
-	return p.validateLengths()
+	return p.validateWords()
 }
 
 func (t *Time) validate() error {
@@ -158,9 +158,20 @@ func (t *Time) validate() error {
 	return nil
 }
 
-// validateLengths keeps identifiers short. The limit of the whole record holds whatever else there is.
-func (p *Payload) validateLengths() error {
+// validateWords keeps identifiers and words short, and free of NUL, which not every store can keep. The limit of the whole record holds whatever else there
+// is.
+func (p *Payload) validateWords() error {
+	var from SessionID
+	if p.From != nil {
+		from = p.From.Session
+	}
+	var emergency SessionID
+	if p.Claim != nil {
+		emergency = p.Claim.Emergency
+	}
 	for _, f := range [...]struct{ name, value string }{
+		{"from.session", string(from)},
+		{"claim.emergency", string(emergency)},
 		{"session", string(p.Session)},
 		{"person", string(p.Person)},
 		{"account", string(p.Account)},
@@ -170,6 +181,9 @@ func (p *Payload) validateLengths() error {
 	} {
 		if len(f.value) > maxString {
 			return bad("%s has %d bytes, limit %d", f.name, len(f.value), maxString)
+		}
+		if strings.ContainsRune(f.value, 0) {
+			return bad("%s has a NUL in it", f.name)
 		}
 	}
 	if p.Claim != nil && len(p.Claim.Note) > maxNote {

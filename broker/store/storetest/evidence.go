@@ -219,4 +219,17 @@ func (e Engine) alarms(t *testing.T) {
 			return errors.Join(append(errs, err, want("no such", err2, store.ErrNotFound))...)
 		})
 	})
+	t.Run("an alarm that quotes what is no text is raised", func(t *testing.T) {
+		do(t, e.fresh(t), func(tx *store.Tx) error {
+			err := tx.Raise(store.Alarm{ID: "a-1", Kind: "bad-record", Station: press, At: begin(), What: "it said \x00 and \xff"})
+			if err != nil {
+				return err
+			}
+			open, err := tx.Alarms(true, store.Page{Size: 10})
+			if len(open) != 1 || open[0].What != "it said \uFFFD and \uFFFD" {
+				return fmt.Errorf("open: %+v, %w", open, err)
+			}
+			return err
+		})
+	})
 }
