@@ -78,11 +78,18 @@ func scanCopy(r scanner) (Copy, error) {
 	return c, err
 }
 
+// copiesKept is how many copies of a station are known, the newest: one that makes up a new request for each try shall not fill the store.
+const copiesKept = 100
+
 // SeeCopy notes that a copy asked. It stays given up if it was.
 func (tx *Tx) SeeCopy(id record.StationID, c Copy) error {
 	_, err := tx.exec(`INSERT INTO station_copies (station, request, join_sequence, serial, first_seen_at, last_seen_at) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (station, request) DO UPDATE SET last_seen_at = excluded.last_seen_at`,
 		string(id), c.Request, int64(c.Join), c.Serial, micro(c.Last), micro(c.Last))
+	if err == nil {
+		_, err = tx.exec(`DELETE FROM station_copies WHERE station = ? AND request IN (SELECT request FROM station_copies WHERE station = ?
+			ORDER BY last_seen_at DESC, request LIMIT 1000 OFFSET ?)`, string(id), string(id), copiesKept)
+	}
 	if err != nil {
 		return fmt.Errorf("copy of %s: %w", id, err)
 	}

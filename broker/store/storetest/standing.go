@@ -44,6 +44,19 @@ func (e Engine) standing(t *testing.T) {
 		})
 	})
 	t.Run("copies are known again by what they ask, and given up but for the one that is picked", e.copies)
+	t.Run("of a copy that asks something new each time the newest requests are known", func(t *testing.T) {
+		do(t, e.fresh(t), func(tx *store.Tx) error {
+			var errs []error
+			for i := range 120 {
+				errs = append(errs, tx.SeeCopy(press, store.Copy{Request: fmt.Append(nil, i), Join: 3, Last: begin().Add(time.Duration(i) * time.Second)}))
+			}
+			copies, err := tx.Copies(press, 1000)
+			if len(copies) != 100 || string(copies[0].Request) != "119" || string(copies[99].Request) != "20" {
+				errs = append(errs, fmt.Errorf("%d are known", len(copies)))
+			}
+			return errors.Join(append(errs, err)...)
+		})
+	})
 	t.Run("certificates of one subject are listed newest first, and revoked but for one join sequence", e.joins)
 	t.Run("stations that are enrolled and lack a trust statement are listed", e.unaware)
 }
