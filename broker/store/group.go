@@ -138,7 +138,7 @@ func (s *Store) tryGroup(ctx context.Context, group []*job) (sent bool, err erro
 	}
 	if len(group) == 1 { // nobody to be kept from
 		if group[0].own = s.call(ctx, group[0]); group[0].own != nil {
-			return false, s.rollback(ctx, group[0].own)
+			return false, s.rollback(ctx, group[0])
 		}
 	} else {
 		savepoint := "SAVEPOINT one"
@@ -159,9 +159,9 @@ func (s *Store) tryGroup(ctx context.Context, group []*job) (sent bool, err erro
 }
 
 // rollback ends the transaction of a group of one. Its own error is its answer, unless the database's fault made it fail.
-func (s *Store) rollback(ctx context.Context, own error) error {
-	if s.engine.passing(own) {
-		return s.abandon(own)
+func (s *Store) rollback(ctx context.Context, j *job) error {
+	if s.lost(j) {
+		return s.abandon(j.own)
 	}
 	if _, err := s.conn.ExecContext(ctx, "ROLLBACK"); err != nil {
 		_ = s.abandon(err)
@@ -177,12 +177,16 @@ func (s *Store) runOne(ctx context.Context, j *job, savepoint string) error {
 	if j.own = s.call(ctx, j); j.own == nil {
 		return nil
 	}
-	if s.engine.passing(j.own) {
+	if s.lost(j) {
 		return j.own
 	}
 	_, err := s.conn.ExecContext(ctx, "ROLLBACK TO SAVEPOINT one")
 	return err
 }
+
+// lost reports whether it was the database's fault that an update failed. A caller whose time is up looks the same, and costs nobody else anything: if the
+// connection broke too, the rollback finds out.
+func (s *Store) lost(j *job) bool { return j.ctx.Err() == nil && s.engine.passing(j.own) }
 
 // call runs what an update wants done.
 func (s *Store) call(ctx context.Context, j *job) error {
