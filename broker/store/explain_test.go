@@ -143,6 +143,10 @@ func TestNoQuestionReadsAWholeTable(t *testing.T) {
 						if table := readsWhole(plan); table != "" {
 							t.Errorf("%s reads all of %s:\n%s", what, table, plan)
 						}
+						// Which of two indexes PostgreSQL takes depends on what is in the tables; SQLite goes by their form.
+						if strings.HasPrefix(what, "leases of") && s == lite && strings.Contains(plan, "autoindex") {
+							t.Errorf("%s goes through those that ended too:\n%s", what, plan)
+						}
 					}
 				}
 				return nil

@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tapline/proto/record"
@@ -68,8 +70,12 @@ func (tx *Tx) LeaseByID(id string) (Lease, error) {
 }
 
 // LeasesOfScope reads the leases in force of a scope, oldest first. One that has expired and was not ended yet is among them.
+//
+// The order is made here: asked for it, SQLite goes through all leases that the scope ever had, because another index has them in that order.
 func (tx *Tx) LeasesOfScope(scope string) ([]Lease, error) {
-	return tx.leases(`WHERE scope = ? AND ended_at = 0 ORDER BY fence`, scope)
+	found, err := tx.leases(`WHERE scope = ? AND ended_at = 0`, scope)
+	slices.SortFunc(found, func(a, b Lease) int { return cmp.Compare(a.Fence, b.Fence) })
+	return found, err
 }
 
 // LeasesOfStation reads the leases in force at a station.
