@@ -10,7 +10,9 @@
 //	c1000-35:1234:456789    Wiegand, 35 bits: company and card number
 //	h10302:1234567890       Wiegand, 37 bits without a facility: card number
 //	h10304:1234:456789      Wiegand, 37 bits: facility and card number
-//	text:ABC123             the line that a serial or wedge reader types
+//	text:ABC123             the line that a serial reader with the format text sends
+//	hex:04A1B2C3            the same of the format hex, its default
+//	decimal:0012345         the same of the format decimal; leading zeros do not count
 //
 // The package looks nothing up and keeps nothing. Its errors never show the number.
 package badge
@@ -49,6 +51,10 @@ func Parse(text string) (*taplinev1.BadgeProof, error) {
 		return line(digits)
 	case ok && format == "uid":
 		return uid(digits)
+	case ok && format == "hex":
+		return hexLine(digits)
+	case ok && format == "decimal":
+		return decimalLine(digits)
 	case !ok, len(format) == 2: // "04:A1:B2:C3"
 		return uid(text)
 	}
@@ -64,6 +70,25 @@ func line(text string) (*taplinev1.BadgeProof, error) {
 		return nil, bad("a text has 1 to %d bytes", maxText)
 	}
 	return proof("text", []byte(text), 8*len(text), "text", taplinev1.Assurance_ASSURANCE_UNSPECIFIED), nil
+}
+
+// hexLine is what a serial reader with the format hex, its default, makes of a line of hex digits.
+func hexLine(digits string) (*taplinev1.BadgeProof, error) {
+	raw, err := hex.DecodeString(strings.NewReplacer(":", "", " ", "", "-", "").Replace(digits))
+	if err != nil || len(raw) == 0 || len(raw) > maxText {
+		return nil, bad("hex is digits 0 to 9 and A to F, two a byte")
+	}
+	return proof("hex", raw, 8*len(raw), "text", taplinev1.Assurance_ASSURANCE_UNSPECIFIED), nil
+}
+
+// decimalLine is what a serial reader with the format decimal makes of a line of digits: leading zeros do not count.
+func decimalLine(digits string) (*taplinev1.BadgeProof, error) {
+	digits = strings.TrimSpace(digits)
+	number := strings.TrimLeft(digits, "0")
+	if strings.Trim(digits, "0123456789") != "" || number == "" || len(number) > maxText {
+		return nil, bad("decimal is digits, not all of them zero")
+	}
+	return proof("decimal", []byte(number), 8*len(number), "text", taplinev1.Assurance_ASSURANCE_UNSPECIFIED), nil
 }
 
 func uid(digits string) (*taplinev1.BadgeProof, error) {

@@ -37,8 +37,10 @@ func twoOfThree(first, last int) func(int) bool {
 	return func(i int) bool { return i >= first && i <= last && (i-first)%3 != 2 }
 }
 
-// Formats are the Wiegand formats that Parse knows.
-func Formats() []string { return []string{"h10301", "n10002", "c1000-35", "h10302", "h10304"} }
+// Formats are the formats that Parse knows beside uid and text.
+func Formats() []string {
+	return []string{"hex", "decimal", "h10301", "n10002", "c1000-35", "h10302", "h10304"}
+}
 
 func layoutOf(format string) (layout, bool) {
 	switch format {

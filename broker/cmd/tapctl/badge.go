@@ -32,12 +32,15 @@ func badgeAssign(o *options) *cobra.Command {
 with a six-character code on the panel; give that code with --tap.
 
 Numbers that are known from elsewhere are given by --uid (the chip's UID in hex,
-in the order the reader sends it), --text (the line that a serial or wedge reader
-types) or --number FORMAT:NUMBER, as printed on the card: h10301:FACILITY:CARD is
-Wiegand with 26 bits; n10002, c1000-35, h10302 and h10304 are known too.`,
+in the order a PC/SC reader sends it) or --number FORMAT:NUMBER, as printed on the
+card: h10301:FACILITY:CARD is Wiegand with 26 bits; n10002, c1000-35, h10302 and
+h10304 are known too. What a serial reader sends goes by the "format" that the
+station's configuration gives it: --number hex:DIGITS (its default),
+--number decimal:DIGITS, or --text LINE.`,
 		Example: `  tapctl badge assign p-1001 --tap K7QX2M --label "blue lanyard"
   tapctl badge assign p-1001 --uid 04A1B2C3D4E580
   tapctl badge assign p-1001 --number h10301:123:45678
+  tapctl badge assign p-1001 --number hex:04A1B2C3
   tapctl badge assign p-1001 --tap 9RT4WX --for 720h`,
 		RunE: func(c *cobra.Command, args []string) error {
 			req, err := f.request(args[0], time.Now())
@@ -62,8 +65,8 @@ Wiegand with 26 bits; n10002, c1000-35, h10302 and h10304 are known too.`,
 func (f *badgeFlags) which(c *cobra.Command) {
 	fl := c.Flags()
 	fl.StringVar(&f.uid, "uid", "", "UID of the chip, in hex")
-	fl.StringVar(&f.text, "text", "", "line that the reader types")
-	fl.StringVar(&f.number, "number", "", "FORMAT:NUMBER as printed on the card, such as h10301:123:45678")
+	fl.StringVar(&f.text, "text", "", "line that a serial reader with the format text sends")
+	fl.StringVar(&f.number, "number", "", "FORMAT:NUMBER, such as h10301:123:45678 as printed on the card")
 	fl.StringVar(&f.tap, "tap", "", "code of a refused tap")
 	fl.StringVar(&f.label, "label", "", "label")
 	c.MarkFlagsMutuallyExclusive("uid", "text", "number", "tap")

@@ -34,7 +34,8 @@ several badges has a line for each. FILE is - for standard input.
 
 A badge is a UID in hex (04A1B2C3), or FORMAT:NUMBER as printed on the card, such
 as h10301:123:45678 (Wiegand 26 bits: facility and card), n10002, c1000-35, h10302,
-h10304, or text:LINE for what a wedge or serial reader types.
+h10304, or what a serial reader sends: hex:DIGITS, decimal:DIGITS or text:LINE, by
+the reader's "format" in the station's configuration (hex unless it says otherwise).
 
 All of the file is taken, or nothing: every fault is listed with its line. People
 that administrators or other sources have entered are not touched. With
@@ -114,7 +115,7 @@ func showImport(c *cobra.Command, o *options, file string, dry bool, r *taplinev
 		return err
 	}
 	if n := len(r.GetFaults()); n > 0 {
-		return osservice.Fault(osservice.Refused, fmt.Errorf("%s has %d faults", file, n), "nothing was changed; correct the lines and try again")
+		return osservice.Fault(osservice.Refused, fmt.Errorf("faults in %s: %d", file, n), "nothing was changed; correct the lines and try again")
 	}
 	if r.GetHeld() != "" {
 		return osservice.Fault(osservice.Refused, errors.New(r.GetHeld()), "without --dry-run it would be refused; --force takes it all the same")
