@@ -165,6 +165,7 @@ func (c Config) Check() []error {
 	if c.ScimListen != "" && !goodAddress(c.ScimListen) {
 		bad("scim_listen %q: want host:port, or nothing", c.ScimListen)
 	}
+	faults = append(faults, c.checkPorts()...)
 	if (c.Scim.Certificate == "") != (c.Scim.Key == "") {
 		bad("scim: certificate and key go together")
 	}
@@ -218,6 +219,31 @@ func (c Config) Check() []error {
 		faults = append(faults, c.Trace.Check()...)
 	}
 	return faults
+}
+
+// checkPorts names the listeners that would take each other's address.
+func (c Config) checkPorts() []error {
+	var faults []error
+	listeners := [][2]string{{"listen", c.Listen}, {"metrics_listen", c.MetricsListen}, {"scim_listen", c.ScimListen}}
+	for i, a := range listeners {
+		for _, b := range listeners[i+1:] {
+			if meet(a[1], b[1]) {
+				faults = append(faults, fmt.Errorf("%s %q: %s %q has this address already: give it another port", b[0], b[1], a[0], a[1]))
+			}
+		}
+	}
+	return faults
+}
+
+// meet reports whether two listeners cannot both have their addresses. Port 0 is any free one.
+func meet(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	if errA != nil || errB != nil || portA != portB || portA == "0" {
+		return false
+	}
+	all := []string{"", "0.0.0.0", "::"}
+	return hostA == hostB || slices.Contains(all, hostA) || slices.Contains(all, hostB)
 }
 
 // goodAddress reports whether s is host:port with a port that there is.

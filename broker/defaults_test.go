@@ -39,3 +39,22 @@ func TestAConfigurationThatSaysNothingMeansTheDefaults(t *testing.T) {
 		}
 	}
 }
+
+func TestListenersThatWouldTakeEachOthersAddress(t *testing.T) {
+	for _, c := range []struct {
+		says                string
+		listen, metrics, si string
+		faults              int
+	}{
+		{"three ports", ":8443", "127.0.0.1:9464", ":8444", 0},
+		{"one port at two addresses", "10.0.0.1:8443", "127.0.0.1:8443", "", 0},
+		{"the same address", "127.0.0.1:8443", "", "127.0.0.1:8443", 1},
+		{"one takes all addresses", ":8443", "127.0.0.1:8443", "[::]:8443", 3},
+		{"any free port", "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", 0},
+	} {
+		got := Config{Listen: c.listen, MetricsListen: c.metrics, ScimListen: c.si}.checkPorts()
+		if len(got) != c.faults {
+			t.Errorf("%s: got %v, want %d faults", c.says, got, c.faults)
+		}
+	}
+}
