@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
 	"runtime"
 
@@ -21,6 +23,9 @@ const readers = 8
 // OpenSQLite opens the database in the folder dir, making it if it is not there. Its schema is not touched: see Migrate.
 func OpenSQLite(dir string) (*Store, error) {
 	path := filepath.Join(dir, FileName)
+	if err := makeClosed(path); err != nil {
+		return nil, fmt.Errorf("open store %s: %w", path, err)
+	}
 	write, err := sql.Open("sqlite", sqliteName(path, false))
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", path, err)
@@ -34,6 +39,18 @@ func OpenSQLite(dir string) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), write.Close())
 	}
 	return newStore(sqlite{path: path, write: write}, read, write), nil
+}
+
+// makeClosed makes the file readable by its owner alone before SQLite makes it for everybody; its log and index take over the file's mode.
+func makeClosed(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // sqliteName is the data source name. WAL with FULL survived every simulated crash; where WAL is not proven, the rollback journal needs EXTRA

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -80,4 +81,26 @@ func open(t testing.TB, dir string) *store.Store {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// Names of people are in it, and the folder that an administrator made may be open to others.
+func TestTheFilesOfANewStoreAreClosedToOthers(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("not on windows: rights are the folder's")
+	}
+	dir := t.TempDir()
+	s := open(t, dir)
+	files, err := filepath.Glob(filepath.Join(dir, store.FileName+"*"))
+	if err != nil || len(files) < 3 {
+		t.Fatalf("got %v, %v, want the store, its log and its index", files, err)
+	}
+	for _, f := range files {
+		info, err := os.Stat(f)
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: got %v, %v, want 600", f, info.Mode(), err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
 }
