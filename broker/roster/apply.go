@@ -68,7 +68,7 @@ func (w Writer) Apply(ctx context.Context, l Listing, r Rules) (Outcome, error) 
 					return err
 				}
 			}
-			if err := w.write(tx, p, l, r, office.Caller(ctx)); err != nil || r.Also == nil {
+			if err := w.write(tx, p, l, r, office.Caller(ctx), office.Role(ctx)); err != nil || r.Also == nil {
 				return err
 			}
 			return r.Also(tx)
@@ -100,8 +100,11 @@ func (p *plan) stopped(r Rules) error {
 }
 
 // write carries a plan out. Badges are taken before they are given, because a number may go from one person to another.
-func (w Writer) write(tx *store.Tx, p *plan, l Listing, r Rules, caller string) error {
+func (w Writer) write(tx *store.Tx, p *plan, l Listing, r Rules, caller string, role wire.Role) error {
 	now, actor := w.Now(), cmp.Or(r.Actor, caller)
+	if r.Actor != "" {
+		role = "" // a source acts by itself, whoever set it going
+	}
 	for _, s := range p.steps {
 		if s.entry != nil {
 			if _, err := tx.PutPerson(s.entry); err != nil {
@@ -123,11 +126,11 @@ func (w Writer) write(tx *store.Tx, p *plan, l Listing, r Rules, caller string) 
 		if err := w.writeBadges(tx, s); err != nil {
 			return err
 		}
-		if err := w.Acts.Write(tx, acts.Act{Method: "Directory." + string(s.Kind), Actor: actor, Target: string(s.Person), Digest: digest(l.Source, s.Change)}); err != nil {
+		if err := w.Acts.Write(tx, acts.Act{Method: "Directory." + string(s.Kind), Actor: actor, Role: string(role), Target: string(s.Person), Digest: digest(l.Source, s.Change)}); err != nil {
 			return err
 		}
 	}
-	err := w.Acts.Write(tx, acts.Act{Method: cmp.Or(r.Method, "Directory"), Actor: actor, Target: l.Source, Digest: digest(l.Source, p.Changes)})
+	err := w.Acts.Write(tx, acts.Act{Method: cmp.Or(r.Method, "Directory"), Actor: actor, Role: string(role), Target: l.Source, Digest: digest(l.Source, p.Changes)})
 	if err != nil || p.empty() {
 		return err
 	}
