@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -98,6 +99,9 @@ func explain(err error, address string) error {
 		return osservice.Fault(osservice.Unavailable, fmt.Errorf("broker %s does not answer: %w", address, said),
 			"is it running (tapbroker service status), and does the address match?")
 	case wire.Unauthenticated, wire.Denied:
+		if strings.Contains(said.Error(), "revoked") {
+			return osservice.Fault(osservice.NotPermitted, said, `whoever administers may invite you again (tapctl admin invite); then "tapctl login"`)
+		}
 		return osservice.Fault(osservice.NotPermitted, said, `"tapctl whoami" says who you are here and what that role opens`)
 	case wire.NotFound:
 		return osservice.Fault(osservice.Refused, said, "list what is there with the noun's list command")

@@ -48,7 +48,7 @@ input. It asks no broker.`,
 			if said.Good {
 				return nil
 			}
-			return osservice.Fault(osservice.Refused, fmt.Errorf("%s: %d faults", args[0], len(said.Faults)), "correct the lines above; a broker would not take it")
+			return osservice.Fault(osservice.Refused, fmt.Errorf("faults in %s: %d", args[0], len(said.Faults)), "correct the lines above; a broker would not take it")
 		},
 	}
 }

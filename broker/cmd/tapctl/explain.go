@@ -73,6 +73,9 @@ func verdict(d *taplinev1.Decision) string {
 	if d.GetAllowed() {
 		return fmt.Sprintf("allowed by policy %s%s", d.GetPolicyVersion(), by)
 	}
+	if d.GetPolicyVersion() == "" {
+		return "refused: " + word(d.GetRefusal(), "REFUSAL_CAUSE_") // before any policy was asked
+	}
 	return fmt.Sprintf("refused: %s (policy %s%s)", word(d.GetRefusal(), "REFUSAL_CAUSE_"), d.GetPolicyVersion(), by)
 }
 
