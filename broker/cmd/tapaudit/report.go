@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -74,6 +75,16 @@ func (r logReport) say() string {
 
 // noLog is said of evidence that has none.
 const noLog = "log: none in this evidence"
+
+// noLogSays is what an export without a log cannot show. A journal has none and is of one station.
+func (r report) noLogSays() string {
+	if !slices.ContainsFunc(r.Chains, func(c chainReport) bool { return c.Form == evidence.Export }) {
+		return ""
+	}
+	return `
+WARNING: nothing here shows that no chain was left out. If the broker keeps a log (tapctl log checkpoint),
+ask for the export again with it.`
+}
 
 type badSpot struct {
 	Station record.StationID `json:"station"`
@@ -149,7 +160,7 @@ func (r report) print(w io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("%w: %w", errWrite, err)
 	}
-	says := []string{noLog}
+	says := []string{noLog + r.noLogSays()}
 	if len(r.Logs) > 0 {
 		says = nil
 	}
