@@ -86,7 +86,7 @@ func open(t testing.TB, dir string) *store.Store {
 // Names of people are in it, and the folder that an administrator made may be open to others.
 func TestTheFilesOfANewStoreAreClosedToOthers(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("not on windows: rights are the folder's")
+		t.Skip("needs: file modes; on Windows rights are the folder's")
 	}
 	dir := t.TempDir()
 	s := open(t, dir)
