@@ -126,7 +126,7 @@ func life(d interface {
 		return normal, nil
 	}
 	if !d.IsValid() || d.AsDuration() < 0 || d.AsDuration() > most {
-		return 0, wire.E(wire.Invalid, "lifetime: at most %s", most)
+		return 0, wire.E(wire.Invalid, "lifetime: more than 0, at most %s", most)
 	}
 	if d.AsDuration() == 0 {
 		return normal, nil

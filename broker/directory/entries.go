@@ -123,7 +123,6 @@ func CheckShift(s *taplinev1.Shift) error {
 
 // checkAccountSecret checks what an entry says of the account's secret.
 func checkAccountSecret(a *taplinev1.Account) error {
-	positive := func(d *durationpb.Duration) bool { return d == nil || d.IsValid() && d.AsDuration() >= 0 }
 	switch {
 	case !goodText(a.GetName(), maxName):
 		return wire.E(wire.Invalid, "account.name: at most %d characters on one line", maxName)
@@ -141,6 +140,8 @@ func checkAccountSecret(a *taplinev1.Account) error {
 	return nil
 }
 
+func positive(d *durationpb.Duration) bool { return d == nil || d.IsValid() && d.AsDuration() >= 0 }
+
 // CheckAccount checks an entry.
 func CheckAccount(a *taplinev1.Account) error {
 	switch {
@@ -152,8 +153,8 @@ func CheckAccount(a *taplinev1.Account) error {
 		return wire.E(wire.Invalid, "account.driver: %q is none of none, manual, ldap, local", a.GetDriver())
 	case a.GetCapacity() > 10_000:
 		return wire.E(wire.Invalid, "account.capacity: more than 10,000")
-	case a.GetLeaseTime() != nil && (!a.GetLeaseTime().IsValid() || a.GetLeaseTime().AsDuration() < 0):
-		return wire.E(wire.Invalid, "account.lease_time: below zero")
+	case !positive(a.GetLeaseTime()) || a.GetLeaseTime().AsDuration() > 0 && a.GetLeaseTime().AsDuration() < time.Second:
+		return wire.E(wire.Invalid, "account.lease_time: at least a second, or nothing")
 	case len(a.GetStations()) > 1000:
 		return wire.E(wire.Invalid, "account.stations: more than 1,000")
 	}

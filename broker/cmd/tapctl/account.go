@@ -32,10 +32,10 @@ func accountPut(o *options) *cobra.Command {
   tapctl account put svc-hmi --driver ldap --name "CN=svc-hmi,OU=Shared,DC=plant"`,
 		RunE: func(c *cobra.Command, args []string) error {
 			a.Id = args[0]
-			if lease > 0 {
+			if lease != 0 {
 				a.LeaseTime = durationpb.New(lease)
 			}
-			if age > 0 {
+			if age != 0 {
 				a.RotateAfter = durationpb.New(age)
 			}
 			if c.Flags().Changed("old-secret-window") {

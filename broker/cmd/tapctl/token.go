@@ -24,7 +24,7 @@ func tokenCreate(o *options) *cobra.Command {
   tapctl token create plant/press/line-4/hmi-1 --for 72h -o json`,
 		RunE: func(c *cobra.Command, args []string) error {
 			req := &taplinev1.CreateTokenRequest{Station: args[0]}
-			if lasts > 0 {
+			if lasts != 0 {
 				req.Lifetime = durationpb.New(lasts)
 			}
 			return o.talk(c.Context(), func(ctx context.Context, b client) error {
