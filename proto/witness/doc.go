@@ -4,6 +4,7 @@
 // it was told of, and cosigns one that continues it. It speaks the protocol of C2SP tlog-witness (add-checkpoint), so that it serves other logs too, and
 // the broker asks other witnesses. tapaudit witness runs one.
 //
-// What it has seen is durable before its cosignature leaves. A checkpoint with a log's good signature that does not continue what was seen proves that
-// the log forked; it is refused and kept. The package reads no record, and never signs a smaller log or two roots of a size.
+// What it has seen is durable before its cosignature leaves. A checkpoint with a log's good signature that is not shown to continue what was seen is
+// refused and kept, and so is one with another root for the same size, which proves that the log forked. The package reads no record, and never signs a
+// smaller log or two roots of a size.
 package witness

@@ -13,7 +13,7 @@ import (
 	"tapline/proto/checkpoint"
 )
 
-// keptForks bounds how many contradictions of one log are kept: the first ones tell.
+// keptForks bounds how many contradictions of one log and kind are kept: the first ones tell.
 const keptForks = 20
 
 // state is the folder in which the newest checkpoint of each log lies.
@@ -67,11 +67,18 @@ func (s state) keep(origin string, signed []byte) error {
 	return nil
 }
 
-// contradicts keeps what proves that a log forked.
-func (s state) contradicts(origin string, request []byte, now time.Time) error {
-	kept, err := filepath.Glob(s.path(origin) + ".fork-*")
+// What a kept request shows: two roots for one size prove a fork. One that is only not shown to continue proves nothing by itself: the way to it is not
+// signed, and anybody who has a checkpoint can send it with a wrong one. So those have room of their own, and never take that of proofs.
+const (
+	provenFork = ".fork-"
+	openFork   = ".unproven-"
+)
+
+// contradicts keeps a request that contradicts what was seen; of each kind the first ones.
+func (s state) contradicts(origin, kind string, request []byte, now time.Time) error {
+	kept, err := filepath.Glob(s.path(origin) + kind + "*")
 	if err != nil || len(kept) >= keptForks {
 		return err
 	}
-	return os.WriteFile(s.path(origin)+".fork-"+now.UTC().Format("20060102T150405.000000000"), request, 0o600)
+	return os.WriteFile(s.path(origin)+kind+now.UTC().Format("20060102T150405.000000000"), request, 0o600)
 }

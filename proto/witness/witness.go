@@ -105,11 +105,11 @@ func (w *Witness) extend(request []byte, x checkpoint.Extension, c checkpoint.Ch
 		return nil, refusal{http.StatusConflict, fmt.Sprintf("seen up to %d", last.Size), &last.Size}
 	}
 	if c.Size == last.Size && c.Root != last.Root {
-		w.forked(request, c, "two roots for one size")
+		w.forked(provenFork, request, c, "two roots for one size")
 		return nil, refusal{http.StatusConflict, "another root was seen for this size", &last.Size}
 	}
 	if err := checkpoint.CheckConsistency(last.Size, last.Root, c.Size, c.Root, x.Path); err != nil {
-		w.forked(request, c, "a log that is not shown to continue the one that was seen")
+		w.forked(openFork, request, c, "a log that is not shown to continue the one that was seen")
 		return nil, refuse(http.StatusUnprocessableEntity, "%v", err)
 	}
 	if c.Size != last.Size || c.Size == 0 {
@@ -120,9 +120,9 @@ func (w *Witness) extend(request []byte, x checkpoint.Extension, c checkpoint.Ch
 	return checkpoint.Cosign(c, w.key.Name, w.key.private, w.now())
 }
 
-func (w *Witness) forked(request []byte, c checkpoint.Checkpoint, what string) {
+func (w *Witness) forked(kind string, request []byte, c checkpoint.Checkpoint, what string) {
 	what = fmt.Sprintf("size %d: %s", c.Size, what)
-	if err := w.state.contradicts(c.Origin, request, w.now()); err != nil {
+	if err := w.state.contradicts(c.Origin, kind, request, w.now()); err != nil {
 		what += fmt.Sprintf(" (could not be kept: %v)", err)
 	}
 	w.alarm(c.Origin, what)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -151,6 +152,36 @@ func TestAWitnessCosignsOneHistoryAndNoOther(t *testing.T) {
 }
 
 // Of many requests at once that contradict one another, one history is cosigned.
+// Anybody who has a checkpoint can send it with a wrong way to it; that must not use up the room for what proves a fork.
+func TestWrongProofsDoNotCrowdOutAProofOfAFork(t *testing.T) {
+	dir, second := t.TempDir(), 0
+	w := newWitness(t, dir, func(string, string) {})
+	w.now = func() time.Time { second++; return at().Add(time.Duration(second) * time.Second) }
+	good, other := newHistory(t, 60, 60, ""), newHistory(t, 60, 5, " of another history")
+	if _, err := w.Add(good.request(t, 0, 10, keyOf("log"))); err != nil {
+		t.Fatal(err)
+	}
+	for size := range uint64(2 * keptForks) {
+		if _, err := w.Add(other.request(t, 10, 11+size, keyOf("log"))); err == nil {
+			t.Fatal("another history was cosigned")
+		}
+	}
+	proof := other.request(t, 10, 10, keyOf("log"))
+	if _, err := w.Add(proof); err == nil {
+		t.Fatal("another root was cosigned")
+	}
+	kept, err := filepath.Glob(filepath.Join(dir, "*.fork-*"))
+	if err != nil || len(kept) != 1 {
+		t.Fatalf("kept %v, %v", kept, err)
+	}
+	if b, err := os.ReadFile(kept[0]); err != nil || !bytes.Equal(b, proof) {
+		t.Errorf("what is kept is not the proof: %v", err)
+	}
+	if open, err := filepath.Glob(filepath.Join(dir, "*.unproven-*")); err != nil || len(open) != keptForks {
+		t.Errorf("%d unproven ones are kept, %v", len(open), err)
+	}
+}
+
 func TestARaceOfTwoHistoriesHasOneWinner(t *testing.T) {
 	w := newWitness(t, t.TempDir(), func(string, string) {})
 	two := []*history{newHistory(t, 40, 0, "a"), newHistory(t, 40, 0, "b")}
