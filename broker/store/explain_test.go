@@ -144,7 +144,7 @@ func TestNoQuestionReadsAWholeTable(t *testing.T) {
 							t.Errorf("%s reads all of %s:\n%s", what, table, plan)
 						}
 						// Which of two indexes PostgreSQL takes depends on what is in the tables; SQLite goes by their form.
-						if strings.HasPrefix(what, "leases of") && s == lite && strings.Contains(plan, "autoindex") {
+						if strings.HasPrefix(what, "leases of") && s == lite && !strings.Contains(plan, "leases_by_") && !strings.Contains(plan, "leases_in_force") {
 							t.Errorf("%s goes through those that ended too:\n%s", what, plan)
 						}
 					}
