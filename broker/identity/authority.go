@@ -40,8 +40,10 @@ type Authority struct {
 	now   func() time.Time
 	site  string
 
-	mu    sync.Mutex // guards state
-	state ca
+	mu       sync.Mutex // guards what follows
+	state    ca
+	readings uint64 // that began
+	taken    uint64 // the one that state is from
 }
 
 // LoadAuthority reads the CA of a site, making it at the first start.
@@ -54,6 +56,7 @@ func LoadAuthority(ctx context.Context, s *store.Store, v *vault.Vault, site str
 // at least half its life before it. Stations get it with their certificates, so nothing has to be told.
 func (a *Authority) Rotate(ctx context.Context) error {
 	var c ca
+	reading := a.reading()
 	err := a.store.Update(ctx, func(tx *store.Tx) (err error) {
 		fresh := false
 		if c, err = a.readCA(tx); errors.Is(err, store.ErrNotFound) {
@@ -71,13 +74,14 @@ func (a *Authority) Rotate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("certificate authority: %w", err)
 	}
-	a.take(c)
+	a.take(c, reading)
 	return nil
 }
 
 // Refresh reads the authority again.
 func (a *Authority) Refresh(ctx context.Context) error {
 	var c ca
+	reading := a.reading()
 	err := a.store.View(ctx, func(tx *store.Tx) (err error) {
 		c, err = a.readCA(tx)
 		return err
@@ -85,14 +89,25 @@ func (a *Authority) Refresh(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("certificate authority: %w", err)
 	}
-	a.take(c)
+	a.take(c, reading)
 	return nil
 }
 
-func (a *Authority) take(c ca) {
+// reading numbers a reading that begins.
+func (a *Authority) reading() uint64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.state = c
+	a.readings++
+	return a.readings
+}
+
+// take takes over what a reading found, unless one that began later has ended before: it may have seen a step that this one has not.
+func (a *Authority) take(c ca, reading uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if reading > a.taken {
+		a.state, a.taken = c, reading
+	}
 }
 
 func (a *Authority) current() ca {

@@ -204,3 +204,19 @@ func TestWhatAskingForTheTimeGives(t *testing.T) {
 	_, err = o.Answer(&taplinev1.GetChallengeRequest{Station: "hmi"})
 	wantRefused(t, "no station", err, wire.Invalid, "station")
 }
+
+// Two that read the authority at once may end in either order; what was read first must not undo what was read last.
+func TestWhatWasReadEarlierDoesNotUndoAStep(t *testing.T) {
+	o := newOffice(t)
+	before, early := o.Authority.current(), o.Authority.reading()
+	o.at = o.at.Add(time.Hour)
+	for _, step := range []string{StepInit, StepIssue} {
+		must(t, o.Store.Update(t.Context(), func(tx *store.Tx) error { return o.Authority.Step(tx, step, true) }))
+	}
+	must(t, o.Authority.Refresh(t.Context()))
+	after := o.Authority.Mark()
+	o.Authority.take(before, early)
+	if got := o.Authority.Mark(); got != after {
+		t.Errorf("got %s, want %s", got, after)
+	}
+}
