@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
+
 	"tapline/broker/store"
 	"tapline/proto/record"
 	taplinev1 "tapline/proto/tapline/v1"
@@ -184,7 +186,43 @@ func TestARevokedStationChangesWhatItWasHanded(t *testing.T) {
 	}
 }
 
-func TestAnOldSecretIsChangedAndAnEmergencyChangesIt(t *testing.T) {
+func TestASecretIsChangedWhenItIsOld(t *testing.T) {
+	p := newPlant(t)
+	p.do(func(tx *store.Tx) error {
+		_, err := tx.PutAccount(&taplinev1.Account{Id: "svc", Driver: "ldap", RotateAfter: durationpb.New(30 * 24 * time.Hour)})
+		return err
+	})
+	p.set("svc", "", canary)
+	set := p.now
+	p.now = set.Add(30*24*time.Hour - time.Minute)
+	p.must(p.look(30 * time.Second))
+	if s := p.status("svc"); s.GetVersion() != 1 || s.GetCause() != "" {
+		t.Errorf("changed before its time: %v", s)
+	}
+	p.now = set.Add(30 * 24 * time.Hour)
+	l := p.open(press, "s-1", "svc")
+	p.must(p.look(time.Minute))
+	if s := p.status("svc"); s.GetVersion() != 1 || s.GetCause() != causeAge || s.GetReason() != saidHeld {
+		t.Errorf("old while somebody holds the account: %v", s)
+	}
+	p.end(l)
+	p.must(p.look(time.Minute))
+	s := p.status("svc")
+	if s.GetVersion() != 2 || s.GetState() != stateCurrent {
+		t.Errorf("old, and the account is free: %v", s)
+	}
+	p.must(p.look(time.Hour))
+	if again := p.status("svc"); again.GetVersion() != 2 {
+		t.Errorf("a new secret is changed again: %v", again)
+	}
+	p.now = s.GetSince().AsTime().Add(30 * 24 * time.Hour)
+	p.must(p.look(time.Minute))
+	if again := p.status("svc"); again.GetVersion() != 3 {
+		t.Errorf("its age is not counted from its change: %v", again)
+	}
+}
+
+func TestAnEmergencyChangesTheSecret(t *testing.T) {
 	p := newPlant(t)
 	p.set("svc", "", canary)
 	p.do(func(tx *store.Tx) error {
