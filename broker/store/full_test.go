@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -60,9 +61,18 @@ func TestAFullDiskLosesNothingAndEnds(t *testing.T) {
 	if failed == 0 {
 		t.Error("nothing failed: the test shows nothing")
 	}
+	if err := put("too large", 100_000); err == nil {
+		t.Error("it fitted: the test shows nothing")
+	}
+	if all := strings.Join(s.Conditions(t.Context()), "\n"); !strings.Contains(all, "full") {
+		t.Errorf("while it is full, got conditions %q", all)
+	}
 	limit(1 << 30)
 	if err := put("after", 100_000); err != nil {
 		t.Errorf("with room again: %v", err)
+	}
+	if all := s.Conditions(t.Context()); len(all) > 0 {
+		t.Errorf("with room again, got conditions %q", all)
 	}
 	kept["after"] = true
 	err = s.View(t.Context(), func(tx *Tx) error {

@@ -78,6 +78,11 @@ func (s *Store) commitGroup() {
 	}
 	// The group's commit must not hang on the patience of any one caller.
 	group, err := s.runGroup(context.WithoutCancel(group[0].ctx), group)
+	if err != nil || slices.ContainsFunc(group, func(j *job) bool { return j.own == nil }) { // what was refused wrote nothing
+		s.mu.Lock()
+		s.unwritten = err
+		s.mu.Unlock()
+	}
 	for _, j := range group {
 		if err != nil {
 			j.done <- fmt.Errorf("write store: %w", err)

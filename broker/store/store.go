@@ -37,10 +37,11 @@ type Store struct {
 	// second connection to prepare it: if each View could have all but its own, all would wait for ever.
 	reading chan struct{}
 
-	mu       sync.Mutex // guards what follows
-	queue    []*job
-	closed   bool
-	prepared map[string]*sql.Stmt // for read
+	mu        sync.Mutex // guards what follows
+	queue     []*job
+	closed    bool
+	prepared  map[string]*sql.Stmt // for read
+	unwritten error                // why the last group was not written; nil once one is again
 
 	// Owned by whoever has the turn.
 	conn       *sql.Conn
@@ -133,7 +134,16 @@ func (s *Store) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
 func (s *Store) Where() string { return s.engine.where() }
 
 // Conditions are what a person should know of the database's state; none if all is well.
-func (s *Store) Conditions(ctx context.Context) []string { return s.engine.conditions(ctx, s.read) }
+func (s *Store) Conditions(ctx context.Context) []string {
+	s.mu.Lock()
+	unwritten := s.unwritten
+	s.mu.Unlock()
+	all := s.engine.conditions(ctx, s.read)
+	if unwritten != nil {
+		all = append(all, fmt.Sprintf("the store did not take what was written last, see its disk: %v", unwritten))
+	}
+	return all
+}
 
 // Close waits for the update that runs and closes the database. Updates that wait, and later ones, get ErrClosed.
 func (s *Store) Close() error {
