@@ -70,10 +70,10 @@ func (b *Broker) note(ctx context.Context, method string, err error, took time.D
 	case wire.None:
 		b.log.Debug("call", fields...)
 	case wire.Cancelled, wire.Unavailable:
-		b.log.Debug("call ended", append(fields, zap.Error(err))...)
+		b.log.Debug("call ended", append(fields, zap.String("error", wire.Text(err)))...)
 	case wire.Internal:
-		b.log.Error("call failed", append(fields, zap.Error(err))...)
+		b.log.Error("call failed", append(fields, zap.String("error", wire.Text(err)))...)
 	default:
-		b.log.Warn("call refused", append(fields, zap.Error(err))...)
+		b.log.Warn("call refused", append(fields, zap.String("error", wire.Text(err)))...)
 	}
 }

@@ -43,6 +43,7 @@ type plant struct {
 	admin taplinev1.AdminServiceClient
 	audit taplinev1.AuditServiceClient
 	conn  *grpc.ClientConn // the administrator's
+	run   *Broker
 	stop  func()
 }
 
@@ -76,6 +77,7 @@ func (p *plant) start() {
 		cancel()
 		p.t.Fatal(err)
 	}
+	p.run = b
 	var running errgroup.Group
 	running.Go(func() error { return b.Run(ctx) })
 	stopped := false

@@ -48,20 +48,23 @@ const (
 	maxName      = 256
 )
 
-// filter checks a filter and turns it into the store's.
-func filter(f *taplinev1.RecordFilter) (store.Filter, error) {
+// filter checks a filter and turns it into the store's. at is where its fields are in the request: "filter.", or nothing.
+func filter(at string, f *taplinev1.RecordFilter) (store.Filter, error) {
 	out := store.Filter{Stations: f.GetStations(), People: f.GetPeople(), Types: f.GetTypes(), Session: record.SessionID(f.GetSession())}
 	for field, list := range map[string][]string{"stations": f.GetStations(), "people": f.GetPeople(), "types": f.GetTypes()} {
 		if len(list) > maxNames {
-			return out, wire.E(wire.Invalid, "filter.%s: more than %d entries", field, maxNames)
+			return out, wire.E(wire.Invalid, "%s%s: more than %d entries", at, field, maxNames)
 		}
 		if slices.ContainsFunc(list, func(s string) bool { return s == "" || len(s) > maxName }) {
-			return out, wire.E(wire.Invalid, "filter.%s: an entry is empty or longer than %d", field, maxName)
+			return out, wire.E(wire.Invalid, "%s%s: an entry is empty or longer than %d", at, field, maxName)
 		}
+	}
+	if len(out.Session) > maxName {
+		return out, wire.E(wire.Invalid, "%ssession: longer than %d", at, maxName)
 	}
 	for field, t := range map[string]*timestamppb.Timestamp{"from": f.GetFrom(), "until": f.GetUntil()} {
 		if t != nil && !t.IsValid() {
-			return out, wire.E(wire.Invalid, "filter.%s: out of range", field)
+			return out, wire.E(wire.Invalid, "%s%s: out of range", at, field)
 		}
 	}
 	if f.GetFrom() != nil {
@@ -85,7 +88,7 @@ func limitOf(n uint32) (int, error) {
 
 // QueryRecords streams stored records, oldest first.
 func (s *Service) QueryRecords(req *taplinev1.QueryRecordsRequest, stream grpc.ServerStreamingServer[taplinev1.QueryRecordsResponse]) error {
-	f, err := filter(req.GetFilter())
+	f, err := filter("filter.", req.GetFilter())
 	if err != nil {
 		return err
 	}
@@ -123,7 +126,7 @@ func (s *Service) page(ctx context.Context, f store.Filter, after uint64, limit 
 
 // WatchRecords streams records as they come.
 func (s *Service) WatchRecords(req *taplinev1.WatchRecordsRequest, stream grpc.ServerStreamingServer[taplinev1.WatchRecordsResponse]) error {
-	f, err := filter(req.GetFilter())
+	f, err := filter("filter.", req.GetFilter())
 	if err != nil {
 		return err
 	}
@@ -162,7 +165,7 @@ func message(r store.Record, size uint64) *taplinev1.StoredRecord {
 
 // ListSessions streams sessions, newest first.
 func (s *Service) ListSessions(req *taplinev1.ListSessionsRequest, stream grpc.ServerStreamingServer[taplinev1.ListSessionsResponse]) error {
-	f, err := filter(req.GetFilter())
+	f, err := filter("filter.", req.GetFilter())
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ func (s *Service) trust() ([]byte, error) {
 
 // Export streams the evidence of stations as the files of an evidence folder. A chain that another one names as its predecessor goes with it.
 func (s *Service) Export(req *taplinev1.ExportRequest, stream grpc.ServerStreamingServer[taplinev1.ExportResponse]) error {
-	f, err := filter(&taplinev1.RecordFilter{Stations: req.GetStations(), From: req.GetFrom()})
+	f, err := filter("", &taplinev1.RecordFilter{Stations: req.GetStations(), From: req.GetFrom()})
 	if err != nil {
 		return err
 	}

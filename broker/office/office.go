@@ -104,8 +104,11 @@ func PageOf(req Paged) (store.Page, error) {
 	if q, ok := req.(interface{ GetQuery() string }); ok {
 		p.Query = q.GetQuery()
 	}
-	if len(p.After) > MaxText || len(p.Query) > MaxText {
-		return p, wire.E(wire.Invalid, "page_token, query: longer than %d", MaxText)
+	switch {
+	case len(p.After) > MaxText:
+		return p, wire.E(wire.Invalid, "page_token: longer than %d", MaxText)
+	case len(p.Query) > MaxText:
+		return p, wire.E(wire.Invalid, "query: longer than %d", MaxText)
 	}
 	p.Size++
 	return p, nil

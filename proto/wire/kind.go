@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
@@ -149,7 +152,7 @@ func Status(err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &ours):
-		s := status.New(ours.Kind.Code(), err.Error())
+		s := status.New(ours.Kind.Code(), Text(err))
 		if ours.Retry > 0 {
 			if with, err := s.WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(ours.Retry)}); err == nil {
 				s = with
@@ -164,5 +167,23 @@ func Status(err error) error {
 	if s, ok := status.FromError(err); ok {
 		return s.Err()
 	}
-	return status.Error(k.Code(), err.Error())
+	return status.Error(k.Code(), Text(err))
+}
+
+// maxText bounds what an error says, in bytes.
+const maxText = 1800
+
+// Text is what an error says, fit for the wire, a log and a terminal: it may quote what a caller sent, so it is cut to a bounded length, and what
+// moves a cursor or turns the direction of writing is replaced. Lines stay.
+func Text(err error) string {
+	said := err.Error()
+	if len(said) > maxText {
+		said = said[:maxText] + " ..."
+	}
+	return strings.Map(func(c rune) rune {
+		if c != '\n' && unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c) || c == '\u2028' || c == '\u2029' {
+			return utf8.RuneError
+		}
+		return c
+	}, strings.ToValidUTF8(said, ""))
 }

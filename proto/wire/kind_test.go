@@ -71,3 +71,14 @@ func TestTheTimeToComeBackCrossesTheWire(t *testing.T) {
 		t.Error("a time was made up")
 	}
 }
+
+func TestWhatAnErrorQuotesIsFitForATerminal(t *testing.T) {
+	err := fmt.Errorf("person %s: %w", "\x1b[31m\u202eanna\x00\xff"+strings.Repeat("ä", 100_000), E(NotFound, "not\nfound"))
+	got := status.Convert(Status(err)).Message()
+	if len(got) > 2048 || strings.ContainsAny(got, "\x1b\u202e\x00") || !strings.HasPrefix(got, "person \ufffd[31m\ufffdanna\ufffd") {
+		t.Errorf("%d bytes: %.80q", len(got), got)
+	}
+	if got := Text(E(Invalid, "text: 1:\nline")); got != "text: 1:\nline" {
+		t.Errorf("got %q", got)
+	}
+}
