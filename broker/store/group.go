@@ -78,11 +78,7 @@ func (s *Store) commitGroup() {
 	}
 	// The group's commit must not hang on the patience of any one caller.
 	group, err := s.runGroup(context.WithoutCancel(group[0].ctx), group)
-	if err != nil || slices.ContainsFunc(group, func(j *job) bool { return j.own == nil }) { // what was refused wrote nothing
-		s.mu.Lock()
-		s.unwritten = err
-		s.mu.Unlock()
-	}
+	s.notice(group, err)
 	for _, j := range group {
 		if err != nil {
 			j.done <- fmt.Errorf("write store: %w", err)
@@ -90,6 +86,33 @@ func (s *Store) commitGroup() {
 		}
 		j.done <- j.own
 	}
+}
+
+// notice remembers whether the database takes what is written. An update that was refused for its own reasons says nothing of that.
+func (s *Store) notice(group []*job, err error) {
+	written := false
+	for _, j := range group {
+		if err == nil && full(j.own) {
+			err = j.own
+		}
+		written = written || j.own == nil
+	}
+	if err == nil && !written {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unwritten = err
+}
+
+// full reports whether an error says that there is no room, or that the disk fails: SQLITE_FULL and SQLITE_IOERR, PostgreSQL's disk_full and io_error.
+func full(err error) bool {
+	var lite interface{ Code() int }
+	if errors.As(err, &lite) {
+		return lite.Code()&0xff == 13 || lite.Code()&0xff == 10
+	}
+	var postgres interface{ SQLState() string }
+	return errors.As(err, &postgres) && slices.Contains([]string{"53100", "58030"}, postgres.SQLState())
 }
 
 // runGroup tries a group until it is committed, or cannot be, and gives those of it who wait for an answer still.
