@@ -74,6 +74,8 @@ func (f *logFlags) check(ctx context.Context, chains []evidence.Chain, trust *re
 	}
 	findings, err := evidence.VerifyLog(ctx, chains, o)
 	switch {
+	case errors.Is(err, evidence.ErrIrregular):
+		return nil, hint(err, "nobody can vouch for what it hides: ask for the evidence again, without it")
 	case errors.Is(err, evidence.ErrOpen):
 		return nil, hint(err, "ask for the evidence again, with the proof: tapctl export DIR --since %s", f.since)
 	case errors.Is(err, context.Canceled):
@@ -86,10 +88,11 @@ func (f *logFlags) check(ctx context.Context, chains []evidence.Chain, trust *re
 
 // readCheckpoint reads a signed checkpoint: a file, or that of a folder of evidence.
 func readCheckpoint(path string) ([]byte, error) {
+	read := func() ([]byte, error) { return os.ReadFile(path) }
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		path = filepath.Join(path, evidence.LogDir, evidence.CheckpointFile)
+		read = func() ([]byte, error) { return evidence.ReadLogFile(path, evidence.CheckpointFile) }
 	}
-	signed, err := os.ReadFile(path)
+	signed, err := read()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, hint(err, "name the file of a checkpoint (tapctl log checkpoint writes one) or a folder of evidence with a log")
 	}
@@ -138,10 +141,12 @@ consistency printed.`,
 			if err != nil {
 				return err
 			}
+			read := func() ([]byte, error) { return os.ReadFile(proof) }
 			if proof == "" {
 				proof = filepath.Join(args[1], evidence.LogDir, evidence.ConsistencyFile)
+				read = func() ([]byte, error) { return evidence.ReadLogFile(args[1], evidence.ConsistencyFile) }
 			}
-			x, err := readExtension(proof)
+			x, err := readExtension(proof, read)
 			if err != nil {
 				return err
 			}
@@ -176,8 +181,8 @@ func (f *logFlags) keyOf(path string, trusted []string) (checkpoint.Key, error) 
 }
 
 // readExtension reads a consistency proof; nil if there is none.
-func readExtension(path string) (*checkpoint.Extension, error) {
-	b, err := os.ReadFile(path)
+func readExtension(path string, read func() ([]byte, error)) (*checkpoint.Extension, error) {
+	b, err := read()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -26,7 +26,7 @@ type lines struct {
 }
 
 func openLines(path string) *lines {
-	f, err := os.Open(path)
+	f, err := openRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &lines{path: path}
 	}

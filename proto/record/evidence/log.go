@@ -177,18 +177,6 @@ func (l *logCheck) open(context.Context) error {
 	return nil
 }
 
-// readWhole reads a file that is not long.
-func readWhole(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxSmallFile {
-		return nil, fmt.Errorf("read %s: %w", path, record.FaultTooLarge)
-	}
-	return os.ReadFile(path)
-}
-
 // compare holds every record against its leaf.
 func (l *logCheck) compare(ctx context.Context) error {
 	chains, err := Open(l.finding.Dir)

@@ -15,7 +15,8 @@ import (
 // ErrNone says that there is no evidence under a path.
 var ErrNone = errors.New("no evidence found")
 
-// ErrIrregular says that something lies in the evidence that is neither a file nor a folder. A link would lead out of it, or hide what it leads to.
+// ErrIrregular says that something lies in the evidence that is neither a file nor a folder. A link would lead out of it, or hide what it leads to; a
+// named pipe would keep whoever reads it waiting for ever.
 var ErrIrregular = errors.New("evidence holds only files and folders")
 
 // maxSmallFile is the limit in bytes of any file that is not records.
@@ -146,7 +147,18 @@ func ReadTrust(path string) (record.Trust, error) {
 
 // readSmall reads a file of one line, with or without its newline.
 func readSmall(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	b, err := readWhole(path)
+	return bytes.TrimSuffix(b, []byte("\n")), err
+}
+
+// ReadLogFile reads a file that is not long of the log in an evidence folder. The error wraps fs.ErrNotExist if it is not there.
+func ReadLogFile(dir, name string) ([]byte, error) {
+	return readWhole(filepath.Join(dir, LogDir, name))
+}
+
+// readWhole reads a file that is not long.
+func readWhole(path string) ([]byte, error) {
+	f, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}
@@ -158,5 +170,17 @@ func readSmall(path string) ([]byte, error) {
 	if len(b) > maxSmallFile {
 		return nil, fmt.Errorf("read %s: %w", path, record.FaultTooLarge)
 	}
-	return bytes.TrimSuffix(b, []byte("\n")), nil
+	return b, nil
+}
+
+// openRegular opens a file to read it. Anything else is ErrIrregular: a named pipe, of a folder that somebody else made up, would never answer.
+func openRegular(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%w: %s is neither a file nor a link to one", ErrIrregular, path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.Open(path)
 }

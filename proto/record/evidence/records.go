@@ -45,7 +45,7 @@ func (c Chain) Size() int64 {
 }
 
 func (c Chain) lines(yield func([]byte, error) bool) {
-	f, err := os.Open(filepath.Join(c.Dir, RecordsFile))
+	f, err := openRegular(filepath.Join(c.Dir, RecordsFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return
 	}
