@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pressly/goose/v3"
 )
@@ -46,6 +47,12 @@ var own = []string{"goose_db_version", "sqlite_sequence", "migrating", "writer",
 
 // ErrNotEmpty says that there is something in the store already.
 var ErrNotEmpty = errors.New("the store is not empty")
+
+// ErrInUse says that a broker works on the store, or did a moment ago.
+var ErrInUse = errors.New("a broker works on the store")
+
+// markFresh is how old the mark of a broker that runs can be, and some: each one writes every third of a term of the lead.
+const markFresh = 10 * time.Second
 
 // Dump gives everything in the store to the sink, as it was at one moment, while brokers go on.
 func (s *Store) Dump(ctx context.Context, to Sink) (err error) {
@@ -167,7 +174,8 @@ type LoadOptions struct {
 }
 
 // Load puts a dump into a store, all of it or nothing, and then brings the schema up to this program's. No broker may run. ErrNotEmpty if there is
-// something in the store already.
+// something in the store already,
+// ErrInUse if a broker is seen to work on it; none can write before the load has ended.
 func (s *Store) Load(ctx context.Context, from Source, o LoadOptions) (err error) {
 	db, done, err := s.engine.forSchema()
 	if err != nil {
@@ -221,6 +229,9 @@ func (s *Store) loadRows(ctx context.Context, db *sql.DB, from Source, o LoadOpt
 		return fmt.Errorf("load store: %w", err)
 	}
 	defer raw.Rollback() //nolint:errcheck // after Commit it does nothing
+	if err := s.engine.alone(ctx, raw, s.mark); err != nil {
+		return fmt.Errorf("load store: %w", err)
+	}
 	tx := &Tx{ctx: ctx, engine: s.engine, run: direct{to: raw, form: s.engine.form}}
 	tables, err := tx.tables()
 	if err != nil {

@@ -31,6 +31,10 @@ type engine interface {
 	afterMigration(ctx context.Context, db *sql.DB) error
 	// lockSchema waits until no other broker migrates.
 	lockSchema(ctx context.Context, db *sql.DB) (unlock func() error, err error)
+	// alone keeps all others from writing until tx ends; ErrInUse if another writer than that of m has written a moment ago.
+	alone(ctx context.Context, tx *sql.Tx, m mark) error
+	// leave takes back what tells others that this writer is at work; that it fails does no harm.
+	leave(ctx context.Context, conn *sql.Conn, m mark) error
 	// conditions are what a person should know of the engine's state.
 	conditions(ctx context.Context, read *sql.DB) []string
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -148,6 +149,34 @@ func (*postgres) afterMigration(ctx context.Context, db *sql.DB) error {
 		}
 	}
 	return nil
+}
+
+// alone takes the turn for the whole of tx, and looks, by the server's clock, for marks of brokers that run. A schema from before there were others has
+// nothing to look at.
+func (*postgres) alone(ctx context.Context, tx *sql.Tx, m mark) error {
+	var there bool
+	if err := tx.QueryRowContext(ctx, `SELECT to_regclass('writer') IS NOT NULL AND to_regclass('commits') IS NOT NULL`).Scan(&there); err != nil || !there {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `SELECT one FROM writer WHERE one = 1 FOR UPDATE`); err != nil {
+		return err
+	}
+	var ago sql.NullInt64
+	err := tx.QueryRowContext(ctx, `SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) - MAX(at) FROM commits WHERE writer <> $1`,
+		m.writer).Scan(&ago)
+	if err != nil {
+		return err
+	}
+	if since := time.Duration(ago.Int64) * time.Microsecond; ago.Valid && since < markFresh {
+		return fmt.Errorf("%w: one wrote %s ago", ErrInUse, max(0, since).Round(100*time.Millisecond))
+	}
+	return nil
+}
+
+// leave drops the writer's mark, so that nobody takes it for a broker that runs. It waits for no standby: a mark that stays is out of date soon.
+func (*postgres) leave(ctx context.Context, conn *sql.Conn, m mark) error {
+	_, err := conn.ExecContext(ctx, `BEGIN; SET LOCAL synchronous_commit = local; DELETE FROM commits WHERE writer = '`+m.writer+`'; COMMIT`)
+	return err
 }
 
 // forgetWriters drops the marks of brokers that stopped long ago: each run has its own.

@@ -106,4 +106,8 @@ func (sqlite) lockSchema(context.Context, *sql.DB) (func() error, error) {
 
 func (sqlite) afterMigration(context.Context, *sql.DB) error { return nil }
 
+func (sqlite) alone(context.Context, *sql.Tx, mark) error { return nil } // whoever loads has locked the data folder
+
+func (sqlite) leave(context.Context, *sql.Conn, mark) error { return nil }
+
 func (sqlite) conditions(context.Context, *sql.DB) []string { return nil }

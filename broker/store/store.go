@@ -157,6 +157,9 @@ func (s *Store) Close() error {
 	s.turn <- struct{}{}
 	var first error
 	if s.conn != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), rollbackWithin)
+		_ = s.engine.leave(ctx, s.conn, s.mark)
+		cancel()
 		first = s.conn.Close()
 		s.conn = nil
 	}

@@ -66,6 +66,8 @@ func restore(cmd *cobra.Command, cfg broker.Config, b *backup.Backup, force bool
 	switch {
 	case errors.Is(err, store.ErrNotEmpty):
 		return osservice.Fault(osservice.Refused, err, "restore into a new folder or database, or throw away what is there with --force")
+	case errors.Is(err, store.ErrInUse):
+		return osservice.Fault(osservice.Refused, err, "stop every broker on this store, wait ten seconds, and restore again. Nothing was changed")
 	case errors.Is(err, tlog.ErrBehind):
 		return osservice.Fault(osservice.Refused, err, "take a newer backup; if there is none, see --accept-lost in tapbroker restore --help. Nothing was changed")
 	case err != nil:
