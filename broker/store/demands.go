@@ -54,13 +54,16 @@ func (e *postgres) conditions(ctx context.Context, read *sql.DB) []string {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	var all []string
-	var standbys string
-	err := read.QueryRowContext(ctx, `SELECT current_setting('synchronous_standby_names')`).Scan(&standbys)
+	var standbys, commit string
+	err := read.QueryRowContext(ctx, `SELECT current_setting('synchronous_standby_names'), current_setting('synchronous_commit')`).Scan(&standbys, &commit)
 	switch {
 	case err != nil:
 		all = append(all, "the store does not answer")
 	case strings.TrimSpace(standbys) == "":
 		all = append(all, "PostgreSQL has no synchronous standby: what the broker acknowledges is on one machine only (synchronous_standby_names)")
+	case commit == "remote_write":
+		all = append(all, "synchronous_commit is remote_write: what the broker acknowledges may be in the memory of the standby's machine only, "+
+			"and is lost if that machine goes down as it takes over: set synchronous_commit = on in postgresql.conf, and look at ALTER ROLE and ALTER DATABASE ... SET")
 	}
 	if cfg, err := e.source.config(); err == nil && !private(cfg) {
 		all = append(all, "the connection to PostgreSQL may be read or changed on its way: add sslmode=verify-full to store")

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +17,34 @@ import (
 type nothing struct{}
 
 func (nothing) Next() (*store.Table, []any, bool, error) { return nil, nil, false, nil }
+
+// TestAStandbyThatOnlyHasToWriteIsACondition sets the synchronous_commit under which a standby acknowledges before its disk has it.
+func TestAStandbyThatOnlyHasToWriteIsACondition(t *testing.T) {
+	server := postgrestest.Start(t)
+	url := server.NewDatabase(t)
+	for _, row := range []struct {
+		standbys, commit string
+		want             bool
+	}{{"other", "remote_write", true}, {"other", "on", false}} {
+		if err := server.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if err := server.Restart(t.Context(), "synchronous_standby_names="+row.standbys, "synchronous_commit="+row.commit); err != nil {
+			t.Fatal(err)
+		}
+		s, err := store.OpenPostgres(t.Context(), store.Postgres{URL: url})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := strings.Join(s.Conditions(t.Context()), "\n")
+		if got := strings.Contains(all, "set synchronous_commit = on"); got != row.want {
+			t.Errorf("%+v: conditions %q", row, all)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
 
 // TestALoadKeepsOutOfTheWayOfBrokersThatRun loads beside a broker that has written, beside one that was killed, and after one that stopped.
 func TestALoadKeepsOutOfTheWayOfBrokersThatRun(t *testing.T) {
