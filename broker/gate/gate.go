@@ -1,8 +1,9 @@
 // Package gate says who may call what. It stands before every service of the broker.
 //
 // The server asks it on each call, before the handler: which role the method is for, and whether the registry still believes the caller's
-// certificate. A stream asks again as it goes on, so that a station that is revoked is refused without a list of revoked certificates. The package
-// decides nothing about people or policy, and knows a caller only by the certificate that package wire has verified.
+// certificate. A stream asks again as it goes on, so that a station that is revoked is refused without a list of revoked certificates. What comes
+// through is looked at once: text in it must be text. The package decides nothing about people or policy, and knows a caller only by the certificate
+// that package wire has verified.
 package gate
 
 import (
@@ -11,6 +12,7 @@ import (
 	"slices"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	taplinev1 "tapline/proto/tapline/v1"
 
@@ -59,6 +61,9 @@ func (g *Gate) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, n
 	if err != nil {
 		return nil, err
 	}
+	if err := checkText(req); err != nil {
+		return nil, err
+	}
 	return next(with(ctx, v), req)
 }
 
@@ -95,6 +100,22 @@ func (a *admitted) SendMsg(m any) error {
 		}
 	}
 	return a.ServerStream.SendMsg(m)
+}
+
+// RecvMsg receives, and refuses what is no text.
+func (a *admitted) RecvMsg(m any) error {
+	if err := a.ServerStream.RecvMsg(m); err != nil {
+		return err
+	}
+	return checkText(m)
+}
+
+// checkText looks at what came, in the one place that all of it passes.
+func checkText(req any) error {
+	if m, ok := req.(proto.Message); ok {
+		return wire.CheckText(m)
+	}
+	return nil
 }
 
 // Context is the stream's, with the verdict.
