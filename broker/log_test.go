@@ -233,6 +233,11 @@ func TestAnExportIsCheckedAgainstTheLogAndAnEarlierCheckpoint(t *testing.T) {
 	if _, err := evidence.VerifyLog(t.Context(), chains, evidence.LogOptions{Since: before}); !errors.Is(err, evidence.ErrOpen) {
 		t.Errorf("without a proof: %v, want ErrOpen", err)
 	}
+	// Whoever takes the log out, so that a chain may be left out too, would have to sign the receipts anew.
+	p.must(os.RemoveAll(filepath.Join(some, evidence.LogDir)))
+	if f := p.verifyLog(some, evidence.LogOptions{}); f.Fault == nil || f.Fault.Kind != record.FaultLogMissing {
+		t.Errorf("an export without its log: %v, want %s", f.Fault, record.FaultLogMissing)
+	}
 	stream, err := p.audit.Export(t.Context(), &taplinev1.ExportRequest{SinceSize: 1 << 40})
 	p.must(err)
 	_, err = stream.Recv()

@@ -154,6 +154,9 @@ func (x *exporter) chain(c store.Chain) error {
 		return err
 	}
 	r := record.NewReceipt(c.Head, x.service.Now().UTC().Truncate(time.Microsecond), "")
+	if x.signed != nil {
+		r.Log = x.service.Log.Key.Origin
+	}
 	e, err := x.service.Evidence.Sign(record.ReceiptPayloadType, &r)
 	if err != nil {
 		return err

@@ -72,6 +72,8 @@ type Receipt struct {
 	BrokerTime   time.Time `json:"broker_time"` // the broker's clock, UTC
 	// Nonce is what the station sent to be signed, so that it knows the time to be fresh.
 	Nonce string `json:"nonce,omitempty"`
+	// Log names the log whose checkpoint lies in the export that the receipt is made for, so that it cannot be taken out unseen.
+	Log string `json:"log,omitempty"`
 }
 
 // NewReceipt acknowledges head at the broker's time now. nonce may be empty.
@@ -98,9 +100,14 @@ func (r *Receipt) Validate() error {
 		return bad("no epoch")
 	case !isUTC(r.EpochBegan) || !isUTC(r.BrokerTime) || r.BrokerTime.IsZero():
 		return bad("times must be in UTC")
+	case len(r.Log) > MaxLogName:
+		return bad("log: longer than %d", MaxLogName)
 	}
 	return nil
 }
+
+// MaxLogName is the longest name of a log in a receipt, in bytes.
+const MaxLogName = 512
 
 // Resume is the head that the receipt acknowledges.
 func (r *Receipt) Resume() Head {

@@ -47,8 +47,25 @@ type LogFinding struct {
 // ErrOpen says that the evidence is not enough to tell whether the log continues the earlier checkpoint.
 var ErrOpen = errors.New("the evidence holds no proof from the earlier checkpoint on")
 
+// lacksLog is the fault of a chain without a log: the options want one, or the receipt says that there was one.
+func (c Chain) lacksLog(dir string, o LogOptions) *record.Fault {
+	detail := "there is no folder " + LogDir + " in " + dir
+	if c.Form == Export {
+		if e, err := c.Receipt(); err == nil {
+			if r, err := record.ReadReceipt(e); err == nil && r.Log != "" {
+				return &record.Fault{Station: r.Station, Chain: r.Chain, Kind: record.FaultLogMissing, Detail: detail + ", and the receipt was given with the log " + r.Log}
+			}
+		}
+	}
+	if !o.wanted() {
+		return nil
+	}
+	station, _ := c.place()
+	return &record.Fault{Station: station, Kind: record.FaultLogMissing, Detail: detail}
+}
+
 // VerifyLog checks the exports that the chains come from against the log that lies in them. An export without a log has no finding, unless the
-// options want one. The error is ErrOpen, or for what is not the evidence's fault.
+// options want one or a receipt says that it had one. The error is ErrOpen, or for what is not the evidence's fault.
 func VerifyLog(ctx context.Context, chains []Chain, o LogOptions) ([]LogFinding, error) {
 	var findings []LogFinding
 	seen := map[string]bool{}
@@ -63,9 +80,7 @@ func VerifyLog(ctx context.Context, chains []Chain, o LogOptions) ([]LogFinding,
 		seen[dir] = true
 		l := &logCheck{options: o, finding: LogFinding{Dir: dir}}
 		if info, err := os.Lstat(filepath.Join(dir, LogDir)); err != nil || !info.IsDir() || c.Form != Export {
-			if o.wanted() {
-				station, _ := c.place()
-				l.finding.Fault = &record.Fault{Station: station, Kind: record.FaultLogMissing, Detail: "there is no folder " + LogDir + " in " + dir}
+			if l.finding.Fault = c.lacksLog(dir, o); l.finding.Fault != nil {
 				findings = append(findings, l.finding)
 			}
 			continue
