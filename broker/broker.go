@@ -26,6 +26,7 @@ import (
 	"tapline/broker/news"
 	"tapline/broker/office"
 	"tapline/broker/officer"
+	"tapline/broker/openbao"
 	"tapline/broker/pin"
 	"tapline/broker/quota"
 	"tapline/broker/roster"
@@ -66,6 +67,7 @@ type Broker struct {
 	audit     *audit.Service
 	board     *switchboard.Board
 	secrets   *secret.Keeper
+	outside   *openbao.Client // nil where no outside vault is configured
 	gate      *gate.Gate
 	guard     *quota.Guard
 	health    *health.Server
@@ -233,6 +235,9 @@ func (b *Broker) conditions() []string {
 	}
 	if b.people != nil {
 		all = append(all, b.people.Conditions()...)
+	}
+	if b.outside != nil {
+		all = append(all, b.outside.Conditions()...)
 	}
 	all = append(all, b.tree.Conditions()...)
 	ctx, cancel := context.WithTimeout(context.Background(), conditionsWithin)

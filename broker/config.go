@@ -20,6 +20,7 @@ import (
 
 	"tapline/broker/admin"
 	"tapline/broker/login"
+	"tapline/broker/openbao"
 	"tapline/broker/quota"
 	"tapline/broker/sync"
 	"tapline/broker/trace"
@@ -55,6 +56,8 @@ type Config struct {
 	Limits quota.Limits `yaml:"limits"`
 	// LDAP keeps people as a directory has them; nothing for none.
 	LDAP *sync.Config `yaml:"ldap"`
+	// OpenBao is an outside vault for secrets of shared accounts; nothing for none.
+	OpenBao *openbao.Config `yaml:"openbao"`
 	// AutoApproveBadges gives a badge that somebody asks for at a station at once, if they showed another one that is at least as good.
 	AutoApproveBadges bool `yaml:"auto_approve_badges"`
 	// ScimListen serves SCIM 2.0 over HTTPS to identity providers; empty for nowhere.
@@ -211,6 +214,9 @@ func (c Config) Check() []error {
 	}
 	if c.LDAP != nil {
 		faults = append(faults, c.LDAP.Check()...)
+	}
+	if c.OpenBao != nil {
+		faults = append(faults, c.OpenBao.Check()...)
 	}
 	if c.OIDC != nil {
 		faults = append(faults, c.OIDC.Check()...)

@@ -35,7 +35,7 @@ func (b *Broker) measure() error {
 		Buckets: prometheus.ExponentialBuckets(0.0002, 2.5, 12),
 	}, []string{"method", "outcome"})
 	var faults []error
-	for _, c := range append(slices.Concat(b.logMetrics(), b.directoryMetrics(), b.secrets.Collectors()),
+	for _, c := range append(slices.Concat(b.logMetrics(), b.directoryMetrics(), b.secrets.Collectors(), b.outsideMetrics()),
 		records, lines, b.calls, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	) {
 		faults = append(faults, b.metrics.Register(c))

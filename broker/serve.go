@@ -69,6 +69,9 @@ func (b *Broker) Run(ctx context.Context) error {
 	task("have the log cosigned", b.tree.RunWitnesses)
 	task("housekeeping", b.keepHouse)
 	task("change secrets", b.secrets.Run)
+	if b.outside != nil {
+		task("look after the outside vault", b.watchOutside)
+	}
 	if b.people != nil {
 		task("keep people as the directory has them", b.people.Run)
 	}

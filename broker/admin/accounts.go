@@ -20,6 +20,9 @@ func (s *Service) PutAccount(ctx context.Context, req *taplinev1.PutAccountReque
 	if err := directory.CheckAccount(a); err != nil {
 		return nil, err
 	}
+	if !s.Secrets.CanKeepIn(a.GetVault()) {
+		return nil, wire.E(wire.Precondition, "account.vault: the broker has no vault %s: set openbao in its configuration, and try it with tapbroker check", a.GetVault())
+	}
 	err := s.Change(ctx, "PutAccount", a.GetId(), req, func(tx *store.Tx) (err error) {
 		if a.Revision, err = tx.PutAccount(a); err != nil {
 			return err

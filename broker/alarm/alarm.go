@@ -34,6 +34,7 @@ const (
 	Session       Kind = "session"        // records of a session that do not fit one another
 	LogFork       Kind = "log-fork"       // the Merkle log is not the one that was published
 	LogLate       Kind = "log-late"       // records wait for a checkpoint of the Merkle log
+	VaultAway     Kind = "vault-away"     // the outside vault that keeps secrets of shared accounts cannot be used
 	SyncFailed    Kind = "sync-failed"    // people are not as the outside directory has them
 	SyncHeld      Kind = "sync-held"      // by the outside directory too many people would lose their access at once
 	SyncEntry     Kind = "sync-entry"     // entries of the outside directory that cannot be taken as they are
@@ -69,6 +70,8 @@ func (k Kind) hint() string {
 		return "stop every broker on the store; it was put back from an older copy, or changed: put back one that is not older than DATA/checkpoint"
 	case LogLate:
 		return "the broker's log says why; tapbroker log verify finds damage"
+	case VaultAway:
+		return "unseal or start it; tapbroker check asks it and says what is wrong. The alarm goes when it is back"
 	case SyncFailed:
 		return "tapctl sync status; tapbroker check asks the directory and says what is wrong"
 	case SyncHeld:
@@ -88,4 +91,20 @@ func Raise(tx *store.Tx, kind Kind, station record.StationID, now time.Time, for
 	return tx.Raise(store.Alarm{
 		ID: id.String(), Kind: string(kind), Station: station, At: now, What: fmt.Sprintf(format, args...), Hint: kind.hint(),
 	})
+}
+
+// Over closes the open alarms of a kind at a station whose cause the broker itself sees gone.
+func Over(tx *store.Tx, kind Kind, station record.StationID, now time.Time, note string) error {
+	open, err := tx.Alarms(true, store.Page{Size: 10_000})
+	if err != nil {
+		return err
+	}
+	for _, a := range open {
+		if a.Kind == string(kind) && a.Station == station {
+			if _, err := tx.CloseAlarm(a.ID, "broker", note, now); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -134,8 +134,8 @@ func checkAccountSecret(a *taplinev1.Account) error {
 		return wire.E(wire.Invalid, "account.old_secret_window: below zero")
 	case a.GetSecretLength() != 0 && (a.GetSecretLength() < 8 || a.GetSecretLength() > 128):
 		return wire.E(wire.Invalid, "account.secret_length: 8 to 128, or nothing")
-	case a.GetVault() != "":
-		return wire.E(wire.Invalid, "account.vault: this broker keeps secrets in its own store alone; leave it empty")
+	case a.GetVault() != "" && a.GetVault() != "openbao":
+		return wire.E(wire.Invalid, "account.vault: openbao, or nothing for the broker's own store")
 	}
 	return nil
 }

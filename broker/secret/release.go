@@ -224,6 +224,9 @@ func (k *Keeper) Take(ctx context.Context, station record.StationID, req *taplin
 	inner, cancel := context.WithTimeout(ctx, outsideWithin)
 	defer cancel()
 	plain, err := k.openSecret(inner, pending)
+	if errors.Is(err, errOutside) {
+		return nil, wire.E(wire.Unavailable, "the vault that keeps the new secret of account %s does not give it: %w", account.GetId(), err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -81,6 +81,7 @@ type plant struct {
 	acts      *acts.Log
 	board     *switchboard.Board
 	directory *system
+	outside   Shelf
 	keys      map[record.StationID]ed25519.PrivateKey
 	now       time.Time
 	seen      *observer.ObservedLogs
@@ -127,7 +128,7 @@ func (p *plant) clock() time.Time { return p.now }
 
 func (p *plant) keeper() *Keeper {
 	return New(Config{
-		Store: p.store, Vault: p.vault, Acts: p.acts, Board: p.board, Directory: p.directory, Now: p.clock, Log: p.log,
+		Store: p.store, Vault: p.vault, Acts: p.acts, Board: p.board, Directory: p.directory, Outside: p.outside, Now: p.clock, Log: p.log,
 	})
 }
 

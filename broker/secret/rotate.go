@@ -67,7 +67,9 @@ func (k *Keeper) Look(ctx context.Context) error {
 	faults := []error{k.begin(ctx)}
 	var due []store.Rotation
 	err := k.Store.View(ctx, func(tx *store.Tx) (err error) {
-		due, err = tx.DueRotations(k.Now())
+		if due, err = tx.DueRotations(k.Now()); err == nil {
+			due, err = outsideLast(tx, due)
+		}
 		return err
 	})
 	faults = append(faults, err)
@@ -80,6 +82,23 @@ func (k *Keeper) Look(ctx context.Context) error {
 		}
 	}
 	return errors.Join(append(faults, k.retire(ctx))...)
+}
+
+// outsideLast puts rotations of accounts with an outside vault behind the others: a vault that has just died makes no other account wait.
+func outsideLast(tx *store.Tx, due []store.Rotation) ([]store.Rotation, error) {
+	var here, outside []store.Rotation
+	for _, r := range due {
+		a, err := tx.Account(r.Account)
+		if ignoreMissing(err) != nil {
+			return nil, err
+		}
+		if a.GetVault() != "" {
+			outside = append(outside, r)
+		} else {
+			here = append(here, r)
+		}
+	}
+	return append(here, outside...), nil
 }
 
 // turn claims a rotation and takes it as far as it goes.
@@ -161,23 +180,21 @@ func (k *Keeper) noteFailure(tx *store.Tx, r store.Rotation, said string) error 
 func (k *Keeper) prepared(ctx context.Context, r store.Rotation, a *taplinev1.Account) (store.Rotation, vault.Secret, error) {
 	if r.State == store.RotationPending {
 		s, err := k.stored(ctx, r.Slot, store.SecretPending)
+		if errors.Is(err, errOutside) {
+			err = k.vaultAway(ctx, r, err)
+		}
 		return r, s, err
 	}
 	if err := k.free(ctx, r); err != nil {
 		return r, nil, err
 	}
-	var version uint64
-	err := k.Store.View(ctx, func(tx *store.Tx) (err error) {
-		version, err = tx.NextSecretVersion(r.Slot)
-		return err
-	})
+	plain := generate(int(a.GetSecretLength()))
+	lies, err := k.keep(ctx, a, r.Slot, plain)
+	if errors.Is(err, errOutside) {
+		err = k.vaultAway(ctx, r, err)
+	}
 	if err != nil {
 		return r, nil, err
-	}
-	sealed, kept, plain, err := k.keep(ctx, a, r.Slot, version, generate(int(a.GetSecretLength())))
-	if err != nil {
-		k.Log.Warn("a new secret could not be kept", zap.String("account", string(r.Account)), zap.Error(err))
-		return r, nil, errors.Join(errLater, k.fail(ctx, r, saidVault))
 	}
 	held := false
 	err = k.update(ctx, func(tx *store.Tx) error {
@@ -185,21 +202,33 @@ func (k *Keeper) prepared(ctx context.Context, r store.Rotation, a *taplinev1.Ac
 			return err
 		}
 		made, err := tx.AddAccountSecret(store.AccountSecret{
-			Slot: r.Slot, State: store.SecretPending, Kept: kept, Sealed: sealed, MadeAt: k.Now(), MadeBy: "broker",
+			Slot: r.Slot, State: store.SecretPending, Kept: lies.in, Sealed: lies.sealed, MadeAt: k.Now(), MadeBy: "broker",
 		})
 		if err != nil {
 			return err
 		}
-		if made != version {
+		if made != lies.version {
 			return store.ErrTaken
 		}
-		r.State, r.Version, r.Said = store.RotationPending, version, ""
+		r.State, r.Version, r.Said = store.RotationPending, lies.version, ""
 		return tx.PutRotation(r)
 	})
 	if err == nil && held {
 		err = errLater
 	}
 	return r, plain, err
+}
+
+// vaultAway puts a rotation off until the outside vault is back. It is no try: nothing was asked of the system, and the vault has an alarm of its own.
+func (k *Keeper) vaultAway(ctx context.Context, r store.Rotation, why error) error {
+	if r.Said != saidVault {
+		k.Log.Warn("a secret waits for the outside vault", zap.String("account", string(r.Account)), zap.Error(why))
+	}
+	err := k.update(ctx, func(tx *store.Tx) error {
+		r.Said, r.NextAt = saidVault, k.Now().Add(firstRetry)
+		return tx.PutRotation(r)
+	})
+	return errors.Join(errLater, err)
 }
 
 // held says whether a rotation waits for somebody who holds the account, and writes down when to look again.
@@ -362,10 +391,11 @@ func (k *Keeper) retire(ctx context.Context) error {
 	}
 	for _, s := range outside {
 		if k.Outside == nil {
-			continue
+			break
 		}
-		if err := k.Outside.Delete(ctx, placeOf(s.Slot, s.Version)); err != nil {
-			return err
+		if err := k.Outside.Delete(ctx, outsidePath(s.Slot, s.Version)); err != nil { // it comes at the next turn; the vault has an alarm of its own
+			k.Log.Debug("an old secret could not be deleted", zap.String("account", string(s.Account)), zap.Error(err))
+			break
 		}
 		if err := k.update(ctx, func(tx *store.Tx) error { return tx.ForgetOutside(s) }); err != nil {
 			return err

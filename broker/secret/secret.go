@@ -15,9 +15,11 @@ package secret
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -39,6 +41,9 @@ const (
 	ldap   = "ldap"
 	local  = "local"
 )
+
+// inOpenBao is the outside vault, as an account names it.
+const inOpenBao = "openbao"
 
 // Driver changes secrets at the system where they count. Its calls may take as long as their context; what they say is believed only if it is clear.
 type Driver interface {
@@ -127,6 +132,11 @@ func placeOf(s store.Slot, version uint64) string {
 	return "account " + string(s.Account) + "/" + holder + "/" + strconv.FormatUint(version, 10)
 }
 
+// outsidePath is where an outside vault has a version.
+func outsidePath(s store.Slot, version uint64) string {
+	return strings.TrimPrefix(placeOf(s, version), "account ")
+}
+
 // openSecret gets a version from wherever it is kept. Call it outside of an update if it is kept outside.
 func (k *Keeper) openSecret(ctx context.Context, s store.AccountSecret) (vault.Secret, error) {
 	if s.Kept == "" {
@@ -134,19 +144,64 @@ func (k *Keeper) openSecret(ctx context.Context, s store.AccountSecret) (vault.S
 		return b, err
 	}
 	if k.Outside == nil {
-		return nil, fmt.Errorf("secret of account %s: it is kept in %s, which the configuration does not name", s.Account, s.Kept)
+		return nil, fmt.Errorf("%w: secret of account %s: it is kept in %s, which the configuration does not name", errOutside, s.Account, s.Kept)
 	}
-	return k.Outside.Get(ctx, placeOf(s.Slot, s.Version))
+	b, err := k.Outside.Get(ctx, outsidePath(s.Slot, s.Version))
+	if err != nil {
+		return nil, fmt.Errorf("%w: secret of account %s: %w", errOutside, s.Account, err)
+	}
+	return b, nil
 }
 
-// keep seals a version, or gives it to the outside vault, which may have one of that number already: that one is then the secret.
-func (k *Keeper) keep(ctx context.Context, a *taplinev1.Account, s store.Slot, version uint64, plain vault.Secret) (sealed []byte, kept string, is vault.Secret, err error) {
-	if a.GetVault() == "" {
-		return k.Vault.Seal(placeOf(s, version), plain), "", plain, nil
+// errOutside says that an outside vault is the trouble.
+var errOutside = errors.New("outside vault")
+
+// kept is a secret that lies somewhere and of which the store does not know yet.
+type kept struct {
+	version uint64
+	sealed  []byte
+	in      string // the outside vault; empty for the store
+}
+
+// spentTries bounds how many numbers in a row may be used up: each was left by somebody who stopped between the vault and the store.
+const spentTries = 8
+
+// keep seals a secret, or gives it to the outside vault, under the next number of its slot. In the vault something else may lie under that number, left by
+// who was stopped before the store knew of it; nobody may have it, so the number is used up. Whoever is still about to write under it fails at the store.
+func (k *Keeper) keep(ctx context.Context, a *taplinev1.Account, s store.Slot, plain vault.Secret) (kept, error) {
+	for range spentTries {
+		var version uint64
+		err := k.Store.View(ctx, func(tx *store.Tx) (err error) {
+			version, err = tx.NextSecretVersion(s)
+			return err
+		})
+		if err != nil {
+			return kept{}, err
+		}
+		if a.GetVault() == "" {
+			return kept{version: version, sealed: k.Vault.Seal(placeOf(s, version), plain)}, nil
+		}
+		if k.Outside == nil {
+			return kept{}, fmt.Errorf("%w: account %s wants its secret kept in %s, which the configuration does not name", errOutside, s.Account, a.GetVault())
+		}
+		is, err := k.Outside.Create(ctx, outsidePath(s, version), plain)
+		if err != nil {
+			return kept{}, fmt.Errorf("%w: account %s: %w", errOutside, s.Account, err)
+		}
+		same := subtle.ConstantTimeCompare(is, plain) == 1
+		is.Wipe()
+		if same {
+			return kept{version: version, in: a.GetVault()}, nil
+		}
+		err = k.update(ctx, func(tx *store.Tx) error { return tx.SpendSecretVersion(s, version, a.GetVault(), k.Now()) })
+		if err != nil && !errors.Is(err, store.ErrTaken) {
+			return kept{}, err
+		}
 	}
-	if k.Outside == nil {
-		return nil, "", nil, fmt.Errorf("account %s wants its secret kept in %s, which the configuration does not name", s.Account, a.GetVault())
-	}
-	is, err = k.Outside.Create(ctx, placeOf(s, version), plain)
-	return nil, a.GetVault(), is, err
+	return kept{}, fmt.Errorf("%w: account %s: others write below it", errOutside, s.Account)
+}
+
+// CanKeepIn says whether the broker has the vault that an account names.
+func (k *Keeper) CanKeepIn(name string) bool {
+	return name == "" || name == inOpenBao && k.Outside != nil
 }

@@ -21,9 +21,7 @@ const maxSecret = 256
 // Placed is a secret that a person has set, kept and ready to be put in force.
 type Placed struct {
 	slot    store.Slot
-	version uint64
-	sealed  []byte
-	kept    string
+	kept    kept
 	account *taplinev1.Account
 }
 
@@ -41,10 +39,7 @@ func (k *Keeper) Place(ctx context.Context, req *taplinev1.SetAccountSecretReque
 		}
 	}
 	err := k.Store.View(ctx, func(tx *store.Tx) (err error) {
-		if p.account, p.slot, err = k.slot(tx, req.GetAccount(), record.StationID(req.GetStation())); err != nil {
-			return err
-		}
-		p.version, err = tx.NextSecretVersion(p.slot)
+		p.account, p.slot, err = k.slot(tx, req.GetAccount(), record.StationID(req.GetStation()))
 		return err
 	})
 	if err != nil {
@@ -59,10 +54,9 @@ func (k *Keeper) Place(ctx context.Context, req *taplinev1.SetAccountSecretReque
 			return p, wire.E(wire.Precondition, "the directory does not take this secret for account %s: nothing was changed", p.account.GetId())
 		}
 	}
-	var is vault.Secret
-	p.sealed, p.kept, is, err = k.keep(ctx, p.account, p.slot, p.version, plain)
-	if err == nil && string(is) != string(plain) {
-		err = wire.E(wire.Unavailable, "the secret is being changed at this moment: try again")
+	p.kept, err = k.keep(ctx, p.account, p.slot, plain)
+	if errors.Is(err, errOutside) {
+		err = wire.E(wire.Unavailable, "the secret could not be kept, and nothing was changed: %w", err)
 	}
 	return p, err
 }
@@ -107,12 +101,12 @@ func (k *Keeper) PutInForce(tx *store.Tx, p Placed, by string) error {
 		return err
 	}
 	version, err := tx.AddAccountSecret(store.AccountSecret{
-		Slot: p.slot, State: store.SecretPending, Kept: p.kept, Sealed: p.sealed, MadeAt: now, MadeBy: by,
+		Slot: p.slot, State: store.SecretPending, Kept: p.kept.in, Sealed: p.kept.sealed, MadeAt: now, MadeBy: by,
 	})
 	if err != nil {
 		return err
 	}
-	if version != p.version {
+	if version != p.kept.version {
 		return wire.E(wire.Unavailable, "the secret was just changed: try again")
 	}
 	id, err := uuid.NewV7()

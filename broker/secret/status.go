@@ -44,6 +44,7 @@ func Status(tx *store.Tx, account record.AccountID) ([]*taplinev1.AccountSecret,
 	}
 	for _, s := range current {
 		m := at(s.Slot)
+		m.Kept = cmp.Or(s.Kept, "store")
 		m.Version, m.State, m.Since, m.SetBy, m.ReleasedAt = s.Version, stateCurrent, office.Stamp(s.Since), s.MadeBy, office.Stamp(s.ReleasedAt)
 	}
 	for _, s := range previous {

@@ -99,6 +99,24 @@ func (tx *Tx) NextSecretVersion(s Slot) (uint64, error) {
 	return uint64(last) + 1, nil
 }
 
+// SpendSecretVersion uses up the next number of a slot, because an outside vault has something else there already, which is then forgotten in its time.
+// ErrTaken if it is not the next one any more.
+func (tx *Tx) SpendSecretVersion(s Slot, version uint64, kept string, now time.Time) error {
+	next, err := tx.NextSecretVersion(s)
+	if err != nil {
+		return err
+	}
+	if next != version {
+		return fmt.Errorf("version %d of account %s: %w", version, s.Account, ErrTaken)
+	}
+	_, err = tx.exec(`INSERT INTO account_secrets (`+accountSecretColumns+`) VALUES (?, ?, ?, ?, ?, NULL, ?, '', 0, 0, 0)`, string(s.Account), string(s.Holder),
+		int64(version), string(SecretRetired), kept, micro(now))
+	if err != nil {
+		return fmt.Errorf("spend account secret: %w", err)
+	}
+	return nil
+}
+
 // PromoteAccountSecret puts a slot's pending version in force: the current one is the previous one from now on, and what was previous is retired.
 func (tx *Tx) PromoteAccountSecret(s Slot, now, oldUntil time.Time) error {
 	if err := tx.retireIn(s, SecretPrevious); err != nil {

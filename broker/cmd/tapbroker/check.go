@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tapline/broker/login"
+	"tapline/broker/openbao"
 	"tapline/broker/sync"
 	"tapline/installer/osservice"
 )
@@ -21,7 +22,8 @@ whether it can be reached, is of version 15 or later, and keeps what it
 acknowledges (fsync, full_page_writes, synchronous_commit). If the configuration
 has the key ldap it asks each directory server, and shows how the first five
 people would be taken; if it has the key oidc, it asks the issuer for its keys and
-whether it has the device flow. Exit code 3 if anything is wrong.`,
+whether it has the device flow; if it has the key openbao, it asks the vault
+whether it is sealed, logs in, and looks what it may do there. Exit code 3 if anything is wrong.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.load()
 			if err != nil {
@@ -46,6 +48,13 @@ whether it has the device flow. Exit code 3 if anything is wrong.`,
 				asked := login.Ask(cmd.Context(), *cfg.OIDC, time.Now)
 				for _, l := range asked.Lines {
 					fmt.Fprintf(out, "oidc     %s\n", l)
+				}
+				faults = append(faults, asked.Faults...)
+			}
+			if cfg.OpenBao != nil && len(cfg.OpenBao.Check()) == 0 {
+				asked := openbao.Ask(cmd.Context(), *cfg.OpenBao, time.Now)
+				for _, l := range asked.Lines {
+					fmt.Fprintf(out, "openbao  %s\n", l)
 				}
 				faults = append(faults, asked.Faults...)
 			}

@@ -29,7 +29,7 @@ func accountPut(o *options) *cobra.Command {
 		Example: `  tapctl account put press-hmi --station plant/press/
   tapctl account put lab-pc --capacity 4 --lease 2h
   tapctl account put operator --driver local --rotate-after 720h
-  tapctl account put svc-hmi --driver ldap --name "CN=svc-hmi,OU=Shared,DC=plant"`,
+  tapctl account put svc-hmi --driver ldap --name "CN=svc-hmi,OU=Shared,DC=plant" --vault openbao`,
 		RunE: func(c *cobra.Command, args []string) error {
 			a.Id = args[0]
 			if lease != 0 {
@@ -55,6 +55,7 @@ func accountPut(o *options) *cobra.Command {
 	f.StringVar(&a.Name, "name", "", "its name where the secret counts: a DN or logon name for ldap, a user for local (default: the ID)")
 	f.DurationVar(&age, "rotate-after", 0, "change the secret when it is this old (default never)")
 	f.BoolVar(&a.KeepAfterRelease, "keep-after-release", false, "do not change the secret after the last session that was handed it")
+	f.StringVar(&a.Vault, "vault", "", "where its next secret is kept: openbao (default the broker's own store)")
 	f.Uint32Var(&a.SecretLength, "secret-length", 0, "characters of a new secret (default 24)")
 	f.DurationVar(&window, "old-secret-window", 0, "how long the system goes on taking the old secret (default: what the driver knows)")
 	f.Uint32Var(&a.Capacity, "capacity", 0, "how many stations may hold it at once (default: as many as run under it)")
@@ -75,9 +76,15 @@ func accountList(o *options) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				secrets, err := secretsOf(ctx, o, b)
+				if err != nil {
+					return err
+				}
 				return list(c, o, all,
 					column[*taplinev1.Account]{"ID", (*taplinev1.Account).GetId},
 					column[*taplinev1.Account]{"DRIVER", (*taplinev1.Account).GetDriver},
+					column[*taplinev1.Account]{"SECRET", func(a *taplinev1.Account) string { return secretText(secrets[a.GetId()]) }},
+					column[*taplinev1.Account]{"AGE", func(a *taplinev1.Account) string { return oldest(secrets[a.GetId()], time.Now()) }},
 					column[*taplinev1.Account]{"CAPACITY", func(a *taplinev1.Account) string { return capacity(a) }},
 					column[*taplinev1.Account]{"LEASE", func(a *taplinev1.Account) string { return lasting(a.GetLeaseTime()) }},
 					column[*taplinev1.Account]{"STATIONS", func(a *taplinev1.Account) string { return strings.Join(a.GetStations(), ", ") }})

@@ -6,12 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"tapline/installer/osservice"
 	taplinev1 "tapline/proto/tapline/v1"
@@ -100,10 +104,60 @@ func listSecrets(c *cobra.Command, o *options, all []*taplinev1.AccountSecret) e
 		column[row]{"STATION", row.GetStation},
 		column[row]{"VERSION", func(s row) string { return fmt.Sprint(s.GetVersion()) }},
 		column[row]{"STATE", func(s row) string { return stateText(s) }},
+		column[row]{"KEPT IN", row.GetKept},
 		column[row]{"AGE", func(s row) string { return age(s, time.Now()) }},
 		column[row]{"SET BY", row.GetSetBy},
 		column[row]{"HANDED OUT", func(s row) string { return when(s.GetReleasedAt()) }},
 		column[row]{"OLD ONE UNTIL", func(s row) string { return when(s.GetOldUntil()) }})
+}
+
+// secretsOf tells how the secrets of all accounts stand, by account, for a table; JSON has the accounts alone. Who may not see secrets sees no state.
+func secretsOf(ctx context.Context, o *options, b client) (map[string][]*taplinev1.AccountSecret, error) {
+	if o.output == "json" {
+		return nil, nil
+	}
+	all, err := pages(func(token string) ([]*taplinev1.AccountSecret, string, error) {
+		r, err := b.admin.ListAccountSecrets(ctx, &taplinev1.ListAccountSecretsRequest{PageSize: pageSize, PageToken: token})
+		return r.GetSecrets(), r.GetNextPageToken(), err
+	})
+	if status.Code(err) == codes.PermissionDenied {
+		return nil, nil
+	}
+	found := map[string][]*taplinev1.AccountSecret{}
+	for _, s := range all {
+		found[s.GetAccount()] = append(found[s.GetAccount()], s)
+	}
+	return found, err
+}
+
+// secretText is the state of an account's secrets; where each station has its own, how many are in which.
+func secretText(all []*taplinev1.AccountSecret) string {
+	switch len(all) {
+	case 0:
+		return "none"
+	case 1:
+		return stateText(all[0])
+	}
+	counts := map[string]int{}
+	for _, s := range all {
+		counts[s.GetState()]++
+	}
+	var parts []string
+	for _, state := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%d %s", counts[state], state))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// oldest is the age of the oldest secret of an account.
+func oldest(all []*taplinev1.AccountSecret, now time.Time) string {
+	var first *taplinev1.AccountSecret
+	for _, s := range all {
+		if s.GetSince() != nil && (first == nil || s.GetSince().AsTime().Before(first.GetSince().AsTime())) {
+			first = s
+		}
+	}
+	return age(first, now)
 }
 
 func stateText(s *taplinev1.AccountSecret) string {

@@ -65,7 +65,14 @@ func secretsLife(tx *store.Tx) error {
 	if holds != 0 || emergency || len(outside) != 0 {
 		errs = append(errs, fmt.Errorf("%d leases, emergency %v, %d outside", holds, emergency, len(outside)))
 	}
-	return errors.Join(append(errs, err, err2, err3, tx.DropAccountSecrets("svc", begin()))...)
+	errs = append(errs, err, err2, err3, tx.SpendSecretVersion(slot, second+1, "openbao", begin()))
+	errs = append(errs, want("a number that is spent", tx.SpendSecretVersion(slot, second+1, "openbao", begin()), store.ErrTaken))
+	third, err := add()
+	outside, err2 = tx.RetiredOutside()
+	if third != second+2 || len(outside) != 1 || outside[0].Version != second+1 {
+		errs = append(errs, fmt.Errorf("after a spent number comes %d, outside lie %+v", third, outside))
+	}
+	return errors.Join(append(errs, err, err2, tx.DropAccountSecrets("svc", begin()))...)
 }
 
 func rotationsLife(tx *store.Tx) error {

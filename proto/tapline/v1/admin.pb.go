@@ -2523,6 +2523,8 @@ type AccountSecret struct {
 	Tries uint32 `protobuf:"varint,11,opt,name=tries,proto3" json:"tries,omitempty"`
 	// Since when the change is under way.
 	ChangingSince *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=changing_since,json=changingSince,proto3" json:"changing_since,omitempty"`
+	// Where the version in force lies: "store" (sealed, in the broker's own) or "openbao"; empty when there is none.
+	Kept          string `protobuf:"bytes,13,opt,name=kept,proto3" json:"kept,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2639,6 +2641,13 @@ func (x *AccountSecret) GetChangingSince() *timestamppb.Timestamp {
 		return x.ChangingSince
 	}
 	return nil
+}
+
+func (x *AccountSecret) GetKept() string {
+	if x != nil {
+		return x.Kept
+	}
+	return ""
 }
 
 // PutStationRequest is a station as it shall be.
@@ -8293,7 +8302,8 @@ type Account struct {
 	KeepAfterRelease bool `protobuf:"varint,9,opt,name=keep_after_release,json=keepAfterRelease,proto3" json:"keep_after_release,omitempty"`
 	// How many characters a new secret has, 8 to 128; 0 means 24.
 	SecretLength uint32 `protobuf:"varint,10,opt,name=secret_length,json=secretLength,proto3" json:"secret_length,omitempty"`
-	// Where the secret is kept: empty for the broker's own store, which is all that this version has.
+	// Where its next secret is kept: empty for the broker's own store, sealed, or "openbao" for the vault that the broker's configuration names. The one
+	// in force stays where it is until it changes.
 	Vault string `protobuf:"bytes,11,opt,name=vault,proto3" json:"vault,omitempty"`
 	// How long the system goes on taking the old secret after a change. Unset: what the driver knows of it.
 	OldSecretWindow *durationpb.Duration `protobuf:"bytes,12,opt,name=old_secret_window,json=oldSecretWindow,proto3" json:"old_secret_window,omitempty"`
@@ -9731,7 +9741,7 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\astation\x18\x02 \x01(\tR\astation\x12\x10\n" +
 	"\x03now\x18\x03 \x01(\bR\x03now\"R\n" +
 	"\x1bRotateAccountSecretResponse\x123\n" +
-	"\asecrets\x18\x01 \x03(\v2\x19.tapline.v1.AccountSecretR\asecrets\"\xb9\x03\n" +
+	"\asecrets\x18\x01 \x03(\v2\x19.tapline.v1.AccountSecretR\asecrets\"\xcd\x03\n" +
 	"\rAccountSecret\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x18\n" +
 	"\astation\x18\x02 \x01(\tR\astation\x12\x18\n" +
@@ -9746,7 +9756,8 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\x05cause\x18\n" +
 	" \x01(\tR\x05cause\x12\x14\n" +
 	"\x05tries\x18\v \x01(\rR\x05tries\x12A\n" +
-	"\x0echanging_since\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\rchangingSince\"B\n" +
+	"\x0echanging_since\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\rchangingSince\x12\x12\n" +
+	"\x04kept\x18\r \x01(\tR\x04kept\"B\n" +
 	"\x11PutStationRequest\x12-\n" +
 	"\astation\x18\x01 \x01(\v2\x13.tapline.v1.StationR\astation\"C\n" +
 	"\x12PutStationResponse\x12-\n" +
