@@ -169,6 +169,7 @@ func (b *Broker) wire(ctx context.Context, place vault.Place) error {
 	b.news = news.New(b.store, b.board, b.stations.Announce, b.log)
 	b.sentry = &session.Sentry{Store: b.store, Rules: rules, Now: b.now, Ended: b.news.Changed, Log: b.log}
 	b.news.Stored = feed.Stored // by another broker
+	b.news.Refresh = func(ctx context.Context) error { return b.followAuthority(ctx, registrar) }
 	desk := office.Office{Store: b.store, Acts: b.acts, Now: b.now}
 	b.stations.Claims = &claim.Desk{Office: desk, PINs: b.stations.Desk, Auto: b.cfg.AutoApproveBadges, Changed: b.news.Changed}
 	writer := roster.Writer{Office: desk, Changed: b.news.Changed}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tapline/broker/identity"
 	"tapline/broker/store"
 	"tapline/broker/store/postgrestest"
 	"tapline/broker/vault"
@@ -137,6 +138,26 @@ func TestTwoBrokersOnOneStore(t *testing.T) {
 	t.Run("a certificate is renewed at either, and a nonce of one is good at the other", func(*testing.T) { eitherRenews(a, b, ben1) })
 	t.Run("what is revoked at one is cut at the other within five seconds", func(*testing.T) { cutElsewhere(a, b, anna1) })
 	t.Run("the acts of both are one chain", func(*testing.T) { b.verify(b.export(), 11) })
+	t.Run("a root that was retired through one is retired at the other within seconds", func(*testing.T) { retiredElsewhere(a, b) })
+}
+
+// retiredElsewhere changes the root at one broker. The other one's housekeeping is minutes away.
+func retiredElsewhere(a, b *plant) {
+	old := b.run.authority.Pin()
+	for _, step := range []string{identity.StepInit, identity.StepIssue, identity.StepRetire} {
+		_, err := a.admin.RotateAuthority(a.t.Context(), &taplinev1.RotateAuthorityRequest{Step: step, Force: true})
+		a.must(err)
+	}
+	begun := time.Now()
+	b.until("the other broker has the new root, and it alone", func() bool {
+		return b.run.authority.Pin() != old && len(b.run.authority.RootCertificates()) == 1
+	})
+	if took := time.Since(begun); took > 5*time.Second {
+		a.t.Errorf("that took %s", took)
+	}
+	if got, want := b.run.authority.Mark(), a.run.authority.Mark(); got != want {
+		a.t.Errorf("the other broker issues under %s, the first under %s", got, want)
+	}
 }
 
 func exclusive(here, there *hmi) {

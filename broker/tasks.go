@@ -7,8 +7,10 @@ import (
 
 	"go.uber.org/zap"
 
+	"tapline/broker/identity"
 	"tapline/broker/lease"
 	"tapline/broker/store"
+	taplinev1 "tapline/proto/tapline/v1"
 )
 
 const (
@@ -78,6 +80,23 @@ func (b *Broker) keepHouse(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// followAuthority takes over a step of the CA that another broker took, and tells this broker's stations of other roots: one that was retired must
+// not go on being trusted, or issue, at the brokers beside.
+func (b *Broker) followAuthority(ctx context.Context, r *identity.Registrar) error {
+	before := b.authority.TrustVersion()
+	if err := b.authority.Refresh(ctx); err != nil || b.authority.TrustVersion() == before {
+		return err
+	}
+	trust, err := r.Trust()
+	if err != nil {
+		return err
+	}
+	for _, id := range b.board.Stations() {
+		b.board.Tell(id, &taplinev1.StreamCommandsResponse{What: &taplinev1.StreamCommandsResponse_Trust{Trust: trust}})
+	}
+	return nil
 }
 
 // answersKept is how long a tap is answered again to the same request, and how long a help code is known.

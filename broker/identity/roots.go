@@ -2,6 +2,7 @@ package identity
 
 import (
 	"encoding/hex"
+	"errors"
 	"slices"
 	"time"
 
@@ -56,7 +57,7 @@ func (a *Authority) Step(tx *store.Tx, step string, force bool) error {
 	if err != nil {
 		return err
 	}
-	return a.writeCA(tx, c)
+	return errors.Join(a.writeCA(tx, c), tx.Changed()) // the other brokers read it again at once
 }
 
 // publish makes a new root that stations are told to trust.

@@ -34,6 +34,8 @@ type Feed struct {
 	// Announce gives the stations on the line their new bundles.
 	Announce func(context.Context) error
 	Log      *zap.Logger
+	// Refresh, if it is set, reads again what this broker holds in memory and another one may have changed, before anybody is told.
+	Refresh func(context.Context) error
 	// Stored, if it is set, is called when the store has records that were not there at the last look.
 	Stored func()
 
@@ -111,6 +113,11 @@ func (f *Feed) look(ctx context.Context, begun *bool) error {
 	*begun = true
 	if generation == f.generation && !first {
 		return nil
+	}
+	if f.Refresh != nil {
+		if err := f.Refresh(ctx); err != nil {
+			return err
+		}
 	}
 	if err := f.Announce(ctx); err != nil {
 		return err
