@@ -3,6 +3,7 @@ package vault
 import (
 	"bytes"
 	"context"
+	"crypto/subtle"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -57,8 +58,9 @@ func Unlock(ctx context.Context, s *store.Store, p Place, now time.Time) (*Vault
 
 func unlock(ctx context.Context, s *store.Store, p Place, now time.Time) (root Secret, err error) {
 	master, err := p.get(KeyFile)
+	made := false
 	if errors.Is(err, fs.ErrNotExist) {
-		master, err = first(ctx, s, p)
+		master, made, err = first(ctx, s, p)
 	}
 	if err != nil {
 		return nil, err
@@ -76,24 +78,27 @@ func unlock(ctx context.Context, s *store.Store, p Place, now time.Time) (root S
 		root, err = unwrapRoot(master, keys)
 		return err
 	})
+	if made && errors.Is(err, ErrOtherMaster) { // a broker elsewhere began the store meanwhile: ours opens nothing, and would pass for the right one
+		err = errors.Join(err, p.remove(KeyFile))
+	}
 	return root, err
 }
 
 // first makes the master key at the first start, or finds that another first start has just made it.
-func first(ctx context.Context, s *store.Store, p Place) (Secret, error) {
+func first(ctx context.Context, s *store.Store, p Place) (master Secret, made bool, err error) {
 	refused := mayBegin(ctx, s)
+	fresh := newKey()
+	defer fresh.Wipe()
 	if refused == nil {
-		fresh := newKey()
-		defer fresh.Wipe()
 		if err := p.add(KeyFile, fresh); err != nil {
-			return nil, fmt.Errorf("make master key: %w", err)
+			return nil, false, fmt.Errorf("make master key: %w", err)
 		}
 	}
-	master, err := p.get(KeyFile)
+	master, err = p.get(KeyFile)
 	if errors.Is(err, fs.ErrNotExist) && refused != nil {
-		return nil, refused
+		return nil, false, refused
 	}
-	return master, err
+	return master, subtle.ConstantTimeCompare(master, fresh) == 1, err
 }
 
 // mayBegin refuses to make a master key for a store that has been sealed under one.
