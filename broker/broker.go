@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -80,6 +81,7 @@ type Broker struct {
 	server    *grpc.Server
 	metrics   *prometheus.Registry
 	calls     *prometheus.HistogramVec
+	counted   atomic.Uint64 // records, when the store last said
 
 	stored   chan struct{} // records were stored
 	stopping chan struct{} // closed when Run ends

@@ -2,6 +2,7 @@ package secret
 
 import (
 	"context"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -24,9 +25,15 @@ func (k *Keeper) Collectors() []prometheus.Collector {
 	}
 }
 
+// askWithin bounds how long the metrics wait for the store.
+const askWithin = time.Second
+
+// stuck asks the store; while that does not answer it is what it was.
 func (k *Keeper) stuck() float64 {
-	n := 0
-	_ = k.Store.View(context.Background(), func(tx *store.Tx) error {
+	ctx, cancel := context.WithTimeout(context.Background(), askWithin)
+	defer cancel()
+	n := uint64(0)
+	err := k.Store.View(ctx, func(tx *store.Tx) error {
 		open, err := tx.OpenRotations("")
 		for _, r := range open {
 			if stateOf(r) == stateStuck {
@@ -35,5 +42,9 @@ func (k *Keeper) stuck() float64 {
 		}
 		return err
 	})
+	if err != nil {
+		return float64(k.lastStuck.Load())
+	}
+	k.lastStuck.Store(n)
 	return float64(n)
 }

@@ -85,6 +85,7 @@ type Config struct {
 type Keeper struct {
 	Config
 	released, refused, rotated, failed atomic.Uint64
+	lastStuck                          atomic.Uint64 // secrets, when the store last said
 	wake                               chan struct{} // makes Run look at once
 	// update is Store.Update; tests crash in it.
 	update func(context.Context, func(*store.Tx) error) error
