@@ -28,6 +28,20 @@ worked out from the records and can be made anew; what was signed can not.`,
 	return cmd
 }
 
+// withStoreAlone does what withStore does, and refuses beside a broker whose store is in the data folder.
+func (c *cli) withStoreAlone(cmd *cobra.Command, do func(broker.Config, *store.Store) error) (err error) {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	unlock, err := lockData(cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	return c.withStore(cmd, do)
+}
+
 // withStore runs do with the store, whose schema must be this version's.
 func (c *cli) withStore(cmd *cobra.Command, do func(broker.Config, *store.Store) error) (err error) {
 	cfg, err := c.load()
@@ -71,7 +85,7 @@ func (c *cli) logRebuild() *cobra.Command {
 		Long: `Makes the tiles of the log anew from the records. Heads that were signed stay, and
 are compared. Every broker on the store must be stopped.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.withStore(cmd, func(cfg broker.Config, s *store.Store) error {
+			return c.withStoreAlone(cmd, func(cfg broker.Config, s *store.Store) error {
 				bar := recordBar(cmd.ErrOrStderr())
 				r, err := tlog.Rebuild(cmd.Context(), s, cfg.Data, func(n int) { _ = bar.Set(n) })
 				return sayReport(cmd, r, errors.Join(err, bar.Finish()), "the records are others than those that were signed: keep the store as it is, and ask for help")
@@ -96,7 +110,7 @@ stopped; run this on one machine, and move DATA/checkpoint away on the others.`,
 			if !sure {
 				return osservice.Fault(osservice.Usage, errors.New("this ends the log that auditors know"), "add --yes if there is no newer copy of the store")
 			}
-			return c.withStore(cmd, func(cfg broker.Config, s *store.Store) error {
+			return c.withStoreAlone(cmd, func(cfg broker.Config, s *store.Store) error {
 				kept, err := tlog.Restart(cmd.Context(), s, cfg.Data, time.Now())
 				if err != nil {
 					return err

@@ -35,6 +35,11 @@ grows, and of several that migrate at once one does it while the others wait.
 				_, err = fmt.Fprintf(cmd.OutOrStdout(), "schema %d, this version wants %d\n", before.Have, before.Want)
 				return err
 			}
+			unlock, err := lockData(cfg)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, unlock()) }()
 			if err := s.Migrate(cmd.Context()); err != nil {
 				return err
 			}

@@ -54,6 +54,11 @@ func restore(cmd *cobra.Command, cfg broker.Config, b *backup.Backup, force bool
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
+	unlock, err := lockData(cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
 	s, err := cfg.OpenStore(cmd.Context())
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -81,7 +82,7 @@ func (c *cli) load() (broker.Config, error) {
 }
 
 // serve is the service.
-func (c *cli) serve(ctx context.Context) error {
+func (c *cli) serve(ctx context.Context) (err error) {
 	cfg, err := c.load()
 	if err != nil {
 		return err
@@ -92,6 +93,11 @@ func (c *cli) serve(ctx context.Context) error {
 	log, level := newLog(cfg.Log)
 	c.level.Store(&level)
 	defer func() { _ = log.Sync() }()
+	unlock, err := lockData(cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
 	b, err := broker.New(ctx, cfg, broker.Options{Build: build(), Log: log})
 	if err != nil {
 		return err
