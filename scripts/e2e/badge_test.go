@@ -8,12 +8,13 @@ import (
 
 	"tapline/broker/badge"
 	"tapline/reader"
+	"tapline/reader/serial"
 	"tapline/reader/wiegand"
 )
 
 // Broker and readers know nothing of each other, so only here can it be seen that a badge that was typed in is the badge that is tapped.
 func TestABadgeThatIsTypedInIsTheOneThatAReaderSees(t *testing.T) {
-	var formats []string
+	formats := []string{string(serial.Hex), string(serial.Decimal)}
 	for _, f := range wiegand.Formats() {
 		formats = append(formats, string(f))
 		for _, facility := range []uint32{0, 1, 123, 254} {
@@ -38,6 +39,8 @@ func TestABadgeThatIsTypedInIsTheOneThatAReaderSees(t *testing.T) {
 		t.Errorf("readers know %v, the broker %v", formats, badge.Formats())
 	}
 	same(t, "04:A1:B2:C3", reader.Badge{Number: reader.NewNumber("uid", []byte{4, 0xa1, 0xb2, 0xc3}, 0), Technology: reader.ISO14443A, Assurance: reader.ChipUID})
+	same(t, "hex:04A1B2", reader.Badge{Number: reader.NewNumber(string(serial.Hex), []byte{4, 0xa1, 0xb2}, 0), Technology: reader.Text})
+	same(t, "decimal:0012345", reader.Badge{Number: reader.NewNumber(string(serial.Decimal), []byte("12345"), 0), Technology: reader.Text})
 	same(t, "text:ABC 12", reader.Badge{Number: reader.NewNumber("text", []byte("ABC 12"), 0), Technology: reader.Text})
 }
 
