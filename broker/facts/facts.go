@@ -134,8 +134,15 @@ func (k *Known) account(tx *store.Tx, id record.AccountID) error {
 	return err
 }
 
-// Holders are the leases of an account in force at other stations, oldest first.
+// Holders are the leases of an account in force at other stations, oldest first; none if the account is each station's for itself.
 func Holders(tx *store.Tx, id record.AccountID, but record.StationID, at time.Time) ([]store.Lease, error) {
+	a, err := tx.Account(id)
+	if err == nil && a.GetCapacity() == 0 {
+		return nil, nil
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
 	all, err := tx.LeasesOfScope(lease.ScopeOf(id, but))
 	var held []store.Lease
 	for _, l := range all {

@@ -1,8 +1,8 @@
 // Package lease says who holds which shared account: how many sessions at once, under which fencing number, until when.
 //
 // The session service takes and returns leases inside the update that answers a tap, the ingest reconciles them with what the records tell.
-// A lease belongs to one session. What is counted is its scope: the shared account at that station, or the account over all stations where it has a
-// capacity, or the station itself where it has no account. Each
+// A lease belongs to one session. What is counted is its scope: the shared account over all stations, or the station itself where it has no account. An
+// account without a capacity has the same scope and is not counted, so that one which gets a capacity counts from then on what is open already. Each
 // lease of a scope has a greater fencing number than all before it, so that whoever acts on an older one can be told. A station has one
 // session at a time: a new one ends the station's others.
 //
@@ -64,7 +64,7 @@ func ScopeOf(account record.AccountID, station record.StationID) string {
 // terms is what an account allows.
 type terms struct {
 	scope    string
-	capacity int
+	capacity int // 0 if nobody counts
 	time     time.Duration
 }
 
@@ -80,10 +80,7 @@ func termsOf(tx *store.Tx, w Want) (terms, error) {
 	if err != nil {
 		return t, err
 	}
-	if a.GetCapacity() == 0 { // each station for itself: two stations under one account must not lock each other's people out
-		t.scope += " at " + string(w.Station)
-	}
-	t.capacity = max(1, int(a.GetCapacity()))
+	t.capacity = int(a.GetCapacity()) // 0 is each station for itself: two stations under one account must not lock each other's people out
 	if d := a.GetLeaseTime().AsDuration(); d > 0 {
 		t.time = d
 	}
@@ -110,9 +107,11 @@ func take(tx *store.Tx, w Want, now time.Time, force bool) (store.Lease, error) 
 	if err != nil {
 		return store.Lease{}, err
 	}
-	held, err := tx.LeasesOfScope(t.scope)
-	if err != nil {
-		return store.Lease{}, err
+	var held []store.Lease
+	if t.capacity > 0 {
+		if held, err = tx.LeasesOfScope(t.scope); err != nil {
+			return store.Lease{}, err
+		}
 	}
 	taken := 0
 	for _, l := range held {
@@ -120,7 +119,7 @@ func take(tx *store.Tx, w Want, now time.Time, force bool) (store.Lease, error) 
 			taken++
 		}
 	}
-	if taken >= t.capacity && !force {
+	if t.capacity > 0 && taken >= t.capacity && !force {
 		return store.Lease{}, ErrHeld
 	}
 	if err := endOthers(tx, w.Station, held, now); err != nil {

@@ -82,6 +82,56 @@ func TestLeasesKeepTheirLawOverRandomHistories(t *testing.T) {
 	}
 }
 
+// Over random histories in which the account's capacity changes too: nobody gets a lease while as many others are in force as the account allows now,
+// whatever it allowed when they were taken, and fences rise throughout.
+func TestACapacityThatChangesCountsWhatIsOpen(t *testing.T) {
+	s := open(t)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	now, capacity, fence, refused := begin, 0, record.Fence(0), 0
+	for step := range 400 {
+		now = now.Add(time.Duration(random.IntN(60)) * time.Minute)
+		station := record.StationID(fmt.Sprintf("plant/press/line-4/hmi-%d", random.IntN(4)))
+		update(t, s, func(tx *store.Tx) error {
+			if step%7 == 0 {
+				capacity = random.IntN(3)
+				_, err := tx.PutAccount(&taplinev1.Account{Id: "svc", Driver: "none", Capacity: uint32(capacity)})
+				return err
+			}
+			if random.IntN(4) == 0 {
+				return giveBack(tx, station, now)
+			}
+			others := 0
+			all, err := tx.Leases("svc", store.Page{Size: 100})
+			if err != nil {
+				return err
+			}
+			for _, l := range all {
+				if l.Station != station && now.Before(l.ExpiresAt) {
+					others++
+				}
+			}
+			l, err := lease.Take(tx, lease.Want{Session: record.SessionID(fmt.Sprintf("s-%d", step)), Station: station, Person: "p", Account: "svc"}, now)
+			if full := capacity > 0 && others >= capacity; full != errors.Is(err, lease.ErrHeld) {
+				t.Errorf("step %d: %d of %d were held elsewhere: %v", step, others, capacity, err)
+			}
+			if errors.Is(err, lease.ErrHeld) {
+				refused++
+				return nil
+			}
+			if err == nil && l.Fence <= fence {
+				t.Errorf("step %d: fence %d after %d", step, l.Fence, fence)
+			}
+			fence = max(fence, l.Fence)
+			return err
+		})
+	}
+	if refused == 0 {
+		t.Error("nothing was refused: the history shows nothing")
+	}
+}
+
 func giveBack(tx *store.Tx, station record.StationID, now time.Time) error {
 	own, err := tx.LeasesOfStation(station)
 	if err != nil {
