@@ -3,6 +3,7 @@ package secret
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	taplinev1 "tapline/proto/tapline/v1"
@@ -45,6 +46,7 @@ func (k *Keeper) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var faults []error // one slot's must not keep the others waiting
 	for slot, cause := range due {
 		err := k.update(ctx, func(tx *store.Tx) error {
 			s, err := tx.AccountSecret(slot, store.SecretCurrent)
@@ -58,10 +60,10 @@ func (k *Keeper) begin(ctx context.Context) error {
 			return err
 		})
 		if err != nil {
-			return err
+			faults = append(faults, fmt.Errorf("begin to change the secret of account %s: %w", slot.Account, err))
 		}
 	}
-	return nil
+	return errors.Join(faults...)
 }
 
 func ignoreMissing(err error) error {

@@ -211,7 +211,10 @@ func (k *Keeper) vaultAway(ctx context.Context, r store.Rotation, why error) err
 		r.Said, r.NextAt = saidVault, k.Now().Add(firstRetry)
 		return tx.PutRotation(r)
 	})
-	return errors.Join(errLater, err)
+	if err != nil { // not with errLater, which nobody is told of
+		return err
+	}
+	return errLater
 }
 
 // held says whether a rotation waits for somebody who holds the account, and writes down when to look again.
