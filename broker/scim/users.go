@@ -330,16 +330,15 @@ func sameGroups(a attributes, called []string) bool {
 
 // Delete removes a user; the person has left.
 func (u users) Delete(r *http.Request, id string) error {
-	err := u.view(r, func(tx *store.Tx) error {
-		row, err := tx.Scim(store.ScimUser, id)
+	gone := roster.Listing{Fields: spoken, Gone: []record.PersonID{record.PersonID(id)}}
+	return u.mapped(u.apply(r, "ScimDeleteUser", gone, true, func(tx *store.Tx) error {
+		row, err := tx.Scim(store.ScimUser, id) // in the update, so that nobody writes between the comparison and the deletion
 		if err != nil {
 			return err
 		}
-		return matches(r, row)
-	})
-	if err == nil {
-		err = u.apply(r, "ScimDeleteUser", roster.Listing{Fields: spoken, Gone: []record.PersonID{record.PersonID(id)}}, true,
-			func(tx *store.Tx) error { return tx.DeleteScim(store.ScimUser, id) })
-	}
-	return u.mapped(err, id)
+		if err := matches(r, row); err != nil {
+			return err
+		}
+		return tx.DeleteScim(store.ScimUser, id)
+	}), id)
 }
