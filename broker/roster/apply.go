@@ -93,7 +93,7 @@ func (p *plan) stopped(r Rules) error {
 		return nil
 	case r.Strict && len(p.Conflicts) > 0:
 		return wire.E(wire.Invalid, "%d conflicts, the first: %s", len(p.Conflicts), p.Conflicts[0])
-	case p.Held != "" && !r.Force:
+	case p.Held != "" && !r.Force && (r.Accept == nil || !r.Accept(p.Changes)):
 		return wire.E(wire.Precondition, "%w", &BrakeError{Why: p.Held})
 	}
 	return nil

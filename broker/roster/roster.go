@@ -96,6 +96,8 @@ type Rules struct {
 	Strict bool
 	// Force takes the listing although the brake holds it.
 	Force bool
+	// Accept, if it is set, says whether somebody has accepted these very changes, so that the brake lets them go and no others.
+	Accept func([]Change) bool
 	// Brake is when too many would go. Its zero value stands for DefaultBrake.
 	Brake Brake
 	// Also, if it is set, is done in the update that writes the changes, after them; its error undoes them. Without Always it is not called when there are none, and it

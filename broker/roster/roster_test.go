@@ -458,3 +458,32 @@ func TestEachPersonThatChangesIsARecord(t *testing.T) {
 		t.Errorf("%d records after a listing that changes nothing", n)
 	}
 }
+
+// What was accepted goes, and nothing once somebody else's change has made another difference of it.
+func TestTheBrakeLetsGoWhatWasAcceptedAlone(t *testing.T) {
+	p := newPlant(t)
+	p.apply(csv(p.person("anna"), p.person("ben")), roster.Rules{})
+	between := func() {
+		p.update(func(tx *store.Tx) error {
+			cleo := p.person("cleo").Entry
+			cleo.Source = string(roster.CSV)
+			_, err := tx.PutPerson(cleo)
+			return errors.Join(err, tx.Changed())
+		})
+	}
+	rules := roster.Rules{Accept: func(changes []roster.Change) bool {
+		if between != nil { // this comparison is stale before it is written
+			between()
+			between = nil
+		}
+		return len(changes) == 2
+	}}
+	var held *roster.BrakeError
+	if _, err := p.writer.Apply(t.Context(), csv(), rules); !errors.As(err, &held) || p.entry("anna").GetSuspended() {
+		t.Errorf("three went where two were accepted: %v", err)
+	}
+	p.apply(csv(p.person("cleo")), roster.Rules{Accept: func(c []roster.Change) bool { return len(c) == 2 }, Brake: roster.Brake{People: 1, Percent: 100, Free: 1}})
+	if e := p.entry("anna"); !e.GetSuspended() && e.GetLeftAt() == nil {
+		t.Error("what was accepted did not go")
+	}
+}

@@ -92,8 +92,9 @@ func (s *Syncer) apply(ctx context.Context, r *reader, i image, n news, d draft,
 		report.State = s.next(r, i.state, n, d)
 		return report, nil
 	}
-	accepted := dry.Held != "" && difference(dry.Changes) == i.state.Accepted
-	if dry.Held != "" && !accepted {
+	// Asked again by the update: between the two somebody may have changed people, and what goes then was not accepted.
+	accepted := func(changes []roster.Change) bool { return difference(changes) == i.state.Accepted }
+	if dry.Held != "" && !accepted(dry.Changes) {
 		return report, s.hold(ctx, i, dry)
 	}
 	state := s.next(r, i.state, n, d)
@@ -111,11 +112,14 @@ func (s *Syncer) apply(ctx context.Context, r *reader, i image, n news, d draft,
 	}
 	written := false
 	report.Outcome, err = s.Roster.Apply(ctx, d.listing, roster.Rules{
-		Brake: s.Config.brake(), Force: accepted, Method: method, Actor: actor, Also: func(tx *store.Tx) error {
+		Brake: s.Config.brake(), Accept: accepted, Method: method, Actor: actor, Also: func(tx *store.Tx) error {
 			written = true
 			return keep(tx)
 		},
 	})
+	if brake := (*roster.BrakeError)(nil); errors.As(err, &brake) {
+		return report, s.hold(ctx, i, report.Outcome)
+	}
 	if err != nil {
 		return report, err
 	}
