@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -128,8 +129,8 @@ func TestWhoDoesNotShowWhoTheyAreGetsNoBadge(t *testing.T) {
 		"a session that never was":       {here, &taplinev1.RequestBadgeRequest{Code: code, Session: "s"}, wire.Denied, "not in force"},
 		"a code of another station":      {there, &taplinev1.RequestBadgeRequest{Code: code, Session: elsewhere}, wire.NotFound, "no tap"},
 		"a code that never was":          {here, &taplinev1.RequestBadgeRequest{Code: "AAAAAA", Person: "p-1", Pin: "4711"}, wire.NotFound, "no tap"},
-		"a code as long as a book":       {here, &taplinev1.RequestBadgeRequest{Code: string(make([]byte, 4096)), Person: "p-1", Pin: "4711"}, wire.Invalid, "code"},
-		"a person as long as a book":     {here, &taplinev1.RequestBadgeRequest{Code: code, Person: string(make([]byte, 4096)), Pin: "4711"}, wire.Invalid, "longer than"},
+		"a code as long as a book":       {here, &taplinev1.RequestBadgeRequest{Code: strings.Repeat("x", 4096), Person: "p-1", Pin: "4711"}, wire.Invalid, "code"},
+		"a person as long as a book":     {here, &taplinev1.RequestBadgeRequest{Code: code, Person: strings.Repeat("x", 4096), Pin: "4711"}, wire.Invalid, "longer than"},
 		"somebody who shows it both way": {here, &taplinev1.RequestBadgeRequest{Code: code, Person: "p-1", Pin: "4711", Session: early}, wire.Invalid, "give one of them"},
 	} {
 		t.Run(says, func(t *testing.T) {
