@@ -3,7 +3,6 @@ package ldap
 import (
 	"bytes"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -15,6 +14,8 @@ import (
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
+
+	"tapline/proto/wire"
 )
 
 // Config says which servers there are and how they are spoken to.
@@ -62,7 +63,6 @@ const (
 	defaultPage    = 500
 	maxPage        = 10_000
 	maxServers     = 16
-	maxFile        = 1 << 20
 	maxPassword    = 1024
 )
 
@@ -109,7 +109,7 @@ func (c Config) Check(field string) []error {
 			clear(p)
 		}
 	}
-	if _, err := c.roots(); err != nil {
+	if _, err := wire.ReadRoots(c.CAFile); err != nil {
 		bad("ca_file", "%w", err)
 	}
 	if !slices.Contains([]Kind{Auto, AD, RFC4533, Other}, c.Kind) {
@@ -206,31 +206,8 @@ func (c Config) password() ([]byte, error) {
 	return b, nil
 }
 
-// roots are the certificates that a server's is checked with; nil for the machine's.
-func (c Config) roots() (*x509.CertPool, error) {
-	if c.CAFile == "" {
-		return nil, nil
-	}
-	info, err := os.Stat(c.CAFile)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxFile {
-		return nil, fmt.Errorf("%s is longer than %d bytes", c.CAFile, maxFile)
-	}
-	pem, err := os.ReadFile(c.CAFile)
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no certificate in PEM", c.CAFile)
-	}
-	return pool, nil
-}
-
 func (c Config) tlsFor(s server) (*tls.Config, error) {
-	roots, err := c.roots()
+	roots, err := wire.ReadRoots(c.CAFile)
 	if err != nil {
 		return nil, fmt.Errorf("ca_file: %w", err)
 	}

@@ -3,7 +3,6 @@ package openbao
 import (
 	"bytes"
 	"cmp"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/url"
@@ -11,6 +10,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"tapline/proto/wire"
 )
 
 // Name is what an account calls this vault.
@@ -51,7 +52,6 @@ type AppRole struct {
 const (
 	defaultTimeout = 3 * time.Second
 	maxTimeout     = 5 * time.Second // a station waits for its secret about that long
-	maxFile        = 1 << 20
 	maxCredential  = 4096
 )
 
@@ -85,7 +85,7 @@ func (c Config) Check() []error {
 	if c.Namespace != "" && !goodPath(strings.TrimSuffix(c.Namespace, "/")) {
 		bad("namespace", "%q is none", c.Namespace)
 	}
-	if _, err := c.roots(); err != nil {
+	if _, err := wire.ReadRoots(c.CAFile); err != nil {
 		bad("ca_file", "%w", err)
 	}
 	if c.Timeout < 100*time.Millisecond || c.Timeout > maxTimeout {
@@ -158,27 +158,4 @@ func credential(path string) (string, error) {
 		return "", fmt.Errorf("%s is empty", path)
 	}
 	return string(b), nil
-}
-
-// roots are the certificates that the server's is checked with; nil for the machine's.
-func (c Config) roots() (*x509.CertPool, error) {
-	if c.CAFile == "" {
-		return nil, nil
-	}
-	info, err := os.Stat(c.CAFile)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxFile {
-		return nil, fmt.Errorf("%s is longer than %d bytes", c.CAFile, maxFile)
-	}
-	pem, err := os.ReadFile(c.CAFile)
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no certificate in PEM", c.CAFile)
-	}
-	return pool, nil
 }

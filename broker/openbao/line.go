@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/openbao/openbao/api/v2"
+
+	"tapline/proto/wire"
 )
 
 // maxAnswer bounds what is read of an answer.
@@ -34,7 +36,7 @@ func (l line) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // dial makes a client of the library: without its retries, its proxies, and whatever the environment says to it.
 func (c Config) dial() (*api.Client, error) {
-	roots, err := c.roots()
+	roots, err := wire.ReadRoots(c.CAFile)
 	if err != nil {
 		return nil, err
 	}

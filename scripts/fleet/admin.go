@@ -45,8 +45,5 @@ func DialAdmin(identity, broker string) (*Admin, error) {
 	return &Admin{taplinev1.NewAdminServiceClient(conn), taplinev1.NewAuditServiceClient(conn), conn}, nil
 }
 
-// Conn is the connection, for the services that Admin does not name.
-func (a *Admin) Conn() *grpc.ClientConn { return a.conn }
-
 // Close ends the connection.
 func (a *Admin) Close() error { return a.conn.Close() }

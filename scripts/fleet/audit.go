@@ -35,7 +35,7 @@ func (f *Fleet) Audit(ctx context.Context, from *Admin) (Report, error) {
 	seen := map[record.ChainID]map[record.Seq]bool{}
 	var cursor uint64
 	for {
-		n, err := f.readPage(ctx, from, cursor, func(s *taplinev1.StoredRecord, p record.Payload) {
+		n, err := readPage(ctx, from, cursor, func(s *taplinev1.StoredRecord, p record.Payload) {
 			r.Gaps += s.GetCursor() - cursor - 1
 			cursor = s.GetCursor()
 			if s.GetFault() != "" {
@@ -74,7 +74,7 @@ func (f *Fleet) Audit(ctx context.Context, from *Admin) (Report, error) {
 	return r, nil
 }
 
-func (f *Fleet) readPage(ctx context.Context, from *Admin, after uint64, each func(*taplinev1.StoredRecord, record.Payload)) (int, error) {
+func readPage(ctx context.Context, from *Admin, after uint64, each func(*taplinev1.StoredRecord, record.Payload)) (int, error) {
 	stream, err := from.Audit.QueryRecords(ctx, &taplinev1.QueryRecordsRequest{After: after, Limit: page})
 	if err != nil {
 		return 0, err
