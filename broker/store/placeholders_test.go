@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -30,8 +31,9 @@ func TestPlaceholdersAreNumberedOutsideOfText(t *testing.T) {
 // FuzzPlaceholders: numbers count up from one, and nothing else is changed.
 func FuzzPlaceholders(f *testing.F) {
 	f.Add(`a = '?' AND b = ? -- ?`)
+	ambiguous := regexp.MustCompile(`\$|\?[0-9]`) // undone, $11 could be the eleventh or the first before a 1: no query of ours has either
 	f.Fuzz(func(t *testing.T, query string) {
-		if strings.Contains(query, "$") {
+		if ambiguous.MatchString(query) {
 			return
 		}
 		got := numberPlaceholders(query)
