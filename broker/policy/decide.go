@@ -20,6 +20,8 @@ var causes = map[string]taplinev1.RefusalCause{
 	"elsewhere":       taplinev1.RefusalCause_REFUSAL_CAUSE_ELSEWHERE,
 	"approval-needed": taplinev1.RefusalCause_REFUSAL_CAUSE_APPROVAL_NEEDED,
 	"pin-needed":      taplinev1.RefusalCause_REFUSAL_CAUSE_PIN_NEEDED,
+
+	"second-person-needed": taplinev1.RefusalCause_REFUSAL_CAUSE_SECOND_PERSON_NEEDED,
 }
 
 // Causes are the words that @refusal takes, sorted.
@@ -34,6 +36,7 @@ var weight = []taplinev1.RefusalCause{
 	taplinev1.RefusalCause_REFUSAL_CAUSE_ASSURANCE,
 	taplinev1.RefusalCause_REFUSAL_CAUSE_SHIFT,
 	taplinev1.RefusalCause_REFUSAL_CAUSE_ELSEWHERE,
+	taplinev1.RefusalCause_REFUSAL_CAUSE_SECOND_PERSON_NEEDED,
 	taplinev1.RefusalCause_REFUSAL_CAUSE_APPROVAL_NEEDED,
 	taplinev1.RefusalCause_REFUSAL_CAUSE_PIN_NEEDED,
 }

@@ -42,8 +42,8 @@ func TestTheExamplesDoWhatTheySay(t *testing.T) {
 			}
 		})
 	}
-	if found != 10 {
-		t.Errorf("%d examples, want 10", found)
+	if found != 11 {
+		t.Errorf("%d examples, want 11", found)
 	}
 }
 

@@ -41,6 +41,9 @@ func (d *Desk) answer(tx *store.Tx, t tap, s store.Station, now time.Time) (*tap
 	if err != nil {
 		return nil, err
 	}
+	if c.approver != nil {
+		resp.Approver = directory.Message(c.approver)
+	}
 	if !c.decision.GetAllowed() {
 		return d.refuse(tx, t, resp, c.decision, now)
 	}
@@ -73,6 +76,7 @@ type considered struct {
 	verdict  policy.Decision
 	decision *taplinev1.Decision
 	factors  []taplinev1.Factor
+	approver *taplinev1.PersonEntry // nil for none
 }
 
 // consider asks the policy, and keeps what it knew, so that the same question can be put again to a draft.
@@ -93,7 +97,7 @@ func (d *Desk) consider(tx *store.Tx, t tap, s store.Station, p *taplinev1.Perso
 	if err != nil {
 		return c, err
 	}
-	if approver != nil {
+	if c.approver = approver; approver != nil {
 		c.factors = append(c.factors, taplinev1.Factor_FACTOR_SECOND_PERSON)
 	}
 	c.known, err = facts.Collect(tx, d.Rules, facts.Tap{

@@ -174,6 +174,9 @@ func TestASecondPersonApproves(t *testing.T) {
 	p := newPlant(t)
 	p.rules(needsTwo)
 	r := p.allowed(press, with(tap(annas), func(r *taplinev1.OpenSessionRequest) { r.Approver = proofOf(bens) }))
+	if r.GetApprover().GetId() != "p-2" {
+		t.Errorf("approved by %v", r.GetApprover())
+	}
 	if len(r.GetFactors()) != 2 || r.GetFactors()[1] != taplinev1.Factor_FACTOR_SECOND_PERSON {
 		t.Errorf("the factors are %v", r.GetFactors())
 	}

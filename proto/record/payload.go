@@ -46,6 +46,7 @@ type Payload struct {
 	From    *From     `json:"from,omitempty"`
 	Account AccountID `json:"account,omitempty"`
 	Badge   *Badge    `json:"badge,omitempty"`
+	Second  *Second   `json:"second,omitempty"`
 	Reader  string    `json:"reader,omitempty"`
 
 	Decision *Decision `json:"decision,omitempty"`
@@ -122,6 +123,25 @@ type Badge struct {
 	Assurance  uint8    `json:"assurance"`
 	Factors    []string `json:"factors,omitempty"` // "badge", "pin", "second-person"
 }
+
+// Second is another person without whom the session would not have begun, or an emergency not been claimed.
+type Second struct {
+	Person PersonID `json:"person,omitempty"` // empty if the broker did not say
+	Part   Part     `json:"part"`
+	Badge  *Badge   `json:"badge,omitempty"` // that was presented
+}
+
+// Part says what a second person did.
+type Part string
+
+// The parts of a second person.
+const (
+	Approver  Part = "approver"   // said yes and went
+	CoPresent Part = "co-present" // is there as long as the session lasts
+)
+
+// Valid reports whether p is a part of a second person.
+func (p Part) Valid() bool { return p == Approver || p == CoPresent }
 
 // Decision says who decided, by what, and how.
 type Decision struct {

@@ -85,6 +85,7 @@ func secondRecords() []record.Payload {
 		{Type: record.UnattributedEnded, Mode: record.ModeAttribute},
 		{
 			Type: record.SessionOpened, Mode: record.ModeAttribute, Session: session("4"), Person: bo, Badge: badge(boCard),
+			Second:   &record.Second{Person: anna, Part: record.Approver, Badge: badge(annaCard)},
 			Decision: &record.Decision{By: "bundle", Bundle: 12, Policy: "2026-11-20.3", Tier: "normal"},
 		},
 		{Type: record.VisitEvent, Session: session("4"), Visit: &record.Visit{ID: "v-9", Event: "arrived", Escort: bo}},

@@ -132,6 +132,8 @@ func (p *Payload) Validate() error {
 		return bad("mode %q", p.Mode)
 	case p.Seal != nil && p.Type != EpochSealed:
 		return bad("a seal in a record of type %s", p.Type)
+	case p.Second != nil && (!p.Second.Part.Valid() || p.Second.Person == "" && p.Second.Badge == nil):
+		return bad("second.part %q, want approver or co-present, and a person or a badge", p.Second.Part)
 	}
 	if err := p.Time.validate(); err != nil {
 		return err
@@ -165,6 +167,10 @@ func (p *Payload) validateWords() error {
 	if p.From != nil {
 		from = p.From.Session
 	}
+	var second PersonID
+	if p.Second != nil {
+		second = p.Second.Person
+	}
 	var emergency SessionID
 	if p.Claim != nil {
 		emergency = p.Claim.Emergency
@@ -174,6 +180,7 @@ func (p *Payload) validateWords() error {
 		{"claim.emergency", string(emergency)},
 		{"session", string(p.Session)},
 		{"person", string(p.Person)},
+		{"second.person", string(second)},
 		{"account", string(p.Account)},
 		{"reader", p.Reader},
 		{"reason", string(p.Reason)},

@@ -108,31 +108,43 @@ const (
 	NoticeKind_NOTICE_KIND_BROKER NoticeKind = 7
 	// The journal cannot be written, or can be again.
 	NoticeKind_NOTICE_KIND_JOURNAL NoticeKind = 8
+	// A second person must tap: to approve, or to stay; refusal says which.
+	NoticeKind_NOTICE_KIND_SECOND_PERSON_NEEDED NoticeKind = 9
+	// The session ends soon whatever anybody does: the shift or the longest time is nearly over. cause says which.
+	NoticeKind_NOTICE_KIND_END_NEAR NoticeKind = 10
+	// The session has ended by something other than the person: cause says what.
+	NoticeKind_NOTICE_KIND_ENDED NoticeKind = 11
 )
 
 // Enum value maps for NoticeKind.
 var (
 	NoticeKind_name = map[int32]string{
-		0: "NOTICE_KIND_UNSPECIFIED",
-		1: "NOTICE_KIND_REFUSED",
-		2: "NOTICE_KIND_UNREADABLE",
-		3: "NOTICE_KIND_IDLE_WARNING",
-		4: "NOTICE_KIND_ALREADY_HERE",
-		5: "NOTICE_KIND_PIN_NEEDED",
-		6: "NOTICE_KIND_READER",
-		7: "NOTICE_KIND_BROKER",
-		8: "NOTICE_KIND_JOURNAL",
+		0:  "NOTICE_KIND_UNSPECIFIED",
+		1:  "NOTICE_KIND_REFUSED",
+		2:  "NOTICE_KIND_UNREADABLE",
+		3:  "NOTICE_KIND_IDLE_WARNING",
+		4:  "NOTICE_KIND_ALREADY_HERE",
+		5:  "NOTICE_KIND_PIN_NEEDED",
+		6:  "NOTICE_KIND_READER",
+		7:  "NOTICE_KIND_BROKER",
+		8:  "NOTICE_KIND_JOURNAL",
+		9:  "NOTICE_KIND_SECOND_PERSON_NEEDED",
+		10: "NOTICE_KIND_END_NEAR",
+		11: "NOTICE_KIND_ENDED",
 	}
 	NoticeKind_value = map[string]int32{
-		"NOTICE_KIND_UNSPECIFIED":  0,
-		"NOTICE_KIND_REFUSED":      1,
-		"NOTICE_KIND_UNREADABLE":   2,
-		"NOTICE_KIND_IDLE_WARNING": 3,
-		"NOTICE_KIND_ALREADY_HERE": 4,
-		"NOTICE_KIND_PIN_NEEDED":   5,
-		"NOTICE_KIND_READER":       6,
-		"NOTICE_KIND_BROKER":       7,
-		"NOTICE_KIND_JOURNAL":      8,
+		"NOTICE_KIND_UNSPECIFIED":          0,
+		"NOTICE_KIND_REFUSED":              1,
+		"NOTICE_KIND_UNREADABLE":           2,
+		"NOTICE_KIND_IDLE_WARNING":         3,
+		"NOTICE_KIND_ALREADY_HERE":         4,
+		"NOTICE_KIND_PIN_NEEDED":           5,
+		"NOTICE_KIND_READER":               6,
+		"NOTICE_KIND_BROKER":               7,
+		"NOTICE_KIND_JOURNAL":              8,
+		"NOTICE_KIND_SECOND_PERSON_NEEDED": 9,
+		"NOTICE_KIND_END_NEAR":             10,
+		"NOTICE_KIND_ENDED":                11,
 	}
 )
 
@@ -185,7 +197,9 @@ type Presence struct {
 	// Who decided: broker, bundle, emergency, station.
 	DecidedBy string `protobuf:"bytes,9,opt,name=decided_by,json=decidedBy,proto3" json:"decided_by,omitempty"`
 	// The station.
-	Station       string `protobuf:"bytes,10,opt,name=station,proto3" json:"station,omitempty"`
+	Station string `protobuf:"bytes,10,opt,name=station,proto3" json:"station,omitempty"`
+	// A second person who is there, where the session needs one.
+	Second        *Person `protobuf:"bytes,11,opt,name=second,proto3" json:"second,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -288,6 +302,13 @@ func (x *Presence) GetStation() string {
 		return x.Station
 	}
 	return ""
+}
+
+func (x *Presence) GetSecond() *Person {
+	if x != nil {
+		return x.Second
+	}
+	return nil
 }
 
 // WhoIsHereRequest asks who is there.
@@ -470,14 +491,20 @@ type Notice struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What it is about.
 	Kind NoticeKind `protobuf:"varint,1,opt,name=kind,proto3,enum=tapline.v1.NoticeKind" json:"kind,omitempty"`
-	// Why a badge was refused; for REFUSED.
+	// Why a badge was refused; for REFUSED. For PIN_NEEDED and SECOND_PERSON_NEEDED, why the last try was not enough.
 	Refusal RefusalCause `protobuf:"varint,2,opt,name=refusal,proto3,enum=tapline.v1.RefusalCause" json:"refusal,omitempty"`
 	// A six-character code for the help desk; may be empty.
 	HelpCode string `protobuf:"bytes,3,opt,name=help_code,json=helpCode,proto3" json:"help_code,omitempty"`
 	// How long it is true.
 	Lasts *durationpb.Duration `protobuf:"bytes,4,opt,name=lasts,proto3" json:"lasts,omitempty"`
-	// Who; for ALREADY_HERE.
-	Person        *Person `protobuf:"bytes,5,opt,name=person,proto3" json:"person,omitempty"`
+	// Who; for ALREADY_HERE. Whose badge waits; for PIN_NEEDED and SECOND_PERSON_NEEDED, if that is known.
+	Person *Person `protobuf:"bytes,5,opt,name=person,proto3" json:"person,omitempty"`
+	// The tap that waits, which EnterPin answers and EndSession calls off; for PIN_NEEDED and SECOND_PERSON_NEEDED.
+	Session string `protobuf:"bytes,6,opt,name=session,proto3" json:"session,omitempty"`
+	// Until when it waits, by this machine's clock; lasts says the same as a length. Afterwards the tap is refused.
+	AnswerBy *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=answer_by,json=answerBy,proto3" json:"answer_by,omitempty"`
+	// Why a session ends or has ended; for END_NEAR and ENDED.
+	Cause         EndCause `protobuf:"varint,8,opt,name=cause,proto3,enum=tapline.v1.EndCause" json:"cause,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -545,6 +572,27 @@ func (x *Notice) GetPerson() *Person {
 		return x.Person
 	}
 	return nil
+}
+
+func (x *Notice) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *Notice) GetAnswerBy() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AnswerBy
+	}
+	return nil
+}
+
+func (x *Notice) GetCause() EndCause {
+	if x != nil {
+		return x.Cause
+	}
+	return EndCause_END_CAUSE_UNSPECIFIED
 }
 
 // IssueTokenRequest names the audience.
@@ -2236,7 +2284,7 @@ var File_tapline_v1_local_proto protoreflect.FileDescriptor
 const file_tapline_v1_local_proto_rawDesc = "" +
 	"\n" +
 	"\x16tapline/v1/local.proto\x12\n" +
-	"tapline.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16tapline/v1/types.proto\"\x96\x03\n" +
+	"tapline.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16tapline/v1/types.proto\"\xc2\x03\n" +
 	"\bPresence\x12/\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x19.tapline.v1.PresenceStateR\x05state\x12*\n" +
 	"\x06person\x18\x02 \x01(\v2\x12.tapline.v1.PersonR\x06person\x12\x18\n" +
@@ -2249,20 +2297,24 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\n" +
 	"decided_by\x18\t \x01(\tR\tdecidedBy\x12\x18\n" +
 	"\astation\x18\n" +
-	" \x01(\tR\astation\"\x12\n" +
+	" \x01(\tR\astation\x12*\n" +
+	"\x06second\x18\v \x01(\v2\x12.tapline.v1.PersonR\x06second\"\x12\n" +
 	"\x10WhoIsHereRequest\"E\n" +
 	"\x11WhoIsHereResponse\x120\n" +
 	"\bpresence\x18\x01 \x01(\v2\x14.tapline.v1.PresenceR\bpresence\"\x16\n" +
 	"\x14WatchPresenceRequest\"u\n" +
 	"\x15WatchPresenceResponse\x120\n" +
 	"\bpresence\x18\x01 \x01(\v2\x14.tapline.v1.PresenceR\bpresence\x12*\n" +
-	"\x06notice\x18\x02 \x01(\v2\x12.tapline.v1.NoticeR\x06notice\"\xe2\x01\n" +
+	"\x06notice\x18\x02 \x01(\v2\x12.tapline.v1.NoticeR\x06notice\"\xe1\x02\n" +
 	"\x06Notice\x12*\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x16.tapline.v1.NoticeKindR\x04kind\x122\n" +
 	"\arefusal\x18\x02 \x01(\x0e2\x18.tapline.v1.RefusalCauseR\arefusal\x12\x1b\n" +
 	"\thelp_code\x18\x03 \x01(\tR\bhelpCode\x12/\n" +
 	"\x05lasts\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x05lasts\x12*\n" +
-	"\x06person\x18\x05 \x01(\v2\x12.tapline.v1.PersonR\x06person\"/\n" +
+	"\x06person\x18\x05 \x01(\v2\x12.tapline.v1.PersonR\x06person\x12\x18\n" +
+	"\asession\x18\x06 \x01(\tR\asession\x127\n" +
+	"\tanswer_by\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\banswerBy\x12*\n" +
+	"\x05cause\x18\b \x01(\x0e2\x14.tapline.v1.EndCauseR\x05cause\"/\n" +
 	"\x11IssueTokenRequest\x12\x1a\n" +
 	"\baudience\x18\x01 \x01(\tR\baudience\"j\n" +
 	"\x12IssueTokenResponse\x12\x19\n" +
@@ -2379,7 +2431,7 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\x13PRESENCE_STATE_IDLE\x10\x01\x12\x18\n" +
 	"\x14PRESENCE_STATE_NAMED\x10\x02\x12\x1f\n" +
 	"\x1bPRESENCE_STATE_UNATTRIBUTED\x10\x03\x12\x1c\n" +
-	"\x18PRESENCE_STATE_EMERGENCY\x10\x04*\xff\x01\n" +
+	"\x18PRESENCE_STATE_EMERGENCY\x10\x04*\xd6\x02\n" +
 	"\n" +
 	"NoticeKind\x12\x1b\n" +
 	"\x17NOTICE_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
@@ -2390,7 +2442,11 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\x16NOTICE_KIND_PIN_NEEDED\x10\x05\x12\x16\n" +
 	"\x12NOTICE_KIND_READER\x10\x06\x12\x16\n" +
 	"\x12NOTICE_KIND_BROKER\x10\a\x12\x17\n" +
-	"\x13NOTICE_KIND_JOURNAL\x10\b2\x82\b\n" +
+	"\x13NOTICE_KIND_JOURNAL\x10\b\x12$\n" +
+	" NOTICE_KIND_SECOND_PERSON_NEEDED\x10\t\x12\x18\n" +
+	"\x14NOTICE_KIND_END_NEAR\x10\n" +
+	"\x12\x15\n" +
+	"\x11NOTICE_KIND_ENDED\x10\v2\x82\b\n" +
 	"\fLocalService\x12H\n" +
 	"\tWhoIsHere\x12\x1c.tapline.v1.WhoIsHereRequest\x1a\x1d.tapline.v1.WhoIsHereResponse\x12V\n" +
 	"\rWatchPresence\x12 .tapline.v1.WatchPresenceRequest\x1a!.tapline.v1.WatchPresenceResponse0\x01\x12K\n" +
@@ -2466,7 +2522,8 @@ var file_tapline_v1_local_proto_goTypes = []any{
 	(Mode)(0),                      // 38: tapline.v1.Mode
 	(RefusalCause)(0),              // 39: tapline.v1.RefusalCause
 	(*durationpb.Duration)(nil),    // 40: google.protobuf.Duration
-	(*Decision)(nil),               // 41: tapline.v1.Decision
+	(EndCause)(0),                  // 41: tapline.v1.EndCause
+	(*Decision)(nil),               // 42: tapline.v1.Decision
 }
 var file_tapline_v1_local_proto_depIdxs = []int32{
 	0,  // 0: tapline.v1.Presence.state:type_name -> tapline.v1.PresenceState
@@ -2475,64 +2532,67 @@ var file_tapline_v1_local_proto_depIdxs = []int32{
 	36, // 3: tapline.v1.Presence.ends_at:type_name -> google.protobuf.Timestamp
 	37, // 4: tapline.v1.Presence.assurance:type_name -> tapline.v1.Assurance
 	38, // 5: tapline.v1.Presence.mode:type_name -> tapline.v1.Mode
-	2,  // 6: tapline.v1.WhoIsHereResponse.presence:type_name -> tapline.v1.Presence
-	2,  // 7: tapline.v1.WatchPresenceResponse.presence:type_name -> tapline.v1.Presence
-	7,  // 8: tapline.v1.WatchPresenceResponse.notice:type_name -> tapline.v1.Notice
-	1,  // 9: tapline.v1.Notice.kind:type_name -> tapline.v1.NoticeKind
-	39, // 10: tapline.v1.Notice.refusal:type_name -> tapline.v1.RefusalCause
-	40, // 11: tapline.v1.Notice.lasts:type_name -> google.protobuf.Duration
-	35, // 12: tapline.v1.Notice.person:type_name -> tapline.v1.Person
-	36, // 13: tapline.v1.IssueTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
-	36, // 14: tapline.v1.BeginEmergencyResponse.claim_by:type_name -> google.protobuf.Timestamp
-	41, // 15: tapline.v1.EnterPinResponse.decision:type_name -> tapline.v1.Decision
-	35, // 16: tapline.v1.AuthorizeResponse.person:type_name -> tapline.v1.Person
-	2,  // 17: tapline.v1.GetStatusResponse.presence:type_name -> tapline.v1.Presence
-	24, // 18: tapline.v1.GetStatusResponse.readers:type_name -> tapline.v1.ReaderStatus
-	25, // 19: tapline.v1.GetStatusResponse.broker:type_name -> tapline.v1.BrokerStatus
-	26, // 20: tapline.v1.GetStatusResponse.journal:type_name -> tapline.v1.JournalStatus
-	40, // 21: tapline.v1.GetStatusResponse.clock_error:type_name -> google.protobuf.Duration
-	27, // 22: tapline.v1.GetStatusResponse.bundle:type_name -> tapline.v1.BundleStatus
-	28, // 23: tapline.v1.GetStatusResponse.troubles:type_name -> tapline.v1.Trouble
-	36, // 24: tapline.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
-	36, // 25: tapline.v1.GetStatusResponse.certificate_expires_at:type_name -> google.protobuf.Timestamp
-	36, // 26: tapline.v1.ReaderStatus.last_tap_at:type_name -> google.protobuf.Timestamp
-	36, // 27: tapline.v1.BrokerStatus.since:type_name -> google.protobuf.Timestamp
-	36, // 28: tapline.v1.BundleStatus.issued_at:type_name -> google.protobuf.Timestamp
-	36, // 29: tapline.v1.BundleStatus.not_after:type_name -> google.protobuf.Timestamp
-	36, // 30: tapline.v1.Trouble.at:type_name -> google.protobuf.Timestamp
-	36, // 31: tapline.v1.ClaimBadgeResponse.expires_at:type_name -> google.protobuf.Timestamp
-	36, // 32: tapline.v1.FetchSecretResponse.expires_at:type_name -> google.protobuf.Timestamp
-	3,  // 33: tapline.v1.LocalService.WhoIsHere:input_type -> tapline.v1.WhoIsHereRequest
-	5,  // 34: tapline.v1.LocalService.WatchPresence:input_type -> tapline.v1.WatchPresenceRequest
-	8,  // 35: tapline.v1.LocalService.IssueToken:input_type -> tapline.v1.IssueTokenRequest
-	10, // 36: tapline.v1.LocalService.SignAction:input_type -> tapline.v1.SignActionRequest
-	12, // 37: tapline.v1.LocalService.BeginEmergency:input_type -> tapline.v1.BeginEmergencyRequest
-	14, // 38: tapline.v1.LocalService.ClaimEmergency:input_type -> tapline.v1.ClaimEmergencyRequest
-	16, // 39: tapline.v1.LocalService.EndSession:input_type -> tapline.v1.EndSessionRequest
-	18, // 40: tapline.v1.LocalService.EnterPin:input_type -> tapline.v1.EnterPinRequest
-	20, // 41: tapline.v1.LocalService.Authorize:input_type -> tapline.v1.AuthorizeRequest
-	22, // 42: tapline.v1.LocalService.GetStatus:input_type -> tapline.v1.GetStatusRequest
-	31, // 43: tapline.v1.LocalService.ClaimBadge:input_type -> tapline.v1.ClaimBadgeRequest
-	29, // 44: tapline.v1.LocalService.Reload:input_type -> tapline.v1.ReloadRequest
-	33, // 45: tapline.v1.LocalService.FetchSecret:input_type -> tapline.v1.FetchSecretRequest
-	4,  // 46: tapline.v1.LocalService.WhoIsHere:output_type -> tapline.v1.WhoIsHereResponse
-	6,  // 47: tapline.v1.LocalService.WatchPresence:output_type -> tapline.v1.WatchPresenceResponse
-	9,  // 48: tapline.v1.LocalService.IssueToken:output_type -> tapline.v1.IssueTokenResponse
-	11, // 49: tapline.v1.LocalService.SignAction:output_type -> tapline.v1.SignActionResponse
-	13, // 50: tapline.v1.LocalService.BeginEmergency:output_type -> tapline.v1.BeginEmergencyResponse
-	15, // 51: tapline.v1.LocalService.ClaimEmergency:output_type -> tapline.v1.ClaimEmergencyResponse
-	17, // 52: tapline.v1.LocalService.EndSession:output_type -> tapline.v1.EndSessionResponse
-	19, // 53: tapline.v1.LocalService.EnterPin:output_type -> tapline.v1.EnterPinResponse
-	21, // 54: tapline.v1.LocalService.Authorize:output_type -> tapline.v1.AuthorizeResponse
-	23, // 55: tapline.v1.LocalService.GetStatus:output_type -> tapline.v1.GetStatusResponse
-	32, // 56: tapline.v1.LocalService.ClaimBadge:output_type -> tapline.v1.ClaimBadgeResponse
-	30, // 57: tapline.v1.LocalService.Reload:output_type -> tapline.v1.ReloadResponse
-	34, // 58: tapline.v1.LocalService.FetchSecret:output_type -> tapline.v1.FetchSecretResponse
-	46, // [46:59] is the sub-list for method output_type
-	33, // [33:46] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	35, // 6: tapline.v1.Presence.second:type_name -> tapline.v1.Person
+	2,  // 7: tapline.v1.WhoIsHereResponse.presence:type_name -> tapline.v1.Presence
+	2,  // 8: tapline.v1.WatchPresenceResponse.presence:type_name -> tapline.v1.Presence
+	7,  // 9: tapline.v1.WatchPresenceResponse.notice:type_name -> tapline.v1.Notice
+	1,  // 10: tapline.v1.Notice.kind:type_name -> tapline.v1.NoticeKind
+	39, // 11: tapline.v1.Notice.refusal:type_name -> tapline.v1.RefusalCause
+	40, // 12: tapline.v1.Notice.lasts:type_name -> google.protobuf.Duration
+	35, // 13: tapline.v1.Notice.person:type_name -> tapline.v1.Person
+	36, // 14: tapline.v1.Notice.answer_by:type_name -> google.protobuf.Timestamp
+	41, // 15: tapline.v1.Notice.cause:type_name -> tapline.v1.EndCause
+	36, // 16: tapline.v1.IssueTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
+	36, // 17: tapline.v1.BeginEmergencyResponse.claim_by:type_name -> google.protobuf.Timestamp
+	42, // 18: tapline.v1.EnterPinResponse.decision:type_name -> tapline.v1.Decision
+	35, // 19: tapline.v1.AuthorizeResponse.person:type_name -> tapline.v1.Person
+	2,  // 20: tapline.v1.GetStatusResponse.presence:type_name -> tapline.v1.Presence
+	24, // 21: tapline.v1.GetStatusResponse.readers:type_name -> tapline.v1.ReaderStatus
+	25, // 22: tapline.v1.GetStatusResponse.broker:type_name -> tapline.v1.BrokerStatus
+	26, // 23: tapline.v1.GetStatusResponse.journal:type_name -> tapline.v1.JournalStatus
+	40, // 24: tapline.v1.GetStatusResponse.clock_error:type_name -> google.protobuf.Duration
+	27, // 25: tapline.v1.GetStatusResponse.bundle:type_name -> tapline.v1.BundleStatus
+	28, // 26: tapline.v1.GetStatusResponse.troubles:type_name -> tapline.v1.Trouble
+	36, // 27: tapline.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
+	36, // 28: tapline.v1.GetStatusResponse.certificate_expires_at:type_name -> google.protobuf.Timestamp
+	36, // 29: tapline.v1.ReaderStatus.last_tap_at:type_name -> google.protobuf.Timestamp
+	36, // 30: tapline.v1.BrokerStatus.since:type_name -> google.protobuf.Timestamp
+	36, // 31: tapline.v1.BundleStatus.issued_at:type_name -> google.protobuf.Timestamp
+	36, // 32: tapline.v1.BundleStatus.not_after:type_name -> google.protobuf.Timestamp
+	36, // 33: tapline.v1.Trouble.at:type_name -> google.protobuf.Timestamp
+	36, // 34: tapline.v1.ClaimBadgeResponse.expires_at:type_name -> google.protobuf.Timestamp
+	36, // 35: tapline.v1.FetchSecretResponse.expires_at:type_name -> google.protobuf.Timestamp
+	3,  // 36: tapline.v1.LocalService.WhoIsHere:input_type -> tapline.v1.WhoIsHereRequest
+	5,  // 37: tapline.v1.LocalService.WatchPresence:input_type -> tapline.v1.WatchPresenceRequest
+	8,  // 38: tapline.v1.LocalService.IssueToken:input_type -> tapline.v1.IssueTokenRequest
+	10, // 39: tapline.v1.LocalService.SignAction:input_type -> tapline.v1.SignActionRequest
+	12, // 40: tapline.v1.LocalService.BeginEmergency:input_type -> tapline.v1.BeginEmergencyRequest
+	14, // 41: tapline.v1.LocalService.ClaimEmergency:input_type -> tapline.v1.ClaimEmergencyRequest
+	16, // 42: tapline.v1.LocalService.EndSession:input_type -> tapline.v1.EndSessionRequest
+	18, // 43: tapline.v1.LocalService.EnterPin:input_type -> tapline.v1.EnterPinRequest
+	20, // 44: tapline.v1.LocalService.Authorize:input_type -> tapline.v1.AuthorizeRequest
+	22, // 45: tapline.v1.LocalService.GetStatus:input_type -> tapline.v1.GetStatusRequest
+	31, // 46: tapline.v1.LocalService.ClaimBadge:input_type -> tapline.v1.ClaimBadgeRequest
+	29, // 47: tapline.v1.LocalService.Reload:input_type -> tapline.v1.ReloadRequest
+	33, // 48: tapline.v1.LocalService.FetchSecret:input_type -> tapline.v1.FetchSecretRequest
+	4,  // 49: tapline.v1.LocalService.WhoIsHere:output_type -> tapline.v1.WhoIsHereResponse
+	6,  // 50: tapline.v1.LocalService.WatchPresence:output_type -> tapline.v1.WatchPresenceResponse
+	9,  // 51: tapline.v1.LocalService.IssueToken:output_type -> tapline.v1.IssueTokenResponse
+	11, // 52: tapline.v1.LocalService.SignAction:output_type -> tapline.v1.SignActionResponse
+	13, // 53: tapline.v1.LocalService.BeginEmergency:output_type -> tapline.v1.BeginEmergencyResponse
+	15, // 54: tapline.v1.LocalService.ClaimEmergency:output_type -> tapline.v1.ClaimEmergencyResponse
+	17, // 55: tapline.v1.LocalService.EndSession:output_type -> tapline.v1.EndSessionResponse
+	19, // 56: tapline.v1.LocalService.EnterPin:output_type -> tapline.v1.EnterPinResponse
+	21, // 57: tapline.v1.LocalService.Authorize:output_type -> tapline.v1.AuthorizeResponse
+	23, // 58: tapline.v1.LocalService.GetStatus:output_type -> tapline.v1.GetStatusResponse
+	32, // 59: tapline.v1.LocalService.ClaimBadge:output_type -> tapline.v1.ClaimBadgeResponse
+	30, // 60: tapline.v1.LocalService.Reload:output_type -> tapline.v1.ReloadResponse
+	34, // 61: tapline.v1.LocalService.FetchSecret:output_type -> tapline.v1.FetchSecretResponse
+	49, // [49:62] is the sub-list for method output_type
+	36, // [36:49] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_tapline_v1_local_proto_init() }

@@ -55,9 +55,10 @@ type LocalServiceClient interface {
 	BeginEmergency(ctx context.Context, in *BeginEmergencyRequest, opts ...grpc.CallOption) (*BeginEmergencyResponse, error)
 	// ClaimEmergency takes responsibility for an emergency in the name of whoever taps next.
 	ClaimEmergency(ctx context.Context, in *ClaimEmergencyRequest, opts ...grpc.CallOption) (*ClaimEmergencyResponse, error)
-	// EndSession ends the session at the station, as the person there asked.
+	// EndSession ends the session at the station, as the person there asked, or calls off a tap that waits for a PIN or a second person.
 	EndSession(ctx context.Context, in *EndSessionRequest, opts ...grpc.CallOption) (*EndSessionResponse, error)
-	// EnterPin answers a PIN that the station waits for.
+	// EnterPin answers a PIN that the station waits for: it goes to the broker, or is checked here while the broker is away. A wrong PIN is an answer, not
+	// an error; the tap waits on until the notice's answer_by. Errors: NOT_FOUND that tap does not wait for a PIN (any more).
 	EnterPin(ctx context.Context, in *EnterPinRequest, opts ...grpc.CallOption) (*EnterPinResponse, error)
 	// Authorize answers the OS's sign-in (PAM, credential provider): may this account be used now?
 	Authorize(ctx context.Context, in *AuthorizeRequest, opts ...grpc.CallOption) (*AuthorizeResponse, error)
@@ -239,9 +240,10 @@ type LocalServiceServer interface {
 	BeginEmergency(context.Context, *BeginEmergencyRequest) (*BeginEmergencyResponse, error)
 	// ClaimEmergency takes responsibility for an emergency in the name of whoever taps next.
 	ClaimEmergency(context.Context, *ClaimEmergencyRequest) (*ClaimEmergencyResponse, error)
-	// EndSession ends the session at the station, as the person there asked.
+	// EndSession ends the session at the station, as the person there asked, or calls off a tap that waits for a PIN or a second person.
 	EndSession(context.Context, *EndSessionRequest) (*EndSessionResponse, error)
-	// EnterPin answers a PIN that the station waits for.
+	// EnterPin answers a PIN that the station waits for: it goes to the broker, or is checked here while the broker is away. A wrong PIN is an answer, not
+	// an error; the tap waits on until the notice's answer_by. Errors: NOT_FOUND that tap does not wait for a PIN (any more).
 	EnterPin(context.Context, *EnterPinRequest) (*EnterPinResponse, error)
 	// Authorize answers the OS's sign-in (PAM, credential provider): may this account be used now?
 	Authorize(context.Context, *AuthorizeRequest) (*AuthorizeResponse, error)

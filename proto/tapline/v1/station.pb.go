@@ -692,7 +692,7 @@ type OpenSessionRequest struct {
 	Reader string `protobuf:"bytes,6,opt,name=reader,proto3" json:"reader,omitempty"`
 	// When the reader saw the badge, by the station's clock.
 	TappedAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=tapped_at,json=tappedAt,proto3" json:"tapped_at,omitempty"`
-	// Badge of the person who approves, when policy asks for one.
+	// Badge of the second person, who approves or stays, when policy asks for one.
 	Approver *BadgeProof `protobuf:"bytes,8,opt,name=approver,proto3" json:"approver,omitempty"`
 	// The shared account that is asked for; empty for the station's own.
 	Account       string `protobuf:"bytes,9,opt,name=account,proto3" json:"account,omitempty"`
@@ -807,7 +807,9 @@ type OpenSessionResponse struct {
 	// The broker's time.
 	BrokerTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=broker_time,json=brokerTime,proto3" json:"broker_time,omitempty"`
 	// Factors that counted.
-	Factors       []Factor `protobuf:"varint,6,rep,packed,name=factors,proto3,enum=tapline.v1.Factor" json:"factors,omitempty"`
+	Factors []Factor `protobuf:"varint,6,rep,packed,name=factors,proto3,enum=tapline.v1.Factor" json:"factors,omitempty"`
+	// The second person whose badge came as approver; unset when none came, or it is nobody's in good standing.
+	Approver      *Person `protobuf:"bytes,7,opt,name=approver,proto3" json:"approver,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -880,6 +882,13 @@ func (x *OpenSessionResponse) GetBrokerTime() *timestamppb.Timestamp {
 func (x *OpenSessionResponse) GetFactors() []Factor {
 	if x != nil {
 		return x.Factors
+	}
+	return nil
+}
+
+func (x *OpenSessionResponse) GetApprover() *Person {
+	if x != nil {
+		return x.Approver
 	}
 	return nil
 }
@@ -2726,7 +2735,7 @@ const file_tapline_v1_station_proto_rawDesc = "" +
 	"\x06reader\x18\x06 \x01(\tR\x06reader\x127\n" +
 	"\ttapped_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\btappedAt\x122\n" +
 	"\bapprover\x18\b \x01(\v2\x16.tapline.v1.BadgeProofR\bapprover\x12\x18\n" +
-	"\aaccount\x18\t \x01(\tR\aaccount\"\xb7\x02\n" +
+	"\aaccount\x18\t \x01(\tR\aaccount\"\xe7\x02\n" +
 	"\x13OpenSessionResponse\x120\n" +
 	"\bdecision\x18\x01 \x01(\v2\x14.tapline.v1.DecisionR\bdecision\x12*\n" +
 	"\x06person\x18\x02 \x01(\v2\x12.tapline.v1.PersonR\x06person\x12'\n" +
@@ -2734,7 +2743,8 @@ const file_tapline_v1_station_proto_rawDesc = "" +
 	"\x05terms\x18\x04 \x01(\v2\x18.tapline.v1.SessionTermsR\x05terms\x12;\n" +
 	"\vbroker_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"brokerTime\x12,\n" +
-	"\afactors\x18\x06 \x03(\x0e2\x12.tapline.v1.FactorR\afactors\"F\n" +
+	"\afactors\x18\x06 \x03(\x0e2\x12.tapline.v1.FactorR\afactors\x12.\n" +
+	"\bapprover\x18\a \x01(\v2\x12.tapline.v1.PersonR\bapprover\"F\n" +
 	"\x14ExtendSessionRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x12\x14\n" +
 	"\x05fence\x18\x02 \x01(\x04R\x05fence\"r\n" +
@@ -2958,61 +2968,62 @@ var file_tapline_v1_station_proto_depIdxs = []int32{
 	43, // 13: tapline.v1.OpenSessionResponse.terms:type_name -> tapline.v1.SessionTerms
 	37, // 14: tapline.v1.OpenSessionResponse.broker_time:type_name -> google.protobuf.Timestamp
 	44, // 15: tapline.v1.OpenSessionResponse.factors:type_name -> tapline.v1.Factor
-	40, // 16: tapline.v1.ExtendSessionResponse.decision:type_name -> tapline.v1.Decision
-	42, // 17: tapline.v1.ExtendSessionResponse.lease:type_name -> tapline.v1.Lease
-	45, // 18: tapline.v1.CloseSessionRequest.cause:type_name -> tapline.v1.EndCause
-	37, // 19: tapline.v1.CloseSessionRequest.closed_at:type_name -> google.protobuf.Timestamp
-	37, // 20: tapline.v1.CloseSessionResponse.broker_time:type_name -> google.protobuf.Timestamp
-	37, // 21: tapline.v1.StreamRecordsResponse.broker_time:type_name -> google.protobuf.Timestamp
-	20, // 22: tapline.v1.StreamCommandsRequest.beat:type_name -> tapline.v1.StationBeat
-	21, // 23: tapline.v1.StreamCommandsRequest.result:type_name -> tapline.v1.CommandResult
-	39, // 24: tapline.v1.StationBeat.mode:type_name -> tapline.v1.Mode
-	37, // 25: tapline.v1.StationBeat.wall:type_name -> google.protobuf.Timestamp
-	37, // 26: tapline.v1.StreamCommandsResponse.broker_time:type_name -> google.protobuf.Timestamp
-	46, // 27: tapline.v1.StreamCommandsResponse.beat_interval:type_name -> google.protobuf.Duration
-	23, // 28: tapline.v1.StreamCommandsResponse.end_session:type_name -> tapline.v1.EndSession
-	24, // 29: tapline.v1.StreamCommandsResponse.renew_now:type_name -> tapline.v1.RenewNow
-	25, // 30: tapline.v1.StreamCommandsResponse.rotate_account:type_name -> tapline.v1.RotateAccount
-	26, // 31: tapline.v1.StreamCommandsResponse.visit:type_name -> tapline.v1.VisitNotice
-	27, // 32: tapline.v1.StreamCommandsResponse.trust:type_name -> tapline.v1.TrustUpdate
-	45, // 33: tapline.v1.EndSession.cause:type_name -> tapline.v1.EndCause
-	37, // 34: tapline.v1.VisitNotice.ends_at:type_name -> google.protobuf.Timestamp
-	37, // 35: tapline.v1.ReleaseSecretResponse.expires_at:type_name -> google.protobuf.Timestamp
-	37, // 36: tapline.v1.TakeRotationResponse.expires_at:type_name -> google.protobuf.Timestamp
-	37, // 37: tapline.v1.RequestBadgeResponse.expires_at:type_name -> google.protobuf.Timestamp
-	0,  // 38: tapline.v1.StationService.Enrol:input_type -> tapline.v1.EnrolRequest
-	3,  // 39: tapline.v1.StationService.Renew:input_type -> tapline.v1.RenewRequest
-	5,  // 40: tapline.v1.StationService.GetChallenge:input_type -> tapline.v1.GetChallengeRequest
-	7,  // 41: tapline.v1.StationService.Recover:input_type -> tapline.v1.RecoverRequest
-	9,  // 42: tapline.v1.StationService.OpenSession:input_type -> tapline.v1.OpenSessionRequest
-	11, // 43: tapline.v1.StationService.ExtendSession:input_type -> tapline.v1.ExtendSessionRequest
-	13, // 44: tapline.v1.StationService.CloseSession:input_type -> tapline.v1.CloseSessionRequest
-	15, // 45: tapline.v1.StationService.StreamRecords:input_type -> tapline.v1.StreamRecordsRequest
-	17, // 46: tapline.v1.StationService.FetchBundle:input_type -> tapline.v1.FetchBundleRequest
-	19, // 47: tapline.v1.StationService.StreamCommands:input_type -> tapline.v1.StreamCommandsRequest
-	28, // 48: tapline.v1.StationService.ReleaseSecret:input_type -> tapline.v1.ReleaseSecretRequest
-	34, // 49: tapline.v1.StationService.RequestBadge:input_type -> tapline.v1.RequestBadgeRequest
-	30, // 50: tapline.v1.StationService.TakeRotation:input_type -> tapline.v1.TakeRotationRequest
-	32, // 51: tapline.v1.StationService.ReportRotation:input_type -> tapline.v1.ReportRotationRequest
-	2,  // 52: tapline.v1.StationService.Enrol:output_type -> tapline.v1.EnrolResponse
-	4,  // 53: tapline.v1.StationService.Renew:output_type -> tapline.v1.RenewResponse
-	6,  // 54: tapline.v1.StationService.GetChallenge:output_type -> tapline.v1.GetChallengeResponse
-	8,  // 55: tapline.v1.StationService.Recover:output_type -> tapline.v1.RecoverResponse
-	10, // 56: tapline.v1.StationService.OpenSession:output_type -> tapline.v1.OpenSessionResponse
-	12, // 57: tapline.v1.StationService.ExtendSession:output_type -> tapline.v1.ExtendSessionResponse
-	14, // 58: tapline.v1.StationService.CloseSession:output_type -> tapline.v1.CloseSessionResponse
-	16, // 59: tapline.v1.StationService.StreamRecords:output_type -> tapline.v1.StreamRecordsResponse
-	18, // 60: tapline.v1.StationService.FetchBundle:output_type -> tapline.v1.FetchBundleResponse
-	22, // 61: tapline.v1.StationService.StreamCommands:output_type -> tapline.v1.StreamCommandsResponse
-	29, // 62: tapline.v1.StationService.ReleaseSecret:output_type -> tapline.v1.ReleaseSecretResponse
-	35, // 63: tapline.v1.StationService.RequestBadge:output_type -> tapline.v1.RequestBadgeResponse
-	31, // 64: tapline.v1.StationService.TakeRotation:output_type -> tapline.v1.TakeRotationResponse
-	33, // 65: tapline.v1.StationService.ReportRotation:output_type -> tapline.v1.ReportRotationResponse
-	52, // [52:66] is the sub-list for method output_type
-	38, // [38:52] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	41, // 16: tapline.v1.OpenSessionResponse.approver:type_name -> tapline.v1.Person
+	40, // 17: tapline.v1.ExtendSessionResponse.decision:type_name -> tapline.v1.Decision
+	42, // 18: tapline.v1.ExtendSessionResponse.lease:type_name -> tapline.v1.Lease
+	45, // 19: tapline.v1.CloseSessionRequest.cause:type_name -> tapline.v1.EndCause
+	37, // 20: tapline.v1.CloseSessionRequest.closed_at:type_name -> google.protobuf.Timestamp
+	37, // 21: tapline.v1.CloseSessionResponse.broker_time:type_name -> google.protobuf.Timestamp
+	37, // 22: tapline.v1.StreamRecordsResponse.broker_time:type_name -> google.protobuf.Timestamp
+	20, // 23: tapline.v1.StreamCommandsRequest.beat:type_name -> tapline.v1.StationBeat
+	21, // 24: tapline.v1.StreamCommandsRequest.result:type_name -> tapline.v1.CommandResult
+	39, // 25: tapline.v1.StationBeat.mode:type_name -> tapline.v1.Mode
+	37, // 26: tapline.v1.StationBeat.wall:type_name -> google.protobuf.Timestamp
+	37, // 27: tapline.v1.StreamCommandsResponse.broker_time:type_name -> google.protobuf.Timestamp
+	46, // 28: tapline.v1.StreamCommandsResponse.beat_interval:type_name -> google.protobuf.Duration
+	23, // 29: tapline.v1.StreamCommandsResponse.end_session:type_name -> tapline.v1.EndSession
+	24, // 30: tapline.v1.StreamCommandsResponse.renew_now:type_name -> tapline.v1.RenewNow
+	25, // 31: tapline.v1.StreamCommandsResponse.rotate_account:type_name -> tapline.v1.RotateAccount
+	26, // 32: tapline.v1.StreamCommandsResponse.visit:type_name -> tapline.v1.VisitNotice
+	27, // 33: tapline.v1.StreamCommandsResponse.trust:type_name -> tapline.v1.TrustUpdate
+	45, // 34: tapline.v1.EndSession.cause:type_name -> tapline.v1.EndCause
+	37, // 35: tapline.v1.VisitNotice.ends_at:type_name -> google.protobuf.Timestamp
+	37, // 36: tapline.v1.ReleaseSecretResponse.expires_at:type_name -> google.protobuf.Timestamp
+	37, // 37: tapline.v1.TakeRotationResponse.expires_at:type_name -> google.protobuf.Timestamp
+	37, // 38: tapline.v1.RequestBadgeResponse.expires_at:type_name -> google.protobuf.Timestamp
+	0,  // 39: tapline.v1.StationService.Enrol:input_type -> tapline.v1.EnrolRequest
+	3,  // 40: tapline.v1.StationService.Renew:input_type -> tapline.v1.RenewRequest
+	5,  // 41: tapline.v1.StationService.GetChallenge:input_type -> tapline.v1.GetChallengeRequest
+	7,  // 42: tapline.v1.StationService.Recover:input_type -> tapline.v1.RecoverRequest
+	9,  // 43: tapline.v1.StationService.OpenSession:input_type -> tapline.v1.OpenSessionRequest
+	11, // 44: tapline.v1.StationService.ExtendSession:input_type -> tapline.v1.ExtendSessionRequest
+	13, // 45: tapline.v1.StationService.CloseSession:input_type -> tapline.v1.CloseSessionRequest
+	15, // 46: tapline.v1.StationService.StreamRecords:input_type -> tapline.v1.StreamRecordsRequest
+	17, // 47: tapline.v1.StationService.FetchBundle:input_type -> tapline.v1.FetchBundleRequest
+	19, // 48: tapline.v1.StationService.StreamCommands:input_type -> tapline.v1.StreamCommandsRequest
+	28, // 49: tapline.v1.StationService.ReleaseSecret:input_type -> tapline.v1.ReleaseSecretRequest
+	34, // 50: tapline.v1.StationService.RequestBadge:input_type -> tapline.v1.RequestBadgeRequest
+	30, // 51: tapline.v1.StationService.TakeRotation:input_type -> tapline.v1.TakeRotationRequest
+	32, // 52: tapline.v1.StationService.ReportRotation:input_type -> tapline.v1.ReportRotationRequest
+	2,  // 53: tapline.v1.StationService.Enrol:output_type -> tapline.v1.EnrolResponse
+	4,  // 54: tapline.v1.StationService.Renew:output_type -> tapline.v1.RenewResponse
+	6,  // 55: tapline.v1.StationService.GetChallenge:output_type -> tapline.v1.GetChallengeResponse
+	8,  // 56: tapline.v1.StationService.Recover:output_type -> tapline.v1.RecoverResponse
+	10, // 57: tapline.v1.StationService.OpenSession:output_type -> tapline.v1.OpenSessionResponse
+	12, // 58: tapline.v1.StationService.ExtendSession:output_type -> tapline.v1.ExtendSessionResponse
+	14, // 59: tapline.v1.StationService.CloseSession:output_type -> tapline.v1.CloseSessionResponse
+	16, // 60: tapline.v1.StationService.StreamRecords:output_type -> tapline.v1.StreamRecordsResponse
+	18, // 61: tapline.v1.StationService.FetchBundle:output_type -> tapline.v1.FetchBundleResponse
+	22, // 62: tapline.v1.StationService.StreamCommands:output_type -> tapline.v1.StreamCommandsResponse
+	29, // 63: tapline.v1.StationService.ReleaseSecret:output_type -> tapline.v1.ReleaseSecretResponse
+	35, // 64: tapline.v1.StationService.RequestBadge:output_type -> tapline.v1.RequestBadgeResponse
+	31, // 65: tapline.v1.StationService.TakeRotation:output_type -> tapline.v1.TakeRotationResponse
+	33, // 66: tapline.v1.StationService.ReportRotation:output_type -> tapline.v1.ReportRotationResponse
+	53, // [53:67] is the sub-list for method output_type
+	39, // [39:53] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_tapline_v1_station_proto_init() }

@@ -232,6 +232,8 @@ const (
 	EndCause_END_CAUSE_AGENT_DIED EndCause = 10
 	// The person began a session at another station.
 	EndCause_END_CAUSE_ELSEWHERE EndCause = 11
+	// The second person, without whom the session may not be, has left.
+	EndCause_END_CAUSE_SECOND_LEFT EndCause = 12
 )
 
 // Enum value maps for EndCause.
@@ -249,6 +251,7 @@ var (
 		9:  "END_CAUSE_AGENT_STOPPED",
 		10: "END_CAUSE_AGENT_DIED",
 		11: "END_CAUSE_ELSEWHERE",
+		12: "END_CAUSE_SECOND_LEFT",
 	}
 	EndCause_value = map[string]int32{
 		"END_CAUSE_UNSPECIFIED":   0,
@@ -263,6 +266,7 @@ var (
 		"END_CAUSE_AGENT_STOPPED": 9,
 		"END_CAUSE_AGENT_DIED":    10,
 		"END_CAUSE_ELSEWHERE":     11,
+		"END_CAUSE_SECOND_LEFT":   12,
 	}
 )
 
@@ -331,6 +335,8 @@ const (
 	RefusalCause_REFUSAL_CAUSE_OFFLINE RefusalCause = 15
 	// The station is quarantined or revoked.
 	RefusalCause_REFUSAL_CAUSE_STATION RefusalCause = 16
+	// A second person must be there for as long as the session lasts.
+	RefusalCause_REFUSAL_CAUSE_SECOND_PERSON_NEEDED RefusalCause = 17
 )
 
 // Enum value maps for RefusalCause.
@@ -353,25 +359,27 @@ var (
 		14: "REFUSAL_CAUSE_SHIFT",
 		15: "REFUSAL_CAUSE_OFFLINE",
 		16: "REFUSAL_CAUSE_STATION",
+		17: "REFUSAL_CAUSE_SECOND_PERSON_NEEDED",
 	}
 	RefusalCause_value = map[string]int32{
-		"REFUSAL_CAUSE_UNSPECIFIED":     0,
-		"REFUSAL_CAUSE_UNKNOWN_BADGE":   1,
-		"REFUSAL_CAUSE_BADGE_REVOKED":   2,
-		"REFUSAL_CAUSE_PERSON_INACTIVE": 3,
-		"REFUSAL_CAUSE_POLICY":          4,
-		"REFUSAL_CAUSE_POLICY_ERROR":    5,
-		"REFUSAL_CAUSE_PIN_NEEDED":      6,
-		"REFUSAL_CAUSE_PIN_WRONG":       7,
-		"REFUSAL_CAUSE_PIN_LOCKED":      8,
-		"REFUSAL_CAUSE_ASSURANCE":       9,
-		"REFUSAL_CAUSE_LEASE_HELD":      10,
-		"REFUSAL_CAUSE_APPROVAL_NEEDED": 11,
-		"REFUSAL_CAUSE_ELSEWHERE":       12,
-		"REFUSAL_CAUSE_CERTIFICATION":   13,
-		"REFUSAL_CAUSE_SHIFT":           14,
-		"REFUSAL_CAUSE_OFFLINE":         15,
-		"REFUSAL_CAUSE_STATION":         16,
+		"REFUSAL_CAUSE_UNSPECIFIED":          0,
+		"REFUSAL_CAUSE_UNKNOWN_BADGE":        1,
+		"REFUSAL_CAUSE_BADGE_REVOKED":        2,
+		"REFUSAL_CAUSE_PERSON_INACTIVE":      3,
+		"REFUSAL_CAUSE_POLICY":               4,
+		"REFUSAL_CAUSE_POLICY_ERROR":         5,
+		"REFUSAL_CAUSE_PIN_NEEDED":           6,
+		"REFUSAL_CAUSE_PIN_WRONG":            7,
+		"REFUSAL_CAUSE_PIN_LOCKED":           8,
+		"REFUSAL_CAUSE_ASSURANCE":            9,
+		"REFUSAL_CAUSE_LEASE_HELD":           10,
+		"REFUSAL_CAUSE_APPROVAL_NEEDED":      11,
+		"REFUSAL_CAUSE_ELSEWHERE":            12,
+		"REFUSAL_CAUSE_CERTIFICATION":        13,
+		"REFUSAL_CAUSE_SHIFT":                14,
+		"REFUSAL_CAUSE_OFFLINE":              15,
+		"REFUSAL_CAUSE_STATION":              16,
+		"REFUSAL_CAUSE_SECOND_PERSON_NEEDED": 17,
 	}
 )
 
@@ -852,7 +860,7 @@ const file_tapline_v1_types_proto_rawDesc = "" +
 	"\fFACTOR_BADGE\x10\x01\x12\x0e\n" +
 	"\n" +
 	"FACTOR_PIN\x10\x02\x12\x18\n" +
-	"\x14FACTOR_SECOND_PERSON\x10\x03*\xb5\x02\n" +
+	"\x14FACTOR_SECOND_PERSON\x10\x03*\xd0\x02\n" +
 	"\bEndCause\x12\x19\n" +
 	"\x15END_CAUSE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11END_CAUSE_TAP_OUT\x10\x01\x12\x17\n" +
@@ -866,7 +874,8 @@ const file_tapline_v1_types_proto_rawDesc = "" +
 	"\x17END_CAUSE_AGENT_STOPPED\x10\t\x12\x18\n" +
 	"\x14END_CAUSE_AGENT_DIED\x10\n" +
 	"\x12\x17\n" +
-	"\x13END_CAUSE_ELSEWHERE\x10\v*\x90\x04\n" +
+	"\x13END_CAUSE_ELSEWHERE\x10\v\x12\x19\n" +
+	"\x15END_CAUSE_SECOND_LEFT\x10\f*\xb8\x04\n" +
 	"\fRefusalCause\x12\x1d\n" +
 	"\x19REFUSAL_CAUSE_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bREFUSAL_CAUSE_UNKNOWN_BADGE\x10\x01\x12\x1f\n" +
@@ -885,7 +894,8 @@ const file_tapline_v1_types_proto_rawDesc = "" +
 	"\x1bREFUSAL_CAUSE_CERTIFICATION\x10\r\x12\x17\n" +
 	"\x13REFUSAL_CAUSE_SHIFT\x10\x0e\x12\x19\n" +
 	"\x15REFUSAL_CAUSE_OFFLINE\x10\x0f\x12\x19\n" +
-	"\x15REFUSAL_CAUSE_STATION\x10\x10B$Z\"tapline/proto/tapline/v1;taplinev1b\x06proto3"
+	"\x15REFUSAL_CAUSE_STATION\x10\x10\x12&\n" +
+	"\"REFUSAL_CAUSE_SECOND_PERSON_NEEDED\x10\x11B$Z\"tapline/proto/tapline/v1;taplinev1b\x06proto3"
 
 var (
 	file_tapline_v1_types_proto_rawDescOnce sync.Once
