@@ -260,6 +260,7 @@ func (l *loop) handle(in input) {
 		case session.Tell:
 			l.cfg.Show(screen{who: l.state.Presence(), notice: &e.Notice, durable: l.durable})
 		case session.Decide:
+			l.cfg.Show(screen{who: l.state.Presence(), notice: &session.Notice{Kind: session.Deciding}, durable: l.durable})
 			l.ask(e)
 		case session.Extend:
 			l.extend(e)

@@ -124,7 +124,8 @@ func toNotice(n session.Notice) *taplinev1.Notice {
 	kinds := map[session.NoticeKind]taplinev1.NoticeKind{
 		session.Refused: taplinev1.NoticeKind_NOTICE_KIND_REFUSED, session.CannotRead: taplinev1.NoticeKind_NOTICE_KIND_UNREADABLE,
 		session.AlreadyHere: taplinev1.NoticeKind_NOTICE_KIND_ALREADY_HERE, session.IdleWarning: taplinev1.NoticeKind_NOTICE_KIND_IDLE_WARNING,
-		session.ReaderChanged: taplinev1.NoticeKind_NOTICE_KIND_READER,
+		session.ReaderChanged: taplinev1.NoticeKind_NOTICE_KIND_READER, session.Deciding: taplinev1.NoticeKind_NOTICE_KIND_DECIDING,
+		session.CardGone: taplinev1.NoticeKind_NOTICE_KIND_CARD_GONE,
 	}
 	out := &taplinev1.Notice{Kind: kinds[n.Kind], HelpCode: n.HelpCode, Person: toPerson(n.Person)}
 	if n.Kind == session.Refused {

@@ -66,6 +66,8 @@ func (p *Panel) Tell(n session.Notice) {
 		p.line("%s is already here: tap again within %.0f s to leave", name(n.Person), n.Lasts.Seconds())
 	case session.IdleWarning:
 		p.line("%s, the session ends in %.0f s without input: tap to stay", name(n.Person), n.Lasts.Seconds())
+	case session.CardGone:
+		p.line("%s, your badge has left the reader: put it back within %.0f s to stay", name(n.Person), n.Lasts.Seconds())
 	case session.ReaderChanged:
 		if n.Reason != "" {
 			p.line("reader %s is away (%s)", n.Reader, n.Reason)

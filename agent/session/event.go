@@ -115,6 +115,8 @@ const (
 	AlreadyHere   NoticeKind = "already-here" // asks whether to end the session
 	IdleWarning   NoticeKind = "idle-warning"
 	ReaderChanged NoticeKind = "reader"
+	Deciding      NoticeKind = "deciding"  // a badge was read, and nobody knows yet what comes of it
+	CardGone      NoticeKind = "card-gone" // the session ends unless the badge comes back
 )
 
 // Notice is something that the person at the station should see.

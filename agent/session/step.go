@@ -112,6 +112,7 @@ func (s *step) gone(at reader.Name, grace time.Duration) {
 	o := &s.open
 	if o.id != "" && o.leaveTheCard && o.presence && o.reader == at && o.goneAt.IsZero() {
 		o.goneAt = s.now.Add(grace)
+		s.do(Tell{Notice{Kind: CardGone, Lasts: grace, Person: o.person, Reader: at}})
 	}
 }
 
@@ -142,8 +143,13 @@ func (e Detached) apply(s *step) {
 }
 
 func (Input) apply(s *step) {
-	if s.open.id != "" {
-		s.touch()
+	if s.open.id == "" {
+		return
+	}
+	warned := s.open.warned
+	s.touch()
+	if warned {
+		s.do(Show{s.Presence()}) // the warning is over
 	}
 }
 

@@ -114,6 +114,10 @@ const (
 	NoticeKind_NOTICE_KIND_END_NEAR NoticeKind = 10
 	// The session has ended by something other than the person: cause says what.
 	NoticeKind_NOTICE_KIND_ENDED NoticeKind = 11
+	// A badge was read and is being decided.
+	NoticeKind_NOTICE_KIND_DECIDING NoticeKind = 12
+	// The badge of the person who is here left the reader: the session ends after lasts unless it comes back.
+	NoticeKind_NOTICE_KIND_CARD_GONE NoticeKind = 13
 )
 
 // Enum value maps for NoticeKind.
@@ -131,6 +135,8 @@ var (
 		9:  "NOTICE_KIND_SECOND_PERSON_NEEDED",
 		10: "NOTICE_KIND_END_NEAR",
 		11: "NOTICE_KIND_ENDED",
+		12: "NOTICE_KIND_DECIDING",
+		13: "NOTICE_KIND_CARD_GONE",
 	}
 	NoticeKind_value = map[string]int32{
 		"NOTICE_KIND_UNSPECIFIED":          0,
@@ -145,6 +151,8 @@ var (
 		"NOTICE_KIND_SECOND_PERSON_NEEDED": 9,
 		"NOTICE_KIND_END_NEAR":             10,
 		"NOTICE_KIND_ENDED":                11,
+		"NOTICE_KIND_DECIDING":             12,
+		"NOTICE_KIND_CARD_GONE":            13,
 	}
 )
 
@@ -2431,7 +2439,7 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\x13PRESENCE_STATE_IDLE\x10\x01\x12\x18\n" +
 	"\x14PRESENCE_STATE_NAMED\x10\x02\x12\x1f\n" +
 	"\x1bPRESENCE_STATE_UNATTRIBUTED\x10\x03\x12\x1c\n" +
-	"\x18PRESENCE_STATE_EMERGENCY\x10\x04*\xd6\x02\n" +
+	"\x18PRESENCE_STATE_EMERGENCY\x10\x04*\x8b\x03\n" +
 	"\n" +
 	"NoticeKind\x12\x1b\n" +
 	"\x17NOTICE_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
@@ -2446,7 +2454,9 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	" NOTICE_KIND_SECOND_PERSON_NEEDED\x10\t\x12\x18\n" +
 	"\x14NOTICE_KIND_END_NEAR\x10\n" +
 	"\x12\x15\n" +
-	"\x11NOTICE_KIND_ENDED\x10\v2\x82\b\n" +
+	"\x11NOTICE_KIND_ENDED\x10\v\x12\x18\n" +
+	"\x14NOTICE_KIND_DECIDING\x10\f\x12\x19\n" +
+	"\x15NOTICE_KIND_CARD_GONE\x10\r2\x82\b\n" +
 	"\fLocalService\x12H\n" +
 	"\tWhoIsHere\x12\x1c.tapline.v1.WhoIsHereRequest\x1a\x1d.tapline.v1.WhoIsHereResponse\x12V\n" +
 	"\rWatchPresence\x12 .tapline.v1.WatchPresenceRequest\x1a!.tapline.v1.WatchPresenceResponse0\x01\x12K\n" +
