@@ -107,6 +107,12 @@ func (c *Chain) fill(p *Payload) {
 		anchor.Broker = utc(anchor.Broker)
 		p.Time.Anchor = &anchor
 	}
+	if a := p.alive(); a != nil {
+		start, alive := *p.Start, *a
+		alive.Wall = utc(alive.Wall)
+		start.Alive = &alive
+		p.Start = &start
+	}
 	if p.Time.Boot == c.head.Boot {
 		p.Time.Monotonic = max(p.Time.Monotonic, c.head.Monotonic)
 	}

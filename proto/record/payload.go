@@ -221,6 +221,16 @@ type Start struct {
 	Build    string `json:"build"`              // version of the agent
 	Stopped  bool   `json:"stopped"`            // true when the last run ended in order
 	KeyStore string `json:"keystore,omitempty"` // where the private keys are
+	// Alive is when the last run still lived, if it did not end in order: the clocks as a file had them, which that run renewed every few
+	// seconds and signed never. It is believed no further than that run's next heartbeat.
+	Alive *Alive `json:"alive,omitempty"`
+}
+
+// Alive is a mark of life that nobody signed when it was made.
+type Alive struct {
+	Wall      time.Time `json:"wall"` // the OS clock, UTC
+	Boot      string    `json:"boot"`
+	Monotonic int64     `json:"mono_ns"` // ns since that boot
 }
 
 // Visit is the third party's access that the session belongs to.

@@ -143,7 +143,17 @@ func (p *Payload) Validate() error {
 			return bad("%s needs the field %s", p.Type, n.field)
 		}
 	}
+	if a := p.alive(); a != nil && (a.Wall.IsZero() || !isUTC(a.Wall) || a.Monotonic < 0) {
+		return bad("start.alive must have a time in UTC and none below zero")
+	}
 	return p.validateWords()
+}
+
+func (p *Payload) alive() *Alive {
+	if p.Start == nil {
+		return nil
+	}
+	return p.Start.Alive
 }
 
 func (t *Time) validate() error {
@@ -175,7 +185,12 @@ func (p *Payload) validateWords() error {
 	if p.Claim != nil {
 		emergency = p.Claim.Emergency
 	}
+	var aliveBoot string
+	if a := p.alive(); a != nil {
+		aliveBoot = a.Boot
+	}
 	for _, f := range [...]struct{ name, value string }{
+		{"start.alive.boot", aliveBoot},
 		{"from.session", string(from)},
 		{"claim.emergency", string(emergency)},
 		{"session", string(p.Session)},

@@ -40,6 +40,12 @@ func (s stay) length() string {
 // staysOf reads a chain, the stays in the order in which they began. With lenient, it leaves out what it cannot read.
 func staysOf(chain evidence.Chain, lenient bool) ([]stay, error) {
 	var list ledgerOfStays
+	err := payloadsOf(chain, lenient, list.add)
+	return list.stays, err
+}
+
+// payloadsOf reads a chain. With lenient, it leaves out what it cannot read.
+func payloadsOf(chain evidence.Chain, lenient bool, each func(record.Payload)) error {
 	for raw, err := range chain.Records() {
 		var e record.Entry
 		if err == nil {
@@ -48,13 +54,13 @@ func staysOf(chain evidence.Chain, lenient bool) ([]stay, error) {
 		var kind record.FaultKind
 		switch {
 		case err == nil:
-			list.add(e.Payload)
+			each(e.Payload)
 		case lenient && (errors.As(err, &kind) || errors.Is(err, evidence.ErrTorn)):
 		default:
-			return nil, hint(err, "tapaudit verify names the record that is bad")
+			return hint(err, "tapaudit verify names the record that is bad")
 		}
 	}
-	return list.stays, nil
+	return nil
 }
 
 type ledgerOfStays struct{ stays []stay }
