@@ -72,6 +72,7 @@ type Agent struct {
 	panel    *panel.Panel
 	loop     *loop
 	desk     *desk
+	api      *localapi.Server
 	sources  []reader.Source
 	started  time.Time
 
@@ -181,6 +182,7 @@ func (a *Agent) wire() {
 		Acked:   func() record.Seq { return a.journal.Receipt().Seq },
 		Start:   record.Start{Build: a.opts.Build, Stopped: a.found.Stopped, KeyStore: clip(a.keys.Where())},
 	})
+	a.api = a.newAPI()
 	a.sources = a.opts.Sources
 	if a.sources == nil {
 		a.sources = a.openSources()
@@ -244,7 +246,7 @@ func (a *Agent) runStation(ctx, lost context.Context) error {
 	defer context.AfterFunc(lost, stop)()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(task("station", func() error { return a.loop.run(ctx) }))
-	group.Go(task("local API", func() error { return localapi.Serve(ctx, a.cfg.Socket, a, a.log.Named("local")) }))
+	group.Go(task("local API", func() error { return a.api.Run(ctx) }))
 	for _, source := range a.sources {
 		group.Go(func() error { a.runSource(ctx, source); return nil })
 	}

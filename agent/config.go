@@ -35,6 +35,7 @@ type Config struct {
 	Mode string `yaml:"mode"`
 	// Panel is terminal (lines on standard output) or none.
 	Panel   string        `yaml:"panel"`
+	Web     Web           `yaml:"web"`
 	Readers Readers       `yaml:"readers"`
 	Session SessionConfig `yaml:"session"`
 	// AccountHook is a program, with its arguments, that sets the secret of a local account. It gets the account's name as its last argument and the
@@ -45,6 +46,14 @@ type Config struct {
 	// Heartbeat is the time between two signs of life in the journal.
 	Heartbeat time.Duration `yaml:"heartbeat"`
 	Log       LogConfig     `yaml:"log"`
+}
+
+// Web is where browsers on the station find the panel's page and the local API.
+type Web struct {
+	// Listen is an address of the loopback; empty is none.
+	Listen string `yaml:"listen"`
+	// Hosts are names under which a browser may call it, beside localhost and the loopback's numbers.
+	Hosts []string `yaml:"hosts"`
 }
 
 // Readers says which readers are used.
@@ -111,6 +120,7 @@ func DefaultConfig() (Config, error) {
 	r := session.DefaultRules()
 	return Config{
 		StateDir: dir, Socket: defaultSocket(dir), KeyStore: "auto", Mode: string(record.ModeAttribute), Panel: "terminal",
+		Web:     Web{Listen: "127.0.0.1:8750"},
 		Readers: Readers{PCSC: PCSC{Enabled: true}},
 		Session: SessionConfig{
 			Bounce: r.Bounce, Ask: r.Ask, TapOut: string(r.TapOut), Idle: r.Idle, IdleWarning: r.IdleWarning, Longest: r.Longest,
@@ -219,6 +229,7 @@ func (c Config) Check() []error {
 	if c.Panel != "terminal" && c.Panel != "none" {
 		wrong("panel %q: want terminal or none", c.Panel)
 	}
+	faults = append(faults, c.Web.check()...)
 	if t := session.TapOut(c.Session.TapOut); t != session.Confirm && t != session.Never {
 		wrong("session.tap_out %q: want confirm or never", c.Session.TapOut)
 	}

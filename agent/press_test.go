@@ -90,7 +90,7 @@ func newPress(t *testing.T) *press {
 	}
 	dir := t.TempDir()
 	cfg.StateDir, cfg.Socket, cfg.KeyStore = filepath.Join(dir, "state"), filepath.Join(dir, "s"), "file"
-	cfg.Session.Bounce = time.Millisecond
+	cfg.Session.Bounce, cfg.Web.Listen = time.Millisecond, ""
 	p.cfg = cfg
 	token := p.broker.Token(pressName, l.Addr().String())
 	if _, err := Enrol(t.Context(), cfg, token, EnrolOptions{Build: "test"}); err != nil {

@@ -1,25 +1,24 @@
-// Package localapi answers programs on the station: who is here, how the agent is, end this session.
+// Package localapi answers programs and pages on the station: who is here, how the agent is, end this session.
 //
-// It serves LocalService over a Unix socket. The caller is known by the credentials that the kernel vouches for (SO_PEERCRED): who may connect
-// may ask who is here and claim a badge; the agent's own state, ending a session and reloading are for root and for the agent's own account. Nothing
-// listens on a network.
+// It serves LocalService three ways, which end in one place: gRPC and HTTP (JSON, server-sent events) over one socket, where the caller is known by the
+// credentials that the kernel vouches for, and the same HTTP with the panel's page on an address of the loopback, for browsers, of whom nothing is known.
+// One table says who may call what (rights.go), and one check bounds every request. Nothing listens on a network.
 //
-// The agent runs it and answers through the Station interface; the package itself knows no session and keeps no state. What needs later
-// parts of the agent (PIN entry, emergencies, tokens, sign-in) answers UNIMPLEMENTED and says so.
+// The agent runs it and answers through the Station interface; the package itself knows no session, decides nothing, and never hands out a badge number
+// or a reference of one.
 package localapi
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net"
-	"os"
-	"path/filepath"
-	"runtime"
+	"net/http"
+	"runtime/debug"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
 	taplinev1 "tapline/proto/tapline/v1"
@@ -44,86 +43,109 @@ type Station interface {
 	Reload(ctx context.Context) (*taplinev1.ReloadResponse, error)
 }
 
+// Config is what a server needs. Socket, Station and Log are required.
+type Config struct {
+	// Socket is the path of the Unix socket, or the name of the pipe on Windows.
+	Socket  string
+	Station Station
+	// Listen is the address of the loopback listener; empty for none. Hosts are names that it answers to beside those of the loopback.
+	Listen string
+	Hosts  []string
+	// Page makes the page at /. Its requests that change something must carry token in the header TokenHeader; the token is another at each start.
+	Page func(token string) http.Handler
+	// Metrics answers at /metrics.
+	Metrics http.Handler
+	Log     *zap.Logger
+}
+
+// Server answers programs and pages. New makes it, Run runs it.
+type Server struct {
+	cfg     Config
+	service *service
+	feed    *feed
+	seats   *seats
+	door    *door
+}
+
+// New makes a server and starts nothing.
+func New(cfg Config) *Server {
+	return &Server{
+		cfg: cfg, service: &service{station: cfg.Station}, feed: newFeed(), seats: &seats{most: maxWatchers},
+		door: newDoor(cfg.Listen, cfg.Hosts, cfg.Log),
+	}
+}
+
 // stopWithin is how long open calls may take to end.
 const stopWithin = time.Second
 
-// Serve answers on the socket at path until ctx ends. A socket that another run left behind is replaced; one that somebody answers on is not.
-func Serve(ctx context.Context, path string, station Station, log *zap.Logger) error {
-	if runtime.GOOS == "windows" {
-		log.Warn("no local API in this build for Windows: it comes with a named pipe")
-		<-ctx.Done()
-		return nil
-	}
-	l, err := listen(ctx, path)
+// Run answers until ctx ends, or the socket cannot be served. A socket that another run left behind is replaced; one that somebody answers on is not. The
+// loopback listener is tried again for as long as its address is not free.
+func (s *Server) Run(ctx context.Context) error {
+	socket, err := listen(ctx, s.cfg.Socket)
 	if err != nil {
 		return fmt.Errorf("serve local API: %w", err)
 	}
-	server := grpc.NewServer(grpc.Creds(peerCredentials{}), grpc.MaxRecvMsgSize(64<<10), grpc.MaxConcurrentStreams(64),
-		grpc.ChainUnaryInterceptor(unary), grpc.ChainStreamInterceptor(stream))
-	taplinev1.RegisterLocalServiceServer(server, &service{station: station})
+	split := newSplitter(socket, s.cfg.Log)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return split.run(ctx) })
+	group.Go(func() error { return s.runGRPC(ctx, split.grpc) })
+	w := &web{service: s.service, unary: s.unary, feed: s.feed, seats: s.seats, metrics: s.cfg.Metrics, log: s.cfg.Log}
+	group.Go(func() error { return serveHTTP(ctx, split.web, w.handler(nil), peerContext) })
+	group.Go(func() error { return s.feed.run(ctx, s.cfg.Station) })
+	group.Go(func() error { return s.door.run(ctx, w, s.cfg.Page) })
+	s.cfg.Log.Info("local API serves", zap.String("socket", s.cfg.Socket))
+	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("serve local API: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) runGRPC(ctx context.Context, l *lane) error {
+	server := grpc.NewServer(grpc.Creds(peerCredentials{}), grpc.MaxRecvMsgSize(maxBody), grpc.MaxConcurrentStreams(64),
+		grpc.ChainUnaryInterceptor(s.unary), grpc.ChainStreamInterceptor(s.stream))
+	taplinev1.RegisterLocalServiceServer(server, s.service)
 	stop := context.AfterFunc(ctx, func() {
 		late := time.AfterFunc(stopWithin, server.Stop)
 		defer late.Stop()
 		server.GracefulStop()
 	})
 	defer stop()
-	log.Info("local API serves", zap.String("socket", path))
 	if err := server.Serve(l); err != nil && ctx.Err() == nil {
-		return fmt.Errorf("serve local API: %w", err)
+		return err
 	}
 	return nil
 }
 
-// listen makes the socket. Everybody may connect: what a caller may do is decided by who it is.
-func listen(ctx context.Context, path string) (net.Listener, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, err
-	}
-	var dialer net.Dialer
-	if conn, err := dialer.DialContext(ctx, "unix", path); err == nil {
-		_ = conn.Close()
-		return nil, fmt.Errorf("%s: another agent answers there", path)
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	var config net.ListenConfig
-	l, err := config.Listen(ctx, "unix", path)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(path, 0o666); err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	return l, nil
-}
-
-func unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+// unary is the way of every single call, over gRPC and over HTTP.
+func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
+	defer func() { err = s.closed(info.FullMethod, recover(), err) }()
 	if err := allowed(ctx, info.FullMethod); err != nil {
-		return nil, wire.Status(err)
+		return nil, err
 	}
-	resp, err := next(ctx, req)
-	return resp, wire.Status(err)
+	if err := check(req); err != nil {
+		return nil, err
+	}
+	return next(ctx, req)
 }
 
-func stream(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	if err := allowed(s.Context(), info.FullMethod); err != nil {
-		return wire.Status(err)
+func (s *Server) stream(srv any, st grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
+	defer func() { err = s.closed(info.FullMethod, recover(), err) }()
+	if err := allowed(st.Context(), info.FullMethod); err != nil {
+		return err
 	}
-	return wire.Status(next(srv, s))
+	return next(srv, st)
 }
 
-// allowed asks whether the caller may call the method at all.
-func allowed(ctx context.Context, method string) error {
-	switch method {
-	case taplinev1.LocalService_WhoIsHere_FullMethodName, taplinev1.LocalService_WatchPresence_FullMethodName:
-		return nil
-	case taplinev1.LocalService_ClaimBadge_FullMethodName: // for the shared account's own programs; the broker throttles it, and wrong PINs
-		return nil
+// closed is the end of a call: the error as it goes to the caller. A fault of ours is told to our log alone, a panic among them, which ends one call.
+func (s *Server) closed(method string, panicked any, err error) error {
+	if panicked != nil {
+		s.cfg.Log.Error("a local call failed", zap.String("method", method), zap.String("panic", fmt.Sprintf("%T", panicked)), zap.ByteString("stack", debug.Stack()))
+		return wire.Status(wire.E(wire.Internal, "internal error; see the agent's log"))
 	}
-	p, ok := peerOf(ctx)
-	if ok && (p.UID == 0 || p.UID == os.Geteuid()) {
-		return nil
+	if wire.KindOf(err) == wire.Internal {
+		name := method[strings.LastIndexByte(method, '/')+1:]
+		s.cfg.Log.Error("a local call failed", zap.String("method", name), zap.Error(err))
+		return wire.Status(wire.E(wire.Internal, "internal error; see the agent's log"))
 	}
-	return wire.E(wire.Denied, "only root and the agent's own account may call %s", filepath.Base(method))
+	return wire.Status(err)
 }

@@ -20,18 +20,41 @@ import (
 )
 
 // station is one where Anna is.
-type station struct{ ended chan string }
+type station struct {
+	ended  chan string
+	shown  chan *taplinev1.WatchPresenceResponse
+	failed error // what EndSession answers; nil for its own answer
+}
 
-func (s *station) Presence() *taplinev1.Presence { return &taplinev1.Presence{Session: "s1"} }
+func (s *station) Presence() *taplinev1.Presence {
+	return &taplinev1.Presence{
+		Session: "s1", State: taplinev1.PresenceState_PRESENCE_STATE_NAMED, Account: "press",
+		Person: &taplinev1.Person{Id: "p-1001", DisplayName: "Anna B.", Language: "pl", Roles: []string{"operator"}},
+	}
+}
 
 func (s *station) Watch(ctx context.Context) <-chan *taplinev1.WatchPresenceResponse {
 	ch := make(chan *taplinev1.WatchPresenceResponse, 1)
 	ch <- &taplinev1.WatchPresenceResponse{Presence: s.Presence()}
-	context.AfterFunc(ctx, func() { close(ch) })
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		defer close(ch)
+		for {
+			select {
+			case c := <-s.shown:
+				ch <- c
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
 	return ch
 }
 
 func (s *station) EndSession(_ context.Context, id string) error {
+	if s.failed != nil {
+		return s.failed
+	}
 	if id != "s1" {
 		return wire.E(wire.NotFound, "session %s is not in force", id)
 	}
@@ -44,7 +67,7 @@ func (s *station) ClaimBadge(_ context.Context, req *taplinev1.ClaimBadgeRequest
 }
 
 func (s *station) Status() *taplinev1.GetStatusResponse {
-	return &taplinev1.GetStatusResponse{Station: "a/b/c/d"}
+	return &taplinev1.GetStatusResponse{Station: "a/b/c/d", KeyStore: "in a drawer"}
 }
 
 func (s *station) FetchSecret(context.Context, string) (*taplinev1.FetchSecretResponse, error) {
@@ -55,7 +78,14 @@ func (s *station) Reload(context.Context) (*taplinev1.ReloadResponse, error) {
 	return &taplinev1.ReloadResponse{}, nil
 }
 
-func serve(t *testing.T) (path string, s *station) {
+func serve(t testing.TB) (path string, s *station) {
+	t.Helper()
+	path, s, _ = serveWith(t, Config{})
+	return path, s
+}
+
+// serveWith serves on a socket of its own, with what else cfg says.
+func serveWith(t testing.TB, cfg Config) (path string, s *station, server *Server) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "tapline") // short: a socket's path has 107 bytes at most
 	if err != nil {
@@ -66,11 +96,13 @@ func serve(t *testing.T) (path string, s *station) {
 		t.Fatal(err)
 	}
 	path = filepath.Join(dir, "s")
-	s = &station{ended: make(chan string, 1)}
+	s = &station{ended: make(chan string, 1), shown: make(chan *taplinev1.WatchPresenceResponse)}
+	cfg.Socket, cfg.Station, cfg.Log = path, s, zap.NewNop()
+	server = New(cfg)
 	ctx, cancel := context.WithCancel(t.Context())
 	var serving sync.WaitGroup
 	serving.Go(func() {
-		if err := Serve(ctx, path, s, zap.NewNop()); err != nil {
+		if err := server.Run(ctx); err != nil {
 			t.Error(err)
 		}
 	})
@@ -84,10 +116,13 @@ func serve(t *testing.T) (path string, s *station) {
 			break
 		}
 	}
-	return path, s
+	for cfg.Listen != "" && server.Address() == "" {
+		<-tick.C
+	}
+	return path, s, server
 }
 
-func dial(t *testing.T, path string) taplinev1.LocalServiceClient {
+func dial(t testing.TB, path string) taplinev1.LocalServiceClient {
 	t.Helper()
 	conn, err := grpc.NewClient("unix:"+path, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
@@ -144,7 +179,7 @@ func TestAWatchBeginsWithThePresentState(t *testing.T) {
 
 func TestASocketThatIsServedIsLeftAlone(t *testing.T) {
 	path, s := serve(t)
-	if err := Serve(t.Context(), path, s, zap.NewNop()); err == nil {
+	if err := New(Config{Socket: path, Station: s, Log: zap.NewNop()}).Run(t.Context()); err == nil {
 		t.Error("a second agent took the socket")
 	}
 	if _, err := dial(t, path).WhoIsHere(t.Context(), &taplinev1.WhoIsHereRequest{}); err != nil {
@@ -165,8 +200,8 @@ func TestStranger(t *testing.T) {
 	if _, err := c.WhoIsHere(t.Context(), &taplinev1.WhoIsHereRequest{}); err != nil {
 		t.Errorf("a stranger may ask who is here, got %v", err)
 	}
-	if _, err := c.GetStatus(t.Context(), &taplinev1.GetStatusRequest{}); wire.KindOf(err) != wire.Denied {
-		t.Errorf("status: %v, want denied", err)
+	if st, err := c.GetStatus(t.Context(), &taplinev1.GetStatusRequest{}); err != nil || !st.GetLimited() || st.GetKeyStore() != "" {
+		t.Errorf("status: %v, %v, want the outline alone", st, err)
 	}
 	if _, err := c.EndSession(t.Context(), &taplinev1.EndSessionRequest{Session: "s1"}); wire.KindOf(err) != wire.Denied {
 		t.Errorf("end: %v, want denied", err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,5 +27,6 @@ func credentialsOf(conn net.Conn) (Peer, error) {
 	if fault != nil {
 		return Peer{}, fmt.Errorf("peer credentials: %w", fault)
 	}
-	return Peer{UID: int(cred.Uid), PID: int(cred.Pid)}, nil
+	uid := int(cred.Uid)
+	return Peer{UID: uid, PID: int(cred.Pid), Owner: uid == 0 || uid == os.Geteuid()}, nil
 }

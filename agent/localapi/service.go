@@ -13,13 +13,13 @@ type service struct {
 	station Station
 }
 
-func (s *service) WhoIsHere(context.Context, *taplinev1.WhoIsHereRequest) (*taplinev1.WhoIsHereResponse, error) {
-	return &taplinev1.WhoIsHereResponse{Presence: s.station.Presence()}, nil
+func (s *service) WhoIsHere(ctx context.Context, _ *taplinev1.WhoIsHereRequest) (*taplinev1.WhoIsHereResponse, error) {
+	return &taplinev1.WhoIsHereResponse{Presence: presenceFor(ctx, s.station.Presence())}, nil
 }
 
 func (s *service) WatchPresence(_ *taplinev1.WatchPresenceRequest, stream taplinev1.LocalService_WatchPresenceServer) error {
 	for change := range s.station.Watch(stream.Context()) {
-		if err := stream.Send(change); err != nil {
+		if err := stream.Send(changeFor(stream.Context(), change)); err != nil {
 			return err
 		}
 	}
@@ -31,7 +31,7 @@ func (s *service) WatchPresence(_ *taplinev1.WatchPresenceRequest, stream taplin
 
 func (s *service) EndSession(ctx context.Context, req *taplinev1.EndSessionRequest) (*taplinev1.EndSessionResponse, error) {
 	if req.GetSession() == "" {
-		return nil, wire.E(wire.Invalid, "session is empty")
+		return nil, wire.E(wire.Invalid, "session: empty; name the one that is to end")
 	}
 	if err := s.station.EndSession(ctx, req.GetSession()); err != nil {
 		return nil, err
@@ -42,15 +42,15 @@ func (s *service) EndSession(ctx context.Context, req *taplinev1.EndSessionReque
 func (s *service) ClaimBadge(ctx context.Context, req *taplinev1.ClaimBadgeRequest) (*taplinev1.ClaimBadgeResponse, error) {
 	switch {
 	case req.GetCode() == "":
-		return nil, wire.E(wire.Invalid, "code is empty")
+		return nil, wire.E(wire.Invalid, "code: empty; it is the one that the panel showed")
 	case (req.GetPerson() == "") != (req.GetPin() == ""):
-		return nil, wire.E(wire.Invalid, "person and pin go together")
+		return nil, wire.E(wire.Invalid, "person, pin: give both or neither")
 	}
 	return s.station.ClaimBadge(ctx, req)
 }
 
-func (s *service) GetStatus(context.Context, *taplinev1.GetStatusRequest) (*taplinev1.GetStatusResponse, error) {
-	return s.station.Status(), nil
+func (s *service) GetStatus(ctx context.Context, _ *taplinev1.GetStatusRequest) (*taplinev1.GetStatusResponse, error) {
+	return statusFor(ctx, s.station.Status()), nil
 }
 
 func (s *service) FetchSecret(ctx context.Context, req *taplinev1.FetchSecretRequest) (*taplinev1.FetchSecretResponse, error) {

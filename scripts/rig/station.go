@@ -77,6 +77,8 @@ func (s *Station) agentConfig() string {
 state_dir: %s
 socket: %s
 keystore: file
+web:
+  listen: ""
 readers:
   pcsc:
     ignore: [%q]

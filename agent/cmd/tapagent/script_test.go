@@ -36,7 +36,7 @@ func TestScripts(t *testing.T) {
 			away := broker.Token(station, "127.0.0.1:1")
 			files := map[string]string{
 				"token.txt": broker.Token(station, address).Encode(), "stranger.txt": stranger.Encode(), "away.txt": away.Encode(),
-				"agent.yaml": "state_dir: " + e.WorkDir + "/state\nsocket: " + e.WorkDir + "/s\nkeystore: file\nreaders:\n  pcsc:\n    enabled: false\n",
+				"agent.yaml": "state_dir: " + e.WorkDir + "/state\nsocket: " + e.WorkDir + "/s\nkeystore: file\nweb:\n  listen: \"\"\nreaders:\n  pcsc:\n    enabled: false\n",
 			}
 			for name, text := range files {
 				if err := os.WriteFile(filepath.Join(e.WorkDir, name), []byte(text+"\n"), 0o600); err != nil {

@@ -1408,8 +1408,10 @@ type GetStatusResponse struct {
 	// What is wrong with the station's identity: "identity-cloned", "identity-revoked", "identity-needs-approval", "identity-expired",
 	// "identity-renewal-late"; empty when all is well.
 	IdentityCondition string `protobuf:"bytes,21,opt,name=identity_condition,json=identityCondition,proto3" json:"identity_condition,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// True when the caller gets the outline alone: whoever is neither root nor the agent's own account.
+	Limited       bool `protobuf:"varint,22,opt,name=limited,proto3" json:"limited,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetStatusResponse) Reset() {
@@ -1545,6 +1547,13 @@ func (x *GetStatusResponse) GetIdentityCondition() string {
 		return x.IdentityCondition
 	}
 	return ""
+}
+
+func (x *GetStatusResponse) GetLimited() bool {
+	if x != nil {
+		return x.Limited
+	}
+	return false
 }
 
 // ReaderStatus is how a reader is.
@@ -2362,7 +2371,7 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\aallowed\x18\x01 \x01(\bR\aallowed\x12*\n" +
 	"\x06person\x18\x02 \x01(\v2\x12.tapline.v1.PersonR\x06person\x12\x18\n" +
 	"\asession\x18\x03 \x01(\tR\asession\"\x12\n" +
-	"\x10GetStatusRequest\"\xce\x05\n" +
+	"\x10GetStatusRequest\"\xe8\x05\n" +
 	"\x11GetStatusResponse\x12\x14\n" +
 	"\x05build\x18\x01 \x01(\tR\x05build\x12\x18\n" +
 	"\astation\x18\x02 \x01(\tR\astation\x120\n" +
@@ -2382,7 +2391,8 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"started_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x12P\n" +
 	"\x16certificate_expires_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\x14certificateExpiresAt\x12#\n" +
 	"\rjoin_sequence\x18\x14 \x01(\x04R\fjoinSequence\x12-\n" +
-	"\x12identity_condition\x18\x15 \x01(\tR\x11identityCondition\"\x92\x01\n" +
+	"\x12identity_condition\x18\x15 \x01(\tR\x11identityCondition\x12\x18\n" +
+	"\alimited\x18\x16 \x01(\bR\alimited\"\x92\x01\n" +
 	"\fReaderStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\battached\x18\x02 \x01(\bR\battached\x12:\n" +

@@ -1,0 +1,35 @@
+package agent
+
+import (
+	"fmt"
+	"net/http"
+
+	"tapline/agent/localapi"
+)
+
+// newAPI makes the local API: the socket for programs, and the loopback listener for browsers.
+func (a *Agent) newAPI() *localapi.Server {
+	return localapi.New(localapi.Config{
+		Socket: a.cfg.Socket, Station: a, Listen: a.cfg.Web.Listen, Hosts: a.cfg.Web.Hosts, Page: a.page, Log: a.log.Named("local"),
+	})
+}
+
+// page is what a browser sees at /. Requests of the page that change something carry token in the header localapi.TokenHeader.
+func (a *Agent) page(token string) http.Handler {
+	_ = token
+	return http.NotFoundHandler()
+}
+
+// check gives everything that is wrong with the listener for browsers.
+func (w Web) check() []error {
+	var faults []error
+	if err := localapi.CheckListen(w.Listen); err != nil {
+		faults = append(faults, fmt.Errorf("web.listen %q: %w", w.Listen, err))
+	}
+	for i, name := range w.Hosts {
+		if err := localapi.CheckHost(name); err != nil {
+			faults = append(faults, fmt.Errorf("web.hosts[%d] %q: %w", i, name, err))
+		}
+	}
+	return faults
+}
