@@ -45,8 +45,8 @@ func statusOf(k wire.Kind) int {
 	return http.StatusInternalServerError
 }
 
-// fieldAt is the field that a refusal of a request begins with.
-var fieldAt = regexp.MustCompile(`^([a-z][a-z0-9_.]*): `)
+// fieldAt is the field, or the fields, that a refusal of a request begins with.
+var fieldAt = regexp.MustCompile(`^([a-z][a-z0-9_.]*(?:, [a-z][a-z0-9_.]*)*): `)
 
 // refuse answers with an error. code 0 is the status of the error's kind.
 func refuse(w http.ResponseWriter, err error, code int) {
