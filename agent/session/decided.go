@@ -19,11 +19,12 @@ func (e Decided) apply(s *step) {
 	switch {
 	case a.Allowed && a.Session == s.revoked:
 		s.giveBack(a, RevokedCause)
-		s.refuse(tap, Answer{Refusal: RevokedCause, Person: a.Person, Decision: a.Decision, Latency: a.Latency})
+		s.held = nil
+		s.refuse(tap, nil, Answer{Refusal: RevokedCause, Person: a.Person, Decision: a.Decision, Latency: a.Latency})
 	case a.Allowed:
 		s.begin(tap, a)
 	default:
-		s.refuse(tap, a)
+		s.turnedDown(tap, a)
 	}
 	s.next()
 }
@@ -35,21 +36,29 @@ func (s *step) giveBack(a Answer, cause record.Reason) {
 	}
 }
 
-// refuse records a tap that did not become a session, and tells the person.
-func (s *step) refuse(tap Tap, a Answer) {
+// refuse records a tap that did not become a session, and tells the person. h is what it waited for; nil if it did not wait.
+func (s *step) refuse(tap Tap, h *held, a Answer) {
+	if a.Refusal == "" {
+		a.Refusal = "policy"
+	}
+	s.recordRefusal(tap, h, cmp.Or(a.Session, tap.Session), a)
+	s.do(Tell{Notice{
+		Kind: Refused, Reason: a.Refusal, HelpCode: a.HelpCode, Person: a.Person, Reader: tap.Reader,
+		Lasts: max(noticeLasts, a.RetryAfter),
+	}})
+}
+
+// recordRefusal records a try that was not enough. try is the name under which it was asked about.
+func (s *step) recordRefusal(tap Tap, h *held, try record.SessionID, a Answer) {
 	p := record.Payload{
-		Type: record.TapRefused, Person: a.Person.ID, Badge: badgeOf(tap, a.Factors), Reader: string(tap.Reader),
-		Reason: cmp.Or(a.Refusal, "policy"), Latency: latencyOf(a), Mode: s.mode(),
+		Type: record.TapRefused, Person: a.Person.ID, Badge: badgeOf(tap, a.Factors), Second: secondOf(h, a),
+		Reader: string(tap.Reader), Reason: a.Refusal, Latency: latencyOf(a), Mode: s.mode(),
 	}
 	if a.Decision.By != "" {
 		decision := a.Decision
 		p.Decision = &decision
 	}
-	s.do(Record{Payload: p, Tap: tap.Session})
-	s.do(Tell{Notice{
-		Kind: Refused, Reason: p.Reason, HelpCode: a.HelpCode, Person: a.Person, Reader: tap.Reader,
-		Lasts: max(noticeLasts, a.RetryAfter),
-	}})
+	s.do(Record{Payload: p, Tap: try})
 }
 
 // begin opens the session, or takes over from the one in force: then one record names both.
@@ -58,13 +67,14 @@ func (s *step) begin(tap Tap, a Answer) {
 	decision := a.Decision
 	p := record.Payload{
 		Type: record.SessionOpened, Session: a.Session, Person: a.Person.ID, Account: a.Account, Mode: lesserMode(a.Terms.Mode, s.rules.Mode),
-		Badge: badgeOf(tap, a.Factors), Reader: string(tap.Reader), Decision: &decision, Lease: leaseOf(a.Lease), Latency: latencyOf(a),
+		Badge: badgeOf(tap, a.Factors), Second: secondOf(s.held, a), Reader: string(tap.Reader), Decision: &decision, Lease: leaseOf(a.Lease), Latency: latencyOf(a),
 	}
 	if before.id != "" {
 		p.Type = record.SessionHandedOver
 		p.From = &record.From{Session: before.id, Person: before.person.ID}
 	}
 	s.open = s.newOpen(tap, a)
+	s.held = nil
 	s.do(Record{Payload: p, Tap: tap.Session})
 	s.do(Show{s.Presence()})
 	if before.lease != nil && a.Lease == nil { // the broker doesn't know of the hand-over
@@ -78,7 +88,7 @@ func (s *step) begin(tap Tap, a Answer) {
 func (s *step) newOpen(tap Tap, a Answer) open {
 	r, t := s.rules, a.Terms
 	o := open{
-		id: a.Session, person: a.Person, badge: tap.Badge, account: a.Account, lease: a.Lease, by: a.Decision.By,
+		id: a.Session, person: a.Person, badge: tap.Badge, second: coPresent(s.held, a), account: a.Account, lease: a.Lease, by: a.Decision.By,
 		mode: lesserMode(t.Mode, r.Mode), reader: tap.Reader, presence: tap.Presence, since: s.now, touched: s.now,
 		idle: cmp.Or(t.Idle, r.Idle), idleWarning: cmp.Or(t.IdleWarning, r.IdleWarning),
 		leaveTheCard: t.LeaveTheCard || r.LeaveTheCard, cardGrace: cmp.Or(t.CardGrace, r.CardGrace),
@@ -88,6 +98,9 @@ func (s *step) newOpen(tap Tap, a Answer) open {
 		if longest := s.now.Add(r.Longest); o.endsAt.IsZero() || longest.Before(o.endsAt) {
 			o.endsAt, o.endsWhy = longest, Expired
 		}
+	}
+	if warn := o.endsAt.Add(-r.EndWarning); r.EndWarning > 0 && !o.endsAt.IsZero() && warn.After(s.now) {
+		o.endWarnAt = warn
 	}
 	o.extendAt = s.extendAt(a.Lease)
 	return o
@@ -120,6 +133,9 @@ func (s *step) end(cause record.Reason) {
 		Reason: cause, Mode: o.mode,
 	}})
 	s.do(Show{s.Presence()})
+	if cause != TapOutCause && cause != AgentStopped { // else the person knows
+		s.do(Tell{Notice{Kind: Ended, Reason: cause, Person: o.person, Reader: o.reader, Lasts: endedLasts}})
+	}
 	if o.lease != nil {
 		s.do(Release{Session: o.id, Fence: o.lease.Fence, Cause: cause})
 	}

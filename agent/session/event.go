@@ -31,7 +31,8 @@ type (
 	Decided struct{ Answer Answer }
 	// Input: somebody used the station.
 	Input struct{}
-	// EndAsked: the person there wants to end the session; another session's name is ignored, so that a late click ends nobody else's.
+	// EndAsked: the person there wants to end the session, or to call off the tap that waits under that name; another session's name is ignored, so that a
+	// late click ends nobody else's.
 	EndAsked struct{ Session record.SessionID }
 	// Revoked: the broker ends the session.
 	Revoked struct {
@@ -58,10 +59,13 @@ type (
 type Effect interface{ effect() }
 
 type (
-	// Decide asks whether the tap may have the station, by a Decided event. From is the session in force.
+	// Decide asks whether the tap may have the station, by a Decided event. From is the session in force. PIN and Second are what the tap has been given
+	// since it came: it is then asked about again, under another session to be.
 	Decide struct {
-		Tap  Tap
-		From record.SessionID
+		Tap    Tap
+		From   record.SessionID
+		PIN    PIN
+		Second *Tap // another person's badge; nil for none
 	}
 	// Record writes a record and waits until it is durable. Tap names the tap that it answers, by its session to be; empty for none.
 	Record struct {
@@ -103,6 +107,7 @@ type Presence struct {
 	Mode      record.Mode
 	By        string // who decided: "broker", "bundle"
 	Reader    reader.Name
+	Second    Person // who has to be there too; empty for nobody
 }
 
 // NoticeKind says what a notice is about.
@@ -117,6 +122,14 @@ const (
 	ReaderChanged NoticeKind = "reader"
 	Deciding      NoticeKind = "deciding"  // a badge was read, and nobody knows yet what comes of it
 	CardGone      NoticeKind = "card-gone" // the session ends unless the badge comes back
+	// PINNeeded and SecondNeeded: the tap under Session waits for a PIN, or for another person's badge, until Until. Reason is why the last try was not
+	// enough, empty before one; for SecondNeeded also whether the second person approves or stays.
+	PINNeeded    NoticeKind = "pin-needed"
+	SecondNeeded NoticeKind = "second-person-needed"
+	// EndNear: the session ends in Lasts whatever anybody does; Reason says why.
+	EndNear NoticeKind = "end-near"
+	// Ended: the session has ended by something other than the person; Reason says what.
+	Ended NoticeKind = "ended"
 )
 
 // Notice is something that the person at the station should see.
@@ -127,4 +140,6 @@ type Notice struct {
 	Lasts    time.Duration
 	Person   Person
 	Reader   reader.Name
+	Session  record.SessionID // of a tap that waits
+	Until    time.Time        // it waits
 }

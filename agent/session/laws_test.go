@@ -58,6 +58,9 @@ func (j *judge) record(p record.Payload) error {
 			return fmt.Errorf("session %s begins twice", p.Session)
 		}
 		j.begun[p.Session] = true
+		if err := lawOfTheSecondPerson(p); err != nil {
+			return err
+		}
 		if p.Decision.By == "broker" { // which swapped the lease itself
 			delete(j.leases, from)
 		}
@@ -76,6 +79,20 @@ func (j *judge) record(p record.Payload) error {
 	return nil
 }
 
+// lawOfTheSecondPerson: whoever may not be here alone is recorded with somebody else, by another badge.
+func lawOfTheSecondPerson(p record.Payload) error {
+	want, needs := needsSecond[p.Badge.Ref]
+	switch {
+	case needs && (p.Second == nil || p.Second.Part != want || p.Second.Badge == nil):
+		return fmt.Errorf("%s begins with %+v, want somebody as %s", p.Badge.Ref, p.Second, want)
+	case p.Second != nil && p.Second.Badge.Ref == p.Badge.Ref:
+		return fmt.Errorf("%s is the second person to themselves", p.Badge.Ref)
+	case !needs && p.Second != nil:
+		return fmt.Errorf("%s needs nobody, and has %+v", p.Badge.Ref, p.Second)
+	}
+	return nil
+}
+
 // plant makes random days at one station.
 type plant struct {
 	rng     *rand.Rand
@@ -85,7 +102,9 @@ type plant struct {
 	judge   *judge
 	taps    int
 	waiting []Decide
-	asked   time.Time // when the station last asked the person there
+	asked   time.Time // when the station last asked a person there
+	whom    record.PersonID
+	waited  int // taps that had to wait
 	pending map[record.SessionID]record.BadgeRef
 }
 
@@ -104,13 +123,16 @@ func newPlant(seed uint64) *plant {
 
 func (p *plant) step(e Event) error {
 	var effects []Effect
-	before, had := p.now, p.state.Session()
+	before, had, held := p.now, p.state.Session(), p.state.Held()
 	p.state, effects = p.rules.Step(p.state, e, p.now)
 	if err := p.judge.hear(effects); err != nil {
 		return fmt.Errorf("%T at %s: %w", e, before, err)
 	}
 	if got := p.state.Session(); got != p.judge.open {
 		return fmt.Errorf("%T: the state says %q, the records say %q", e, got, p.judge.open)
+	}
+	if err := p.lawOfWaiting(held, effects); err != nil {
+		return fmt.Errorf("%T at %s: %w", e, before, err)
 	}
 	for _, effect := range effects {
 		switch effect := effect.(type) {
@@ -121,7 +143,7 @@ func (p *plant) step(e Event) error {
 			p.waiting = append(p.waiting, effect)
 		case Tell:
 			if effect.Notice.Kind == AlreadyHere {
-				p.asked = p.now
+				p.asked, p.whom = p.now, effect.Notice.Person.ID
 			}
 		}
 	}
@@ -138,16 +160,47 @@ func (p *plant) lawOfTheSameTap(tap Tapped, had record.SessionID, effects []Effe
 		if !ok || r.Payload.Type != record.SessionClosed {
 			continue
 		}
-		if p.rules.TapOut == Never || p.now.Sub(p.asked) >= p.rules.Ask {
+		if p.rules.TapOut == Never || p.now.Sub(p.asked) >= p.rules.Ask || p.whom != record.PersonID(tap.Tap.Badge.Ref) {
 			return fmt.Errorf("a tap of %s ended session %s without being asked", tap.Tap.Badge.Ref, had)
 		}
 	}
 	return nil
 }
 
+// lawOfWaiting: a tap that waits is answered by one record that begins its session or refuses it, and never waits past its time.
+func (p *plant) lawOfWaiting(held record.SessionID, effects []Effect) error {
+	now := p.state.Held()
+	if now != held && now != "" {
+		p.waited++
+	}
+	if now != held && held != "" {
+		ends := 0
+		for _, e := range effects {
+			if r, ok := e.(Record); ok && (r.Payload.Type == record.TapRefused || r.Payload.Decision != nil) {
+				ends++
+			}
+		}
+		if ends == 0 {
+			return fmt.Errorf("tap %s waited and is forgotten", held)
+		}
+	}
+	n, waits := p.state.Waiting(p.now)
+	if next, ok := p.rules.Deadline(p.state); waits && (!ok || next.After(n.Until)) {
+		return fmt.Errorf("tap %s waits until %s, and nobody looks before %s", now, n.Until, next)
+	}
+	if waits && n.Lasts > max(p.rules.PINWithin, p.rules.SecondWithin) {
+		return fmt.Errorf("tap %s waits for another %s", now, n.Lasts)
+	}
+	return nil
+}
+
 var (
-	people  = []record.BadgeRef{"anna", "ben", "cleo", "nobody"}
+	people  = []record.BadgeRef{"anna", "ben", "cleo", "dora", "emil", "finn", "nobody"}
 	readers = []reader.Name{"left", "right"}
+	// needsSecond are the people who may not be there alone. Anybody but nobody will do.
+	needsSecond = map[record.BadgeRef]record.Part{"emil": record.Approver, "finn": record.CoPresent}
+	// needsPIN are those who need one.
+	needsPIN = map[record.BadgeRef]bool{"dora": true, "finn": true}
 )
 
 // happen makes one random thing happen.
@@ -159,13 +212,14 @@ func (p *plant) happen() error {
 	at := readers[p.rng.IntN(len(readers))]
 	switch n := p.rng.IntN(100); {
 	case n < 35:
-		p.taps++
 		ref := people[p.rng.IntN(len(people))]
 		return p.step(Tapped{Tap{
-			Session: record.SessionID(fmt.Sprintf("s%d", p.taps)), Reader: at, Badge: Badge{Ref: ref}, At: p.now, Presence: p.rng.IntN(2) == 0,
+			Session: p.name(), Spare: p.name() + "b", Reader: at, Badge: Badge{Ref: ref}, At: p.now, Presence: p.rng.IntN(2) == 0,
 		}})
-	case n < 60:
+	case n < 54:
 		return p.answer()
+	case n < 62:
+		return p.step(PINEntered{Session: p.some(), Next: p.name(), PIN: NewPIN([]string{"good", "bad"}[p.rng.IntN(2)])})
 	case n < 70:
 		return p.step(Left{at})
 	case n < 80:
@@ -187,8 +241,16 @@ func (p *plant) happen() error {
 	}
 }
 
+func (p *plant) name() record.SessionID {
+	p.taps++
+	return record.SessionID(fmt.Sprintf("s%d", p.taps))
+}
+
 // some is the session in force, one that waits, or another.
 func (p *plant) some() record.SessionID {
+	if held := p.state.Held(); held != "" && p.rng.IntN(3) > 0 {
+		return held
+	}
 	if p.rng.IntN(2) == 0 || p.taps == 0 {
 		return p.state.Session()
 	}
@@ -202,11 +264,14 @@ func (p *plant) answer() error {
 	d := p.waiting[0]
 	p.waiting = p.waiting[1:]
 	a := Answer{Session: d.Tap.Session, Decision: record.Decision{By: "bundle"}}
-	if d.Tap.Badge.Ref == "nobody" || p.rng.IntN(10) == 0 {
-		a.Refusal = "unknown-badge"
+	a.Person = Person{ID: record.PersonID(d.Tap.Badge.Ref)}
+	if a.Refusal = p.missing(d); a.Refusal != "" {
 		return p.step(Decided{a})
 	}
-	a.Allowed, a.Person = true, Person{ID: record.PersonID(d.Tap.Badge.Ref)}
+	a.Allowed = true
+	if d.Second != nil {
+		a.Second = Person{ID: record.PersonID(d.Second.Badge.Ref)}
+	}
 	if p.rng.IntN(2) == 0 {
 		a.Decision.By = "broker"
 		a.Lease = &Lease{ID: "l", Fence: record.Fence(p.taps), ExpiresAt: p.now.Add(time.Hour)}
@@ -215,12 +280,31 @@ func (p *plant) answer() error {
 	return p.step(Decided{a})
 }
 
+// missing is what a tap is refused for; empty for nothing.
+func (p *plant) missing(d Decide) record.Reason {
+	ref := d.Tap.Badge.Ref
+	part, two := needsSecond[ref]
+	switch {
+	case ref == "nobody" || p.rng.IntN(10) == 0:
+		return "unknown-badge"
+	case d.PIN.Typed() == "bad" && p.rng.IntN(5) == 0:
+		return "pin-locked"
+	case d.PIN.Typed() == "bad":
+		return "pin-wrong"
+	case two && (d.Second == nil || d.Second.Badge.Ref == "nobody"):
+		return map[record.Part]record.Reason{record.Approver: "approval-needed", record.CoPresent: "second-person-needed"}[part]
+	case needsPIN[ref] && d.PIN.Typed() != "good":
+		return "pin-needed"
+	}
+	return ""
+}
+
 func TestLawsOverRandomDays(t *testing.T) {
 	days := uint64(1500)
 	if testing.Short() {
 		days = 400
 	}
-	sessions, handed := 0, 0
+	sessions, handed, waited := 0, 0, 0
 	for seed := range days {
 		p := newPlant(seed)
 		for range 150 {
@@ -244,6 +328,10 @@ func TestLawsOverRandomDays(t *testing.T) {
 		}
 		sessions += len(p.judge.begun)
 		handed += p.taps
+		waited += p.waited
+	}
+	if waited < int(days) {
+		t.Errorf("only %d taps waited for a PIN or a second person", waited)
 	}
 	if sessions < int(days) {
 		t.Errorf("only %d sessions of %d taps: the days are too quiet to prove anything", sessions, handed)

@@ -10,10 +10,11 @@ import (
 // State is what a station remembers between two events. The zero State is a station where nobody is.
 type State struct {
 	open    open
-	pending *Tap // being decided
-	left    bool // the pending tap's badge has left again
-	queued  *Tap // to be decided next
-	seen    seen // the last badge
+	pending *Tap  // being decided
+	left    bool  // the pending tap's badge has left again
+	queued  *Tap  // to be decided next
+	held    *held // waits for a PIN or a second person
+	seen    seen  // the last badge
 	unread  unread
 	revoked record.SessionID // the last session that the broker ended, in case its answer is still on the way
 	stopped bool
@@ -24,6 +25,7 @@ type open struct {
 	id       record.SessionID
 	person   Person
 	badge    Badge
+	second   *second // who has to be there too; nil for nobody
 	account  record.AccountID
 	lease    *Lease
 	by       string
@@ -34,12 +36,14 @@ type open struct {
 	since    time.Time
 	touched  time.Time // last tap or input
 	warned   bool
-	askUntil time.Time // zero when the station does not ask
-	extendAt time.Time // zero when there is nothing to extend
+	askUntil time.Time       // zero when the station does not ask
+	asked    record.BadgeRef // whom
+	extendAt time.Time       // zero when there is nothing to extend
 
 	idle, idleWarning time.Duration
 	endsAt            time.Time
 	endsWhy           record.Reason
+	endWarnAt         time.Time // zero when there is no warning to come
 	leaveTheCard      bool
 	cardGrace         time.Duration
 	goneAt            time.Time // when the session ends because its badge is gone; zero as long as it is there
@@ -68,10 +72,14 @@ func (s State) Presence() Presence {
 	if o.id == "" {
 		return Presence{}
 	}
-	return Presence{
+	p := Presence{
 		Session: o.id, Person: o.person, Since: o.since, EndsAt: o.endsAt, Account: o.account,
 		Assurance: o.badge.Assurance, Mode: o.mode, By: o.by, Reader: o.reader,
 	}
+	if o.second != nil {
+		p.Second = o.second.person
+	}
+	return p
 }
 
 // Lease is the broker's lease of the session in force; false when there is none, also when the session began without the broker.
@@ -94,11 +102,15 @@ func (r Rules) Deadline(s State) (time.Time, bool) {
 }
 
 func (s State) deadlines() []time.Time {
+	var list []time.Time
+	if s.held != nil && s.pending == nil {
+		list = append(list, s.held.until)
+	}
 	if s.open.id == "" {
-		return nil
+		return list
 	}
 	o := s.open
-	list := []time.Time{o.goneAt, o.endsAt, o.askUntil, o.extendAt}
+	list = append(list, o.goneAt, o.endsAt, o.askUntil, o.extendAt, o.endWarnAt)
 	if o.idle > 0 {
 		list = append(list, o.touched.Add(o.idle))
 		if !o.warned && o.idleWarning > 0 {

@@ -10,6 +10,9 @@ import (
 // noticeLasts is how long a refusal stays on the panel.
 const noticeLasts = 5 * time.Second
 
+// endedLasts is how long the panel says that a session has ended by itself: the person may have looked away.
+const endedLasts = 30 * time.Second
+
 // Step takes in e at the time now, which never goes back, and gives the state after it and what is to be done.
 func (r Rules) Step(s State, e Event, now time.Time) (State, []Effect) {
 	st := step{rules: r, State: s, now: now}
@@ -44,8 +47,17 @@ func (e Tapped) apply(s *step) {
 	case s.pending != nil:
 		s.queue(tap)
 	default:
-		s.take(tap)
+		s.present(tap)
 	}
+}
+
+// present takes up a tap when no other is being decided.
+func (s *step) present(tap Tap) {
+	if s.held != nil {
+		s.meetHeld(tap)
+		return
+	}
+	s.take(tap)
 }
 
 // cardBack goes on with a session whose badge was gone for less than the grace time.
@@ -59,15 +71,15 @@ func (s *step) cardBack(tap Tap) {
 // queue keeps the last tap that came while another is being decided.
 func (s *step) queue(tap Tap) {
 	if s.queued != nil {
-		s.refuse(*s.queued, Answer{Refusal: Overtaken})
+		s.refuse(*s.queued, nil, Answer{Refusal: Overtaken})
 	}
 	s.queued = &tap
 }
 
-// take begins with a tap when no other is being decided.
+// take begins with a tap when no other is being decided or waits.
 func (s *step) take(tap Tap) {
-	if s.open.id != "" && tap.Badge.Ref == s.open.badge.Ref {
-		s.again(tap)
+	if who, leaves, here := s.open.isHere(tap.Badge.Ref); here {
+		s.again(tap, who, leaves)
 		return
 	}
 	s.pending, s.left = &tap, false
@@ -75,16 +87,19 @@ func (s *step) take(tap Tap) {
 }
 
 // again is a tap of the person who is there: it asks, and a tap while it asks is an answer.
-func (s *step) again(tap Tap) {
-	asking := s.now.Before(s.open.askUntil)
-	if asking && s.rules.TapOut == Confirm && !s.open.leaveTheCard {
-		s.end(TapOutCause)
+// who it is, and why the session then ends, depends on whether it is the person or the second one.
+func (s *step) again(tap Tap, who Person, leaves record.Reason) {
+	asking := s.now.Before(s.open.askUntil) && s.open.asked == tap.Badge.Ref
+	if asking && s.rules.TapOut == Confirm && (!s.open.leaveTheCard || leaves == SecondLeft) {
+		s.end(leaves)
 		return
 	}
-	s.open.reader, s.open.presence = tap.Reader, tap.Presence
+	if leaves == TapOutCause {
+		s.open.reader, s.open.presence = tap.Reader, tap.Presence
+	}
 	s.touch()
-	s.open.askUntil = s.now.Add(s.rules.Ask)
-	s.do(Tell{Notice{Kind: AlreadyHere, Lasts: s.rules.Ask, Person: s.open.person, Reader: tap.Reader}})
+	s.open.askUntil, s.open.asked = s.now.Add(s.rules.Ask), tap.Badge.Ref
+	s.do(Tell{Notice{Kind: AlreadyHere, Lasts: s.rules.Ask, Person: who, Reader: tap.Reader}})
 }
 
 func (s *step) touch() { s.open.touched, s.open.warned = s.now, false }
@@ -96,7 +111,7 @@ func (s *step) next() {
 	}
 	tap := *s.queued
 	s.queued = nil
-	s.take(tap)
+	s.present(tap)
 }
 
 func (e Left) apply(s *step) {
@@ -104,7 +119,17 @@ func (e Left) apply(s *step) {
 		s.left = true
 		return // the badge on this reader is the pending one, so that of the session left before
 	}
+	s.goneHeld(e.Reader)
 	s.gone(e.Reader, s.open.cardGrace)
+}
+
+// goneHeld notes that the badge of a tap that waits has left.
+func (s *step) goneHeld(at reader.Name) {
+	if s.held != nil && s.held.tap.Reader == at {
+		h := *s.held
+		h.left = true
+		s.held = &h
+	}
 }
 
 // gone begins the grace time of a session whose badge lay on the reader.
@@ -139,6 +164,7 @@ func (e Detached) apply(s *step) {
 	if s.pending != nil && s.pending.Reader == e.Reader {
 		s.left = true
 	}
+	s.goneHeld(e.Reader)
 	s.gone(e.Reader, s.rules.ReaderGrace)
 }
 
@@ -154,8 +180,12 @@ func (Input) apply(s *step) {
 }
 
 func (e EndAsked) apply(s *step) {
-	if e.Session == s.open.id && e.Session != "" {
+	switch {
+	case e.Session == "":
+	case e.Session == s.open.id:
 		s.end(TapOutCause)
+	case e.Session == s.Held() && s.pending == nil:
+		s.callOff(CalledOff)
 	}
 }
 
@@ -182,9 +212,13 @@ func (Shutdown) apply(s *step) {
 		return
 	}
 	s.stopped = true
+	if s.held != nil {
+		s.pending = nil // it is the same tap
+		s.callOff(AgentStopped)
+	}
 	for _, tap := range []*Tap{s.pending, s.queued} {
 		if tap != nil {
-			s.refuse(*tap, Answer{Refusal: AgentStopped})
+			s.refuse(*tap, nil, Answer{Refusal: AgentStopped})
 		}
 	}
 	s.pending, s.queued = nil, nil

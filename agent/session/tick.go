@@ -10,6 +10,7 @@ import (
 const minExtend = time.Second
 
 func (Tick) apply(s *step) {
+	s.heldTick()
 	if s.open.id == "" {
 		return
 	}
@@ -25,6 +26,10 @@ func (Tick) apply(s *step) {
 	if o.idle > 0 && o.idleWarning > 0 && !o.warned && due(o.touched.Add(o.idle-o.idleWarning), s.now) {
 		o.warned = true
 		s.do(Tell{Notice{Kind: IdleWarning, Lasts: o.touched.Add(o.idle).Sub(s.now), Person: o.person}})
+	}
+	if due(o.endWarnAt, s.now) {
+		o.endWarnAt = time.Time{}
+		s.do(Tell{Notice{Kind: EndNear, Reason: o.endsWhy, Lasts: o.endsAt.Sub(s.now), Person: o.person}})
 	}
 	if due(o.extendAt, s.now) {
 		o.extendAt = s.now.Add(max(s.rules.ExtendRetry, minExtend)) // unless the answer says otherwise

@@ -62,6 +62,10 @@ type Rules struct {
 	Idle, IdleWarning time.Duration
 	// Longest ends any session; 0 is never.
 	Longest time.Duration
+	// EndWarning is how long before the end of a shift, or of the longest time, the person is warned; 0 is never.
+	EndWarning time.Duration
+	// PINWithin is how long a tap waits for a PIN, SecondWithin for a second person.
+	PINWithin, SecondWithin time.Duration
 	// LeaveTheCard ends a session when its badge leaves the reader, after CardGrace.
 	LeaveTheCard bool
 	CardGrace    time.Duration
@@ -75,7 +79,8 @@ type Rules struct {
 func DefaultRules() Rules {
 	return Rules{
 		Mode: record.ModeAttribute, Bounce: 3 * time.Second, Ask: 10 * time.Second, TapOut: Confirm,
-		IdleWarning: time.Minute, Longest: 12 * time.Hour,
+		IdleWarning: time.Minute, Longest: 12 * time.Hour, EndWarning: 5 * time.Minute,
+		PINWithin: 45 * time.Second, SecondWithin: time.Minute,
 		CardGrace: 5 * time.Second, ReaderGrace: 30 * time.Second, ExtendRetry: 30 * time.Second,
 	}
 }
@@ -91,16 +96,22 @@ const (
 	RevokedCause record.Reason = "revoked"
 	AgentStopped record.Reason = "agent-stopped"
 	AgentDied    record.Reason = "agent-died"
+	// Elsewhere: the person began a session at another station.
+	Elsewhere record.Reason = "elsewhere"
+	// SecondLeft: the second person, without whom the session may not be, has left.
+	SecondLeft record.Reason = "second-left"
 	// Overtaken refuses a tap that waited when another one came.
 	Overtaken record.Reason = "overtaken"
+	// CalledOff refuses a tap that waited when somebody called it off.
+	CalledOff record.Reason = "called-off"
 )
 
 // Tap is one badge presented at one reader.
 type Tap struct {
-	// Session is the session to be, new with each tap.
-	Session record.SessionID
-	Reader  reader.Name
-	Badge   Badge
+	// Session is the session to be, new with each tap. Spare is another, for when it counts as a second person's: the broker takes a name once.
+	Session, Spare record.SessionID
+	Reader         reader.Name
+	Badge          Badge
 	// Number is for the broker alone; it hides itself.
 	Number reader.Number
 	At     time.Time
@@ -116,6 +127,7 @@ type Answer struct {
 	HelpCode   string
 	RetryAfter time.Duration
 	Person     Person
+	Second     Person // whose badge came with the tap; empty when that is not known
 	Account    record.AccountID
 	Lease      *Lease // nil when decided without the broker
 	Terms      Terms
