@@ -55,15 +55,22 @@ func (d *decider) askBroker(ctx context.Context, ask session.Decide, mode record
 	tap := ask.Tap
 	resp, err := d.broker.OpenSession(ctx, &taplinev1.OpenSessionRequest{
 		Session: string(tap.Session), FromSession: string(ask.From), Mode: modeOf(mode), Reader: string(tap.Reader),
-		Badge: &taplinev1.BadgeProof{
-			Number: tap.Number.Canonical(), Technology: tap.Badge.Technology, Assurance: taplinev1.Assurance(tap.Badge.Assurance),
-		},
-		TappedAt: timestamppb.New(tap.At),
+		Badge: proofOf(&tap), Pin: ask.PIN.Typed(), Approver: proofOf(ask.Second), TappedAt: timestamppb.New(tap.At),
 	})
 	if err != nil {
 		return d.noAnswer(err)
 	}
 	return d.answerOf(resp), true
+}
+
+// proofOf is a badge as the broker hears of it; nil for none.
+func proofOf(tap *session.Tap) *taplinev1.BadgeProof {
+	if tap == nil {
+		return nil
+	}
+	return &taplinev1.BadgeProof{
+		Number: tap.Number.Canonical(), Technology: tap.Badge.Technology, Assurance: taplinev1.Assurance(tap.Badge.Assurance),
+	}
 }
 
 // noAnswer tells a broker that does not know this station from one that is away: the first is a refusal.
@@ -85,7 +92,7 @@ func (d *decider) answerOf(r *taplinev1.OpenSessionResponse) session.Answer {
 	v := r.GetDecision()
 	a := session.Answer{
 		Allowed: v.GetAllowed(), HelpCode: v.GetHelpCode(), RetryAfter: v.GetRetryAfter().AsDuration(),
-		Person:   personOf(r.GetPerson()),
+		Person: personOf(r.GetPerson()), Second: personOf(r.GetApprover()),
 		Decision: record.Decision{By: "broker", Policy: v.GetPolicyVersion(), Rules: v.GetRules()},
 		Factors:  factorsOf(r.GetFactors()),
 	}

@@ -19,13 +19,17 @@ import (
 // show puts a change on the panel and before those who watch.
 func (a *Agent) show(s screen) {
 	now := presenceOf(a.Station(), s.who, record.ModeAttribute, s.durable)
+	var waits *taplinev1.Notice
+	if s.waits != nil {
+		waits = toNotice(*s.waits)
+	}
 	if s.notice == nil {
 		a.panel.Show(s.who, s.durable)
-		a.hub.publish(now, nil)
+		a.hub.publish(now, nil, waits)
 		return
 	}
 	a.panel.Tell(*s.notice)
-	a.hub.publish(now, toNotice(*s.notice))
+	a.hub.publish(now, toNotice(*s.notice), waits)
 }
 
 // Presence is who is here now.
@@ -36,9 +40,9 @@ func (a *Agent) Watch(ctx context.Context) <-chan *taplinev1.WatchPresenceRespon
 	return a.hub.watch(ctx)
 }
 
-// EndSession ends the session of that name, durably.
+// EndSession ends the session of that name, durably, or calls off the tap that waits under it.
 func (a *Agent) EndSession(ctx context.Context, id string) error {
-	if a.hub.presence().GetSession() != id {
+	if a.hub.presence().GetSession() != id && a.hub.waiting() != id {
 		return wire.E(wire.NotFound, "session %s is not in force", id)
 	}
 	err := a.loop.do(ctx, session.EndAsked{Session: record.SessionID(id)})

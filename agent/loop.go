@@ -54,7 +54,8 @@ type loopConfig struct {
 type screen struct {
 	who     session.Presence
 	notice  *session.Notice
-	durable bool // the record behind it is on the disk
+	waits   *session.Notice // a tap that waits for a PIN or a second person; nil for none
+	durable bool            // the record behind it is on the disk
 }
 
 // loop is the station's one goroutine that knows who is there. Everything that happens comes in through post, one after the other.
@@ -72,6 +73,7 @@ type loop struct {
 	stalled  bool // the last record was not in time
 	asked    sync.WaitGroup
 	deciding int
+	tries    map[record.SessionID]chan<- try // who waits for what comes of a PIN, by the session to be
 
 	mu    sync.Mutex // guards rules
 	rules session.Rules
@@ -82,6 +84,8 @@ type input struct {
 	event session.Event
 	read  readTiming
 	done  chan struct{}
+	// tried, if given, hears what came of a PIN.
+	tried chan<- try
 	// look, if given, sees the state instead of an event.
 	look func(session.State)
 }
@@ -95,7 +99,7 @@ func newLoop(cfg loopConfig) *loop {
 	}
 	return &loop{
 		cfg: cfg, log: cfg.Log, rules: cfg.Rules, inputs: make(chan input, inputQueue), ended: make(chan struct{}),
-		started: time.Now(), durable: true, timings: timings{open: map[record.SessionID]*tapTiming{}},
+		started: time.Now(), durable: true, tries: map[record.SessionID]chan<- try{}, timings: timings{open: map[record.SessionID]*tapTiming{}},
 	}
 }
 
@@ -204,7 +208,7 @@ func (l *loop) heal() {
 		return
 	}
 	l.durable = true
-	l.cfg.Show(screen{who: l.state.Presence(), durable: true})
+	l.cfg.Show(screen{who: l.state.Presence(), waits: l.waits(), durable: true})
 }
 
 // begin says that the station is there, and closes what the last run left open.
@@ -224,6 +228,7 @@ func (l *loop) finish() {
 	for l.deciding > 0 {
 		l.handle(<-l.inputs)
 	}
+	l.tellTries()
 	close(l.ended)
 	l.asked.Wait()
 	l.write(record.Payload{Type: record.StationStopped, Mode: l.currentRules().Mode})
@@ -240,8 +245,11 @@ func (l *loop) handle(in input) {
 		l.deciding--
 		l.timings.decided(d.Answer)
 	}
-	if t, ok := in.event.(session.Tapped); ok {
-		l.timings.began(t.Tap, in.read)
+	switch e := in.event.(type) {
+	case session.Tapped:
+		l.timings.began(e.Tap, in.read)
+	case session.PINEntered:
+		l.timings.began(session.Tap{Session: e.Next}, in.read)
 	}
 	var effects []session.Effect
 	l.state, effects = l.currentRules().Step(l.state, in.event, time.Now())
@@ -256,9 +264,9 @@ func (l *loop) handle(in input) {
 				done = append(done, tap)
 			}
 		case session.Show:
-			l.cfg.Show(screen{who: e.Presence, durable: l.durable})
+			l.cfg.Show(screen{who: e.Presence, waits: l.waits(), durable: l.durable})
 		case session.Tell:
-			l.cfg.Show(screen{who: l.state.Presence(), notice: &e.Notice, durable: l.durable})
+			l.cfg.Show(screen{who: l.state.Presence(), notice: &e.Notice, waits: l.waits(), durable: l.durable})
 		case session.Decide:
 			l.cfg.Show(screen{who: l.state.Presence(), notice: &session.Notice{Kind: session.Deciding}, durable: l.durable})
 			l.ask(e)
@@ -271,6 +279,7 @@ func (l *loop) handle(in input) {
 	for _, tap := range done {
 		tap.log(l.log)
 	}
+	l.tell(in, effects)
 	if in.done != nil {
 		close(in.done)
 	}
@@ -329,7 +338,7 @@ func (l *loop) hear(ctx context.Context, e reader.Event, presence bool) {
 	switch e.Kind {
 	case reader.Tapped:
 		in.event = session.Tapped{Tap: session.Tap{
-			Session: newSession(), Reader: e.Reader, Number: e.Badge.Number, At: e.At, Presence: presence,
+			Session: newSession(), Spare: newSession(), Reader: e.Reader, Number: e.Badge.Number, At: e.At, Presence: presence,
 			Badge: session.Badge{
 				Ref: grant.Ref(l.cfg.Badges(), e.Badge.Number.Canonical()), Technology: string(e.Badge.Technology), Assurance: uint8(e.Badge.Assurance),
 			},

@@ -347,6 +347,9 @@ func tell(p record.Payload) string {
 	if p.Decision != nil {
 		by = " by " + p.Decision.By
 	}
+	if p.Second != nil {
+		by += " with " + string(p.Second.Person) + " as " + string(p.Second.Part)
+	}
 	switch p.Type {
 	case record.SessionOpened:
 		return "opened " + string(p.Person) + by

@@ -43,8 +43,15 @@ func (t *timings) began(tap session.Tap, read readTiming) {
 	if len(t.open) >= maxOpen {
 		clear(t.open)
 	}
-	t.open[tap.Session] = &tapTiming{read: read}
+	one := &tapTiming{read: read}
+	t.open[tap.Session] = one
+	if tap.Spare != "" {
+		t.open[tap.Spare] = one
+	}
 }
+
+// waits forgets a tap that waits for a person: how long that takes says nothing of the station.
+func (t *timings) waits(asked record.SessionID) { delete(t.open, asked) }
 
 func (t *timings) decided(a session.Answer) {
 	if tap := t.open[a.Session]; tap != nil {

@@ -107,6 +107,7 @@ func presenceOf(station record.StationID, who session.Presence, mode record.Mode
 	if !durable {
 		p.State = taplinev1.PresenceState_PRESENCE_STATE_UNATTRIBUTED
 	}
+	p.Second = toPerson(who.Second)
 	p.Person, p.Session, p.Account = toPerson(who.Person), string(who.Session), string(who.Account)
 	p.Since, p.EndsAt = stamp(who.Since), stamp(who.EndsAt)
 	p.Assurance, p.Mode, p.DecidedBy = taplinev1.Assurance(who.Assurance), modeOf(who.Mode), who.By
@@ -125,14 +126,25 @@ func toNotice(n session.Notice) *taplinev1.Notice {
 		session.Refused: taplinev1.NoticeKind_NOTICE_KIND_REFUSED, session.CannotRead: taplinev1.NoticeKind_NOTICE_KIND_UNREADABLE,
 		session.AlreadyHere: taplinev1.NoticeKind_NOTICE_KIND_ALREADY_HERE, session.IdleWarning: taplinev1.NoticeKind_NOTICE_KIND_IDLE_WARNING,
 		session.ReaderChanged: taplinev1.NoticeKind_NOTICE_KIND_READER, session.Deciding: taplinev1.NoticeKind_NOTICE_KIND_DECIDING,
-		session.CardGone: taplinev1.NoticeKind_NOTICE_KIND_CARD_GONE,
+		session.CardGone: taplinev1.NoticeKind_NOTICE_KIND_CARD_GONE, session.PINNeeded: taplinev1.NoticeKind_NOTICE_KIND_PIN_NEEDED,
+		session.SecondNeeded: taplinev1.NoticeKind_NOTICE_KIND_SECOND_PERSON_NEEDED, session.EndNear: taplinev1.NoticeKind_NOTICE_KIND_END_NEAR,
+		session.Ended: taplinev1.NoticeKind_NOTICE_KIND_ENDED,
 	}
 	out := &taplinev1.Notice{Kind: kinds[n.Kind], HelpCode: n.HelpCode, Person: toPerson(n.Person)}
-	if n.Kind == session.Refused {
+	switch n.Kind {
+	case session.Refused, session.PINNeeded, session.SecondNeeded:
 		out.Refusal = refusalOf(n.Reason)
+	case session.EndNear, session.Ended:
+		out.Cause = causeOf(n.Reason)
 	}
-	if n.Lasts > 0 {
-		out.Lasts = durationpb.New(n.Lasts)
-	}
+	out.Session, out.AnswerBy, out.Lasts = string(n.Session), stamp(n.Until), length(n.Lasts)
 	return out
+}
+
+// length is a duration on the wire; nil for none.
+func length(d time.Duration) *durationpb.Duration {
+	if d <= 0 {
+		return nil
+	}
+	return durationpb.New(d)
 }

@@ -31,7 +31,11 @@ type Station interface {
 	Presence() *taplinev1.Presence
 	// Watch returns the present state and then every change, until ctx ends or the reader is too slow; then the channel is closed.
 	Watch(ctx context.Context) <-chan *taplinev1.WatchPresenceResponse
-	// EndSession ends the session of that name; the end is durable when it returns. An error of kind wire.NotFound says that it is not in force.
+	// EnterPin answers the PIN that the tap of that name waits for, for whoever has a pad or a keyboard: the panel and the API over HTTP call it too. It
+	// returns when the record of what came of it is durable. A wrong or a locked PIN is a decision with its refusal and, when locked, its retry_after. An
+	// error of kind wire.NotFound says that the tap does not wait for a PIN any more. The station throttles; the PIN goes nowhere but to who checks it.
+	EnterPin(ctx context.Context, tap, pin string) (*taplinev1.Decision, error)
+	// EndSession ends the session of that name, or calls off the tap that waits under it; the end is durable when it returns. An error of kind wire.NotFound says that it is not in force.
 	EndSession(ctx context.Context, session string) error
 	// ClaimBadge asks the broker for a badge that was refused here as unknown. Errors have the kind that the broker gave.
 	ClaimBadge(ctx context.Context, req *taplinev1.ClaimBadgeRequest) (*taplinev1.ClaimBadgeResponse, error)

@@ -66,6 +66,13 @@ func (s *station) ClaimBadge(_ context.Context, req *taplinev1.ClaimBadgeRequest
 	return &taplinev1.ClaimBadgeResponse{Person: "of " + req.GetCode()}, nil
 }
 
+func (s *station) EnterPin(_ context.Context, tap, pin string) (*taplinev1.Decision, error) {
+	if tap != "t1" {
+		return nil, wire.E(wire.NotFound, "no tap %s waits for a PIN: tap again", tap)
+	}
+	return &taplinev1.Decision{Allowed: pin == "2468"}, nil
+}
+
 func (s *station) Status() *taplinev1.GetStatusResponse {
 	return &taplinev1.GetStatusResponse{Station: "a/b/c/d", KeyStore: "in a drawer"}
 }

@@ -82,8 +82,23 @@ func (s *service) ClaimEmergency(context.Context, *taplinev1.ClaimEmergencyReque
 	return nil, later("claiming emergencies")
 }
 
-func (s *service) EnterPin(context.Context, *taplinev1.EnterPinRequest) (*taplinev1.EnterPinResponse, error) {
-	return nil, later("PIN entry")
+// maxPIN is more than any PIN has: what is longer is a mistake, and is not looked at.
+const maxPIN = 64
+
+func (s *service) EnterPin(ctx context.Context, req *taplinev1.EnterPinRequest) (*taplinev1.EnterPinResponse, error) {
+	switch {
+	case req.GetSession() == "":
+		return nil, wire.E(wire.Invalid, "session is empty: the notice that a PIN is needed names it")
+	case req.GetPin() == "":
+		return nil, wire.E(wire.Invalid, "pin is empty")
+	case len(req.GetPin()) > maxPIN:
+		return nil, wire.E(wire.Invalid, "pin: longer than %d", maxPIN)
+	}
+	d, err := s.station.EnterPin(ctx, req.GetSession(), req.GetPin())
+	if err != nil {
+		return nil, err
+	}
+	return &taplinev1.EnterPinResponse{Decision: d}, nil
 }
 
 func (s *service) Authorize(context.Context, *taplinev1.AuthorizeRequest) (*taplinev1.AuthorizeResponse, error) {

@@ -66,6 +66,14 @@ func (p *Panel) Tell(n session.Notice) {
 		p.line("%s is already here: tap again within %.0f s to leave", name(n.Person), n.Lasts.Seconds())
 	case session.IdleWarning:
 		p.line("%s, the session ends in %.0f s without input: tap to stay", name(n.Person), n.Lasts.Seconds())
+	case session.PINNeeded:
+		p.line("%sa PIN is needed within %.0f s: \"tapagent pin\"%s", forWhom(n.Person), n.Lasts.Seconds(), lastTry(n.Reason))
+	case session.SecondNeeded:
+		p.line("%sa second person must tap within %.0f s, %s", forWhom(n.Person), n.Lasts.Seconds(), what(n.Reason))
+	case session.EndNear:
+		p.line("%s, the session ends in %.0f minutes: %s", name(n.Person), n.Lasts.Minutes(), ending(n.Reason))
+	case session.Ended:
+		p.line("%sthe session has ended: %s", forWhom(n.Person), ending(n.Reason))
 	case session.CardGone:
 		p.line("%s, your badge has left the reader: put it back within %.0f s to stay", name(n.Person), n.Lasts.Seconds())
 	case session.ReaderChanged:
@@ -89,6 +97,43 @@ func name(p session.Person) string {
 	return string(p.ID)
 }
 
+// forWhom begins a line that is for somebody, if it is known for whom.
+func forWhom(p session.Person) string {
+	if who := name(p); who != "" {
+		return who + ", "
+	}
+	return ""
+}
+
+// lastTry says what was wrong with the last one.
+func lastTry(why record.Reason) string {
+	if why == "" {
+		return ""
+	}
+	return " (" + refusal(why) + ")"
+}
+
+// what says what a second person is wanted for.
+func what(why record.Reason) string {
+	if why == "second-person-needed" {
+		return "and stay"
+	}
+	return "to approve"
+}
+
+// ending says what ends a session.
+func ending(why record.Reason) string {
+	says := map[record.Reason]string{
+		session.IdleEnd: "nobody used the station", session.ShiftEnd: "the shift is over", session.Expired: "its time is up",
+		session.CardRemoved: "the badge was taken away", session.Elsewhere: "you have signed in at another station",
+		session.SecondLeft: "the second person has left", session.RevokedCause: "the broker ended it",
+	}
+	if s, ok := says[why]; ok {
+		return s
+	}
+	return "the broker ended it"
+}
+
 func clock(t time.Time) string { return t.Local().Format("15:04") }
 
 func helpCode(code string) string {
@@ -106,20 +151,23 @@ func refusal(why record.Reason) string {
 		"person-inactive": "this badge's owner is not active: ask your supervisor",
 		"policy":          "you may not work at this station: ask your supervisor",
 		"policy-error":    "the rules could not be read, so nobody may in: tell the help desk",
-		"pin-needed":      "a PIN is needed and cannot be entered here yet: ask your supervisor",
+		"pin-needed":      "the PIN was not entered in time: tap again",
 		"pin-wrong":       "the PIN is wrong",
 		"pin-locked":      "too many wrong PINs: wait, then try again",
 		"assurance":       "this kind of badge is too weak for this station: use your card",
 		"lease-held":      "the account is in use elsewhere: end that session first",
-		"approval-needed": "a second person must approve",
-		"elsewhere":       "you are signed in at another station: leave there first",
-		"certification":   "a certificate that this station asks for is missing or has lapsed",
-		"shift":           "this is outside your shift",
-		"offline":         "the broker is away, and without it you may not work here: ask your supervisor",
-		"station":         "this station is not in order with its broker: tell the help desk",
-		"overtaken":       "another badge came first: tap again",
-		"agent-stopped":   "the agent is stopping: tap again in a moment",
-		"revoked":         "the session was ended by the broker",
+		"approval-needed": "a second person must approve, and nobody did in time: tap again",
+
+		"second-person-needed": "a second person must be here, and nobody came in time: tap again",
+		"elsewhere":            "you are signed in at another station: leave there first",
+		"certification":        "a certificate that this station asks for is missing or has lapsed",
+		"shift":                "this is outside your shift",
+		"offline":              "the broker is away, and without it you may not work here: ask your supervisor",
+		"station":              "this station is not in order with its broker: tell the help desk",
+		"called-off":           "called off",
+		"overtaken":            "another badge came first: tap again",
+		"agent-stopped":        "the agent is stopping: tap again in a moment",
+		"revoked":              "the session was ended by the broker",
 	}
 	if s, ok := says[why]; ok {
 		return s

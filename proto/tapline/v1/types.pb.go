@@ -337,6 +337,10 @@ const (
 	RefusalCause_REFUSAL_CAUSE_STATION RefusalCause = 16
 	// A second person must be there for as long as the session lasts.
 	RefusalCause_REFUSAL_CAUSE_SECOND_PERSON_NEEDED RefusalCause = 17
+	// The tap waited and another badge came. Only a station says so.
+	RefusalCause_REFUSAL_CAUSE_OVERTAKEN RefusalCause = 18
+	// The tap waited and was called off at the station. Only a station says so.
+	RefusalCause_REFUSAL_CAUSE_CALLED_OFF RefusalCause = 19
 )
 
 // Enum value maps for RefusalCause.
@@ -360,6 +364,8 @@ var (
 		15: "REFUSAL_CAUSE_OFFLINE",
 		16: "REFUSAL_CAUSE_STATION",
 		17: "REFUSAL_CAUSE_SECOND_PERSON_NEEDED",
+		18: "REFUSAL_CAUSE_OVERTAKEN",
+		19: "REFUSAL_CAUSE_CALLED_OFF",
 	}
 	RefusalCause_value = map[string]int32{
 		"REFUSAL_CAUSE_UNSPECIFIED":          0,
@@ -380,6 +386,8 @@ var (
 		"REFUSAL_CAUSE_OFFLINE":              15,
 		"REFUSAL_CAUSE_STATION":              16,
 		"REFUSAL_CAUSE_SECOND_PERSON_NEEDED": 17,
+		"REFUSAL_CAUSE_OVERTAKEN":            18,
+		"REFUSAL_CAUSE_CALLED_OFF":           19,
 	}
 )
 
@@ -875,7 +883,7 @@ const file_tapline_v1_types_proto_rawDesc = "" +
 	"\x14END_CAUSE_AGENT_DIED\x10\n" +
 	"\x12\x17\n" +
 	"\x13END_CAUSE_ELSEWHERE\x10\v\x12\x19\n" +
-	"\x15END_CAUSE_SECOND_LEFT\x10\f*\xb8\x04\n" +
+	"\x15END_CAUSE_SECOND_LEFT\x10\f*\xf3\x04\n" +
 	"\fRefusalCause\x12\x1d\n" +
 	"\x19REFUSAL_CAUSE_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bREFUSAL_CAUSE_UNKNOWN_BADGE\x10\x01\x12\x1f\n" +
@@ -895,7 +903,9 @@ const file_tapline_v1_types_proto_rawDesc = "" +
 	"\x13REFUSAL_CAUSE_SHIFT\x10\x0e\x12\x19\n" +
 	"\x15REFUSAL_CAUSE_OFFLINE\x10\x0f\x12\x19\n" +
 	"\x15REFUSAL_CAUSE_STATION\x10\x10\x12&\n" +
-	"\"REFUSAL_CAUSE_SECOND_PERSON_NEEDED\x10\x11B$Z\"tapline/proto/tapline/v1;taplinev1b\x06proto3"
+	"\"REFUSAL_CAUSE_SECOND_PERSON_NEEDED\x10\x11\x12\x1b\n" +
+	"\x17REFUSAL_CAUSE_OVERTAKEN\x10\x12\x12\x1c\n" +
+	"\x18REFUSAL_CAUSE_CALLED_OFF\x10\x13B$Z\"tapline/proto/tapline/v1;taplinev1b\x06proto3"
 
 var (
 	file_tapline_v1_types_proto_rawDescOnce sync.Once
