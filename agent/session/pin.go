@@ -2,7 +2,6 @@ package session
 
 import (
 	"fmt"
-	"log/slog"
 
 	"tapline/proto/record"
 )
@@ -28,9 +27,6 @@ func (p PIN) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(hiddenPIN)) }
 
 // MarshalText hides it.
 func (p PIN) MarshalText() ([]byte, error) { return []byte(hiddenPIN), nil }
-
-// LogValue hides it.
-func (p PIN) LogValue() slog.Value { return slog.StringValue(hiddenPIN) }
 
 // PINEntered is a PIN for the tap that waits for one.
 type PINEntered struct {
