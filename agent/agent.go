@@ -71,6 +71,8 @@ type Agent struct {
 	hub      *hub
 	panel    *panel.Panel
 	loop     *loop
+	today    *today
+	room     room
 	desk     *desk
 	api      *localapi.Server
 	sources  []reader.Source
@@ -178,11 +180,12 @@ func (a *Agent) wire() {
 	a.loop = newLoop(loopConfig{
 		Rules: a.cfg.Rules(), Journal: a.journal, Decider: decider, Badges: func() []byte { return a.identity.Current().BadgeKey },
 		Show: a.show, Heartbeat: a.cfg.Heartbeat, Found: a.found, Log: a.log,
-		Healthy: a.journal.Healthy,
-		Acked:   func() record.Seq { return a.journal.Receipt().Seq },
-		Start:   record.Start{Build: a.opts.Build, Stopped: a.found.Stopped, KeyStore: clip(a.keys.Where())},
+		Healthy: a.journal.Healthy, Fault: a.journal.Fault,
+		Acked: func() record.Seq { return a.journal.Receipt().Seq },
+		Start: a.startOf(),
 	})
 	a.api = a.newAPI()
+	a.today = &today{journal: a.journal, clock: a.clock}
 	a.sources = a.opts.Sources
 	if a.sources == nil {
 		a.sources = a.openSources()
@@ -247,6 +250,9 @@ func (a *Agent) runStation(ctx, lost context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(task("station", func() error { return a.loop.run(ctx) }))
 	group.Go(task("local API", func() error { return a.api.Run(ctx) }))
+	group.Go(task("mark of life", func() error { return a.live(ctx) }))
+	group.Go(task("journal's room", func() error { return a.watchRoom(ctx) }))
+	group.Go(task("clock", func() error { return a.watchClock(ctx) }))
 	for _, source := range a.sources {
 		group.Go(func() error { a.runSource(ctx, source); return nil })
 	}

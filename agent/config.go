@@ -45,6 +45,7 @@ type Config struct {
 	DecideWithin time.Duration `yaml:"decide_within"`
 	// Heartbeat is the time between two signs of life in the journal.
 	Heartbeat time.Duration `yaml:"heartbeat"`
+	Journal   JournalConfig `yaml:"journal"`
 	Log       LogConfig     `yaml:"log"`
 }
 
@@ -127,7 +128,8 @@ func DefaultConfig() (Config, error) {
 			LeaveTheCard: r.LeaveTheCard, CardGrace: r.CardGrace, ReaderGrace: r.ReaderGrace,
 		},
 		DecideWithin: 400 * time.Millisecond, Heartbeat: 5 * time.Minute,
-		Log: LogConfig{Level: "info", Format: "console"},
+		Journal: JournalConfig{WarnDays: 14, WarnFree: 200},
+		Log:     LogConfig{Level: "info", Format: "console"},
 	}, nil
 }
 
@@ -240,6 +242,9 @@ func (c Config) Check() []error {
 	}
 	if len(c.AccountHook) > 0 && !filepath.IsAbs(c.AccountHook[0]) {
 		wrong("account_hook %q: want the absolute path of a program", c.AccountHook[0])
+	}
+	if c.Journal.WarnDays < 0 || c.Journal.WarnFree < 0 {
+		wrong("journal.warn_days %d, journal.warn_free_mb %d: want 0 (never) or more", c.Journal.WarnDays, c.Journal.WarnFree)
 	}
 	for i, s := range c.Readers.Serial {
 		if _, err := s.source(nil); err != nil {

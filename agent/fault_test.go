@@ -18,6 +18,8 @@ import (
 	"tapline/agent/brokertest"
 	"tapline/installer/osservice"
 	"tapline/proto/ledger"
+	"tapline/proto/record"
+	"tapline/proto/record/coverage"
 	taplinev1 "tapline/proto/tapline/v1"
 	"tapline/reader"
 )
@@ -63,12 +65,17 @@ func TestASickDiskStopsNobody(t *testing.T) {
 	if err != nil || !st.GetJournal().GetDegraded() || len(st.GetTroubles()) == 0 {
 		t.Errorf("status %v, %v", st, err)
 	}
+	p.until("that the panel says so", func() bool { return strings.Contains(p.panel.String(), "what happens here cannot be recorded now") })
 	disk.sick.Store(false)
 	p.sees("Ben as recorded", func(r *taplinev1.WatchPresenceResponse) bool {
 		return r.GetPresence().GetState() == taplinev1.PresenceState_PRESENCE_STATE_NAMED && r.GetPresence().GetPerson().GetId() == "p-ben"
 	})
+	p.until("that the panel says that it is well again", func() bool { return strings.Contains(p.panel.String(), "recorded again") })
 	p.stop()
 	wantStory(t, p.story(), "station.started", "opened p-ann by broker", "handed over p-ann to p-ben by broker", "closed p-ben: agent-stopped", "station.stopped")
+	if got := p.day(); got[coverage.Unattributed] <= 0 || got[coverage.Named] <= 0 {
+		t.Errorf("the time in which Ben was not recorded is not unattributed: %v", got)
+	}
 	if !strings.Contains(p.panel.String(), "BEN is here") || !strings.Contains(p.panel.String(), "NOT RECORDED YET") {
 		t.Errorf("the panel says\n%s", p.panel)
 	}
@@ -119,6 +126,12 @@ func TestADiskThatHangsStopsNobody(t *testing.T) {
 	p.stop()
 	wantStory(t, p.story(), "station.started", "opened p-ann by broker", "handed over p-ann to p-ben by broker",
 		"handed over p-ben to p-ann by broker", "closed p-ann: agent-stopped", "station.stopped")
+	if f := p.first(record.JournalDegraded).Journal.Fault; f != coverage.SlowDisk {
+		t.Errorf("the records say %q of the disk", f)
+	}
+	if got := p.day(); got[coverage.Unattributed] <= 0 || got[coverage.Named] <= 0 {
+		t.Errorf("the time in which Ben and Ann were not recorded is nobody's unattributed time: %v", got)
+	}
 }
 
 // dying is a source that ends by itself, as none should.

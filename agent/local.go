@@ -71,16 +71,17 @@ func (a *Agent) ClaimBadge(ctx context.Context, req *taplinev1.ClaimBadgeRequest
 func (a *Agent) Status() *taplinev1.GetStatusResponse {
 	id, line, j := a.identity.Current(), a.line.State(), a.journal.Status()
 	state, half := a.clock.State()
+	room, low := a.room.last()
 	s := &taplinev1.GetStatusResponse{
 		Build: a.opts.Build, Station: string(id.Station), Presence: a.hub.presence(), Readers: a.desk.status(),
 		Broker: &taplinev1.BrokerStatus{Address: line.Broker, Connected: a.line.Connected(), Since: stamp(line.Since), Reason: line.Reason},
 		Journal: &taplinev1.JournalStatus{
 			Seq: uint64(j.Head.Seq), Acked: uint64(j.Acked), Bytes: j.Bytes, FreeBytes: j.Free,
-			Degraded: j.Degraded != "", Reason: j.Degraded, Epoch: uint64(j.Head.Epoch),
+			Degraded: j.Degraded != "", Reason: j.Degraded, Epoch: uint64(j.Head.Epoch), DaysLeft: room.Days, Low: low,
 		},
 		ClockState: string(state), ClockError: durationpb.New(half), KeyStore: a.keys.Where(), Bundle: &taplinev1.BundleStatus{},
 		Troubles: a.troubles.newestFirst(), StartedAt: stamp(a.started), CertificateExpiresAt: stamp(id.NotAfter),
-		JoinSequence: id.JoinSequence, IdentityCondition: a.identity.Condition(),
+		JoinSequence: id.JoinSequence, IdentityCondition: a.identity.Condition(), Today: toCoverage(a.today.day()),
 	}
 	if b, ok := a.bundle.Status(a.clock.Trusted()); ok {
 		s.Bundle = &taplinev1.BundleStatus{Sequence: b.Sequence, IssuedAt: stamp(b.IssuedAt), NotAfter: stamp(b.NotAfter), Tier: string(b.Tier)}

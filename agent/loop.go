@@ -43,8 +43,9 @@ type loopConfig struct {
 	Heartbeat time.Duration
 	Found     journal.Recovery
 	Start     record.Start
-	// Healthy reports whether the journal takes records; nil means always.
+	// Healthy reports whether the journal takes records; nil means always. Fault is the word for why not.
 	Healthy func() bool
+	Fault   func() string
 	// Acked is the newest record under a receipt, for the heartbeat.
 	Acked func() record.Seq
 	Log   *zap.Logger
@@ -69,8 +70,10 @@ type loop struct {
 
 	// Owned by run.
 	state    session.State
-	durable  bool // the last record was
-	stalled  bool // the last record was not in time
+	durable  bool          // the last record was
+	stalled  bool          // the last record was not in time
+	slow     bool          // a record says so
+	fault    record.Reason // of the journal, as it was told last
 	asked    sync.WaitGroup
 	deciding int
 	tries    map[record.SessionID]chan<- try // who waits for what comes of a PIN, by the session to be
@@ -88,11 +91,16 @@ type input struct {
 	tried chan<- try
 	// look, if given, sees the state instead of an event.
 	look func(session.State)
+	// notice, if given, is shown instead.
+	notice *session.Notice
 }
 
 func newLoop(cfg loopConfig) *loop {
 	if cfg.Healthy == nil {
 		cfg.Healthy = func() bool { return true }
+	}
+	if cfg.Fault == nil {
+		cfg.Fault = func() string { return "" }
 	}
 	if cfg.Acked == nil {
 		cfg.Acked = func() record.Seq { return 0 }
@@ -193,7 +201,7 @@ func (l *loop) schedule(timer *time.Timer) {
 	if t, ok := l.currentRules().Deadline(l.state); ok {
 		wait = max(0, time.Until(t))
 	}
-	if !l.durable {
+	if !l.durable || l.fault != "" {
 		wait = min(wait, healEvery)
 	}
 	timer.Reset(wait)
@@ -204,11 +212,14 @@ const healEvery = 500 * time.Millisecond
 
 // heal shows who is there as recorded once the journal has written what it kept.
 func (l *loop) heal() {
-	if l.durable || !l.cfg.Healthy() {
+	if !l.cfg.Healthy() {
 		return
 	}
-	l.durable = true
-	l.cfg.Show(screen{who: l.state.Presence(), waits: l.waits(), durable: true})
+	if !l.durable {
+		l.durable, l.stalled = true, false
+		l.cfg.Show(screen{who: l.state.Presence(), waits: l.waits(), durable: true})
+	}
+	l.tellJournal()
 }
 
 // begin says that the station is there, and closes what the last run left open.
@@ -236,9 +247,13 @@ func (l *loop) finish() {
 
 // handle takes one event in and carries out what follows from it, in order.
 func (l *loop) handle(in input) {
-	if in.look != nil {
+	switch {
+	case in.look != nil:
 		in.look(l.state)
 		close(in.done)
+		return
+	case in.notice != nil:
+		l.cfg.Show(screen{who: l.state.Presence(), notice: in.notice, waits: l.waits(), durable: l.durable})
 		return
 	}
 	if d, ok := in.event.(session.Decided); ok {
@@ -298,6 +313,7 @@ func (l *loop) write(p record.Payload) record.Seq {
 	if err != nil {
 		l.log.Error("record not durable yet", zap.String("type", string(p.Type)), zap.Error(err))
 	}
+	l.tellJournal()
 	return seq
 }
 

@@ -128,7 +128,7 @@ func toNotice(n session.Notice) *taplinev1.Notice {
 		session.ReaderChanged: taplinev1.NoticeKind_NOTICE_KIND_READER, session.Deciding: taplinev1.NoticeKind_NOTICE_KIND_DECIDING,
 		session.CardGone: taplinev1.NoticeKind_NOTICE_KIND_CARD_GONE, session.PINNeeded: taplinev1.NoticeKind_NOTICE_KIND_PIN_NEEDED,
 		session.SecondNeeded: taplinev1.NoticeKind_NOTICE_KIND_SECOND_PERSON_NEEDED, session.EndNear: taplinev1.NoticeKind_NOTICE_KIND_END_NEAR,
-		session.Ended: taplinev1.NoticeKind_NOTICE_KIND_ENDED,
+		session.Ended: taplinev1.NoticeKind_NOTICE_KIND_ENDED, session.JournalChanged: taplinev1.NoticeKind_NOTICE_KIND_JOURNAL,
 	}
 	out := &taplinev1.Notice{Kind: kinds[n.Kind], HelpCode: n.HelpCode, Person: toPerson(n.Person)}
 	switch n.Kind {
@@ -136,6 +136,8 @@ func toNotice(n session.Notice) *taplinev1.Notice {
 		out.Refusal = refusalOf(n.Reason)
 	case session.EndNear, session.Ended:
 		out.Cause = causeOf(n.Reason)
+	case session.JournalChanged:
+		out.Reason = string(n.Reason)
 	}
 	out.Session, out.AnswerBy, out.Lasts = string(n.Session), stamp(n.Until), length(n.Lasts)
 	return out

@@ -5,6 +5,8 @@
 // Keeper holds the three together: it stamps records, notices when the wall clock was moved against the time since boot, and gives
 // the time to judge expiries by, which never lies before what the broker told.
 //
+// WhenSet tells that somebody set the wall clock, where the operating system says so.
+//
 // The journal stamps with it and the uplink anchors it. It never sets the machine's clock and asks no time server.
 package clock
 
@@ -100,6 +102,20 @@ func (k *Keeper) Stamp() record.Time {
 	return t
 }
 
+// Step is how far the wall clock was moved against the time since boot since the last stamp; 0 for what a time service slews. The next stamp tells of it.
+func (k *Keeper) Step() time.Duration {
+	r := k.source()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.stepped(r) {
+		return 0
+	}
+	return k.moved(r)
+}
+
+// Reading is what the clocks say, as they are.
+func (k *Keeper) Reading() Reading { return k.source() }
+
 // Wall is the wall clock, as it is.
 func (k *Keeper) Wall() time.Time { return k.source().Wall.Round(0).UTC() }
 
@@ -166,6 +182,10 @@ func (k *Keeper) stepped(r Reading) bool {
 	if k.last.Boot == "" || k.last.Boot != r.Boot {
 		return false
 	}
-	wall := r.Wall.Round(0).Sub(k.last.Wall.Round(0))
-	return (wall - (r.Monotonic - k.last.Monotonic)).Abs() > stepTolerance
+	return k.moved(r).Abs() > stepTolerance
+}
+
+// moved is how far the wall clock moved against the time since boot. mu must be held and the last reading be of this boot.
+func (k *Keeper) moved(r Reading) time.Duration {
+	return r.Wall.Round(0).Sub(k.last.Wall.Round(0)) - (r.Monotonic - k.last.Monotonic)
 }

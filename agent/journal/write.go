@@ -68,12 +68,33 @@ func (j *Journal) enqueue(r *request) error {
 	if j.closed {
 		return fmt.Errorf("write %s record: %w", r.payload.Type, ErrClosed)
 	}
-	r.payload.Time = j.cfg.Clock.Stamp()
-	if r.payload.Time.State == record.ClockWasStepped {
-		j.queue = append(j.queue, newRequest(record.Payload{Type: record.ClockStepped, Mode: r.payload.Mode, Time: r.payload.Time}))
-		r.payload.Time = j.cfg.Clock.Stamp()
-	}
+	r.payload.Time = j.stamp(r.payload.Mode)
 	j.queue = append(j.queue, r)
 	j.signal()
 	return nil
+}
+
+// stamp is the time now. If the wall clock was moved, a record that says so goes before. mu must be held.
+func (j *Journal) stamp(mode record.Mode) record.Time {
+	way := record.Reason("ahead")
+	if j.cfg.Clock.Step() < 0 {
+		way = "back"
+	}
+	t := j.cfg.Clock.Stamp()
+	if t.State != record.ClockWasStepped {
+		return t
+	}
+	j.queue = append(j.queue, newRequest(record.Payload{Type: record.ClockStepped, Mode: mode, Reason: way, Time: t}))
+	return j.cfg.Clock.Stamp()
+}
+
+// NoteClock writes a clock.stepped record if the wall clock was moved since the last record. It does not wait for the disk.
+func (j *Journal) NoteClock(mode record.Mode) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed || j.cfg.Clock.Step() == 0 {
+		return
+	}
+	j.stamp(mode)
+	j.signal()
 }

@@ -49,7 +49,7 @@ func statusFor(ctx context.Context, s *taplinev1.GetStatusResponse) *taplinev1.G
 	out := &taplinev1.GetStatusResponse{
 		Build: s.GetBuild(), Station: s.GetStation(), Presence: presenceFor(ctx, s.GetPresence()), StartedAt: s.GetStartedAt(), Limited: true,
 		Broker:  &taplinev1.BrokerStatus{Connected: s.GetBroker().GetConnected(), Since: s.GetBroker().GetSince()},
-		Journal: &taplinev1.JournalStatus{Degraded: s.GetJournal().GetDegraded()},
+		Journal: &taplinev1.JournalStatus{Degraded: s.GetJournal().GetDegraded(), Low: s.GetJournal().GetLow()},
 		Bundle:  &taplinev1.BundleStatus{IssuedAt: s.GetBundle().GetIssuedAt(), NotAfter: s.GetBundle().GetNotAfter(), Tier: s.GetBundle().GetTier()},
 	}
 	for _, r := range s.GetReaders() {

@@ -76,6 +76,8 @@ func (p *Panel) Tell(n session.Notice) {
 		p.line("%sthe session has ended: %s", forWhom(n.Person), ending(n.Reason))
 	case session.CardGone:
 		p.line("%s, your badge has left the reader: put it back within %.0f s to stay", name(n.Person), n.Lasts.Seconds())
+	case session.JournalChanged:
+		p.line("%s", journal(n.Reason))
 	case session.ReaderChanged:
 		if n.Reason != "" {
 			p.line("reader %s is away (%s)", n.Reader, n.Reason)
@@ -141,6 +143,21 @@ func helpCode(code string) string {
 		return ""
 	}
 	return " (help code " + code + ")"
+}
+
+// journal says how it is with the station's records, and what to do.
+func journal(fault record.Reason) string {
+	says := map[record.Reason]string{
+		"":                  "what happens here is recorded again",
+		"full":              "the disk is full: go on working; what happens is recorded as soon as there is room. Tell the help desk",
+		"read-only":         "the disk cannot be written: go on working; what happens is recorded as soon as it can. Tell the help desk",
+		session.JournalSlow: "the disk is slow: go on working; what happens is recorded a little later",
+		session.JournalLow:  "the disk will be full in some days: tell the help desk",
+	}
+	if s, ok := says[fault]; ok {
+		return s
+	}
+	return "what happens here cannot be recorded now: go on working; it is recorded as soon as the disk works. Tell the help desk"
 }
 
 // refusal says why a badge was refused and what to do next.

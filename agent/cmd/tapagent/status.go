@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"tapline/agent"
@@ -100,6 +101,9 @@ func printStatus(out io.Writer, st *taplinev1.GetStatusResponse, now time.Time) 
 	s.line("broker", "%s", brokerText(st.GetBroker(), now))
 	s.line("grants", "%s", bundleText(st.GetBundle(), now))
 	s.line("journal", "%s", journalText(st.GetJournal()))
+	if st.GetToday() != nil {
+		s.line("today", "%s", todayText(st.GetToday()))
+	}
 	clock := st.GetClockState()
 	if e := st.GetClockError().AsDuration(); e > 0 {
 		clock += fmt.Sprintf(" (true time within %s)", e.Round(time.Millisecond))
@@ -164,10 +168,26 @@ func bundleText(b *taplinev1.BundleStatus, now time.Time) string {
 func journalText(j *taplinev1.JournalStatus) string {
 	text := fmt.Sprintf("%d records, %d not yet at the broker, epoch %d, %d MB used, %d MB free",
 		j.GetSeq(), j.GetSeq()-min(j.GetAcked(), j.GetSeq()), j.GetEpoch(), j.GetBytes()>>20, j.GetFreeBytes()>>20)
+	if j.GetDaysLeft() > 0 {
+		text += fmt.Sprintf(", room for %.0f days", j.GetDaysLeft())
+	}
+	if j.GetLow() {
+		text += ": LOW, make room on that disk or bring the broker back"
+	}
 	if j.GetDegraded() {
 		text += "; DEGRADED (" + j.GetReason() + "): records are kept in memory"
 	}
 	return text
+}
+
+// todayText says what became of the day so far.
+func todayText(c *taplinev1.CoverageStatus) string {
+	of := func(d *durationpb.Duration) string {
+		n := int(d.AsDuration().Seconds())
+		return fmt.Sprintf("%d:%02d:%02d", n/3600, n/60%60, n%60)
+	}
+	return fmt.Sprintf("named %s, emergency %s, unattributed %s, idle %s, agent down %s",
+		of(c.GetNamed()), of(c.GetEmergency()), of(c.GetUnattributed()), of(c.GetIdle()), of(c.GetAgentDown()))
 }
 
 // ago is the time since t in the words of a status screen.

@@ -512,7 +512,9 @@ type Notice struct {
 	// Until when it waits, by this machine's clock; lasts says the same as a length. Afterwards the tap is refused.
 	AnswerBy *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=answer_by,json=answerBy,proto3" json:"answer_by,omitempty"`
 	// Why a session ends or has ended; for END_NEAR and ENDED.
-	Cause         EndCause `protobuf:"varint,8,opt,name=cause,proto3,enum=tapline.v1.EndCause" json:"cause,omitempty"`
+	Cause EndCause `protobuf:"varint,8,opt,name=cause,proto3,enum=tapline.v1.EndCause" json:"cause,omitempty"`
+	// Why, in a short stable word; for JOURNAL: "full", "read-only", "io", "key-store", "slow" (records are late), "low" (room for few days); empty when all is well again.
+	Reason        string `protobuf:"bytes,20,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -601,6 +603,13 @@ func (x *Notice) GetCause() EndCause {
 		return x.Cause
 	}
 	return EndCause_END_CAUSE_UNSPECIFIED
+}
+
+func (x *Notice) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 // IssueTokenRequest names the audience.
@@ -1409,7 +1418,9 @@ type GetStatusResponse struct {
 	// "identity-renewal-late"; empty when all is well.
 	IdentityCondition string `protobuf:"bytes,21,opt,name=identity_condition,json=identityCondition,proto3" json:"identity_condition,omitempty"`
 	// True when the caller gets the outline alone: whoever is neither root nor the agent's own account.
-	Limited       bool `protobuf:"varint,22,opt,name=limited,proto3" json:"limited,omitempty"`
+	Limited bool `protobuf:"varint,22,opt,name=limited,proto3" json:"limited,omitempty"`
+	// What became of the day so far, in the station's time zone.
+	Today         *CoverageStatus `protobuf:"bytes,40,opt,name=today,proto3" json:"today,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1556,6 +1567,113 @@ func (x *GetStatusResponse) GetLimited() bool {
 	return false
 }
 
+func (x *GetStatusResponse) GetToday() *CoverageStatus {
+	if x != nil {
+		return x.Today
+	}
+	return nil
+}
+
+// CoverageStatus is what became of every second of a day so far. The durations add up to the time from from until until.
+type CoverageStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The day's midnight.
+	From *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	// Now, or the last sign of life while the journal cannot be written.
+	Until *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=until,proto3" json:"until,omitempty"`
+	// Somebody was signed in, by a durable record.
+	Named *durationpb.Duration `protobuf:"bytes,3,opt,name=named,proto3" json:"named,omitempty"`
+	// The emergency was open.
+	Emergency *durationpb.Duration `protobuf:"bytes,4,opt,name=emergency,proto3" json:"emergency,omitempty"`
+	// In use, and nobody can be named.
+	Unattributed *durationpb.Duration `protobuf:"bytes,5,opt,name=unattributed,proto3" json:"unattributed,omitempty"`
+	// Nobody was there.
+	Idle *durationpb.Duration `protobuf:"bytes,6,opt,name=idle,proto3" json:"idle,omitempty"`
+	// Nothing vouches for the time.
+	AgentDown     *durationpb.Duration `protobuf:"bytes,7,opt,name=agent_down,json=agentDown,proto3" json:"agent_down,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CoverageStatus) Reset() {
+	*x = CoverageStatus{}
+	mi := &file_tapline_v1_local_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CoverageStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CoverageStatus) ProtoMessage() {}
+
+func (x *CoverageStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_local_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CoverageStatus.ProtoReflect.Descriptor instead.
+func (*CoverageStatus) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *CoverageStatus) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *CoverageStatus) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *CoverageStatus) GetNamed() *durationpb.Duration {
+	if x != nil {
+		return x.Named
+	}
+	return nil
+}
+
+func (x *CoverageStatus) GetEmergency() *durationpb.Duration {
+	if x != nil {
+		return x.Emergency
+	}
+	return nil
+}
+
+func (x *CoverageStatus) GetUnattributed() *durationpb.Duration {
+	if x != nil {
+		return x.Unattributed
+	}
+	return nil
+}
+
+func (x *CoverageStatus) GetIdle() *durationpb.Duration {
+	if x != nil {
+		return x.Idle
+	}
+	return nil
+}
+
+func (x *CoverageStatus) GetAgentDown() *durationpb.Duration {
+	if x != nil {
+		return x.AgentDown
+	}
+	return nil
+}
+
 // ReaderStatus is how a reader is.
 type ReaderStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1573,7 +1691,7 @@ type ReaderStatus struct {
 
 func (x *ReaderStatus) Reset() {
 	*x = ReaderStatus{}
-	mi := &file_tapline_v1_local_proto_msgTypes[22]
+	mi := &file_tapline_v1_local_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1585,7 +1703,7 @@ func (x *ReaderStatus) String() string {
 func (*ReaderStatus) ProtoMessage() {}
 
 func (x *ReaderStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[22]
+	mi := &file_tapline_v1_local_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1598,7 +1716,7 @@ func (x *ReaderStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReaderStatus.ProtoReflect.Descriptor instead.
 func (*ReaderStatus) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{22}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ReaderStatus) GetName() string {
@@ -1646,7 +1764,7 @@ type BrokerStatus struct {
 
 func (x *BrokerStatus) Reset() {
 	*x = BrokerStatus{}
-	mi := &file_tapline_v1_local_proto_msgTypes[23]
+	mi := &file_tapline_v1_local_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1658,7 +1776,7 @@ func (x *BrokerStatus) String() string {
 func (*BrokerStatus) ProtoMessage() {}
 
 func (x *BrokerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[23]
+	mi := &file_tapline_v1_local_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1671,7 +1789,7 @@ func (x *BrokerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BrokerStatus.ProtoReflect.Descriptor instead.
 func (*BrokerStatus) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{23}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *BrokerStatus) GetAddress() string {
@@ -1718,14 +1836,18 @@ type JournalStatus struct {
 	// Why.
 	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Epoch in force.
-	Epoch         uint64 `protobuf:"varint,7,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Epoch uint64 `protobuf:"varint,7,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// For how many more days there is room without the broker, as records come at present; 0 when that is not known.
+	DaysLeft float64 `protobuf:"fixed64,20,opt,name=days_left,json=daysLeft,proto3" json:"days_left,omitempty"`
+	// True when that is fewer, or the disk has less free, than the configuration wants.
+	Low           bool `protobuf:"varint,21,opt,name=low,proto3" json:"low,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *JournalStatus) Reset() {
 	*x = JournalStatus{}
-	mi := &file_tapline_v1_local_proto_msgTypes[24]
+	mi := &file_tapline_v1_local_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1737,7 +1859,7 @@ func (x *JournalStatus) String() string {
 func (*JournalStatus) ProtoMessage() {}
 
 func (x *JournalStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[24]
+	mi := &file_tapline_v1_local_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1750,7 +1872,7 @@ func (x *JournalStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalStatus.ProtoReflect.Descriptor instead.
 func (*JournalStatus) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{24}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *JournalStatus) GetSeq() uint64 {
@@ -1802,6 +1924,20 @@ func (x *JournalStatus) GetEpoch() uint64 {
 	return 0
 }
 
+func (x *JournalStatus) GetDaysLeft() float64 {
+	if x != nil {
+		return x.DaysLeft
+	}
+	return 0
+}
+
+func (x *JournalStatus) GetLow() bool {
+	if x != nil {
+		return x.Low
+	}
+	return false
+}
+
 // BundleStatus is how the grant bundle is.
 type BundleStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1819,7 +1955,7 @@ type BundleStatus struct {
 
 func (x *BundleStatus) Reset() {
 	*x = BundleStatus{}
-	mi := &file_tapline_v1_local_proto_msgTypes[25]
+	mi := &file_tapline_v1_local_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1831,7 +1967,7 @@ func (x *BundleStatus) String() string {
 func (*BundleStatus) ProtoMessage() {}
 
 func (x *BundleStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[25]
+	mi := &file_tapline_v1_local_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1844,7 +1980,7 @@ func (x *BundleStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BundleStatus.ProtoReflect.Descriptor instead.
 func (*BundleStatus) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{25}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *BundleStatus) GetSequence() uint64 {
@@ -1892,7 +2028,7 @@ type Trouble struct {
 
 func (x *Trouble) Reset() {
 	*x = Trouble{}
-	mi := &file_tapline_v1_local_proto_msgTypes[26]
+	mi := &file_tapline_v1_local_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1904,7 +2040,7 @@ func (x *Trouble) String() string {
 func (*Trouble) ProtoMessage() {}
 
 func (x *Trouble) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[26]
+	mi := &file_tapline_v1_local_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1917,7 +2053,7 @@ func (x *Trouble) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trouble.ProtoReflect.Descriptor instead.
 func (*Trouble) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{26}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Trouble) GetAt() *timestamppb.Timestamp {
@@ -1957,7 +2093,7 @@ type ReloadRequest struct {
 
 func (x *ReloadRequest) Reset() {
 	*x = ReloadRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[27]
+	mi := &file_tapline_v1_local_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1969,7 +2105,7 @@ func (x *ReloadRequest) String() string {
 func (*ReloadRequest) ProtoMessage() {}
 
 func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[27]
+	mi := &file_tapline_v1_local_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1982,7 +2118,7 @@ func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadRequest.ProtoReflect.Descriptor instead.
 func (*ReloadRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{27}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{28}
 }
 
 // ReloadResponse says what changed.
@@ -1998,7 +2134,7 @@ type ReloadResponse struct {
 
 func (x *ReloadResponse) Reset() {
 	*x = ReloadResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[28]
+	mi := &file_tapline_v1_local_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2010,7 +2146,7 @@ func (x *ReloadResponse) String() string {
 func (*ReloadResponse) ProtoMessage() {}
 
 func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[28]
+	mi := &file_tapline_v1_local_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2023,7 +2159,7 @@ func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadResponse.ProtoReflect.Descriptor instead.
 func (*ReloadResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{28}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ReloadResponse) GetApplied() []string {
@@ -2055,7 +2191,7 @@ type ClaimBadgeRequest struct {
 
 func (x *ClaimBadgeRequest) Reset() {
 	*x = ClaimBadgeRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[29]
+	mi := &file_tapline_v1_local_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2067,7 +2203,7 @@ func (x *ClaimBadgeRequest) String() string {
 func (*ClaimBadgeRequest) ProtoMessage() {}
 
 func (x *ClaimBadgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[29]
+	mi := &file_tapline_v1_local_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2080,7 +2216,7 @@ func (x *ClaimBadgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimBadgeRequest.ProtoReflect.Descriptor instead.
 func (*ClaimBadgeRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{29}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ClaimBadgeRequest) GetCode() string {
@@ -2119,7 +2255,7 @@ type ClaimBadgeResponse struct {
 
 func (x *ClaimBadgeResponse) Reset() {
 	*x = ClaimBadgeResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[30]
+	mi := &file_tapline_v1_local_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2131,7 +2267,7 @@ func (x *ClaimBadgeResponse) String() string {
 func (*ClaimBadgeResponse) ProtoMessage() {}
 
 func (x *ClaimBadgeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[30]
+	mi := &file_tapline_v1_local_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2144,7 +2280,7 @@ func (x *ClaimBadgeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimBadgeResponse.ProtoReflect.Descriptor instead.
 func (*ClaimBadgeResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{30}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ClaimBadgeResponse) GetPerson() string {
@@ -2179,7 +2315,7 @@ type FetchSecretRequest struct {
 
 func (x *FetchSecretRequest) Reset() {
 	*x = FetchSecretRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[31]
+	mi := &file_tapline_v1_local_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2191,7 +2327,7 @@ func (x *FetchSecretRequest) String() string {
 func (*FetchSecretRequest) ProtoMessage() {}
 
 func (x *FetchSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[31]
+	mi := &file_tapline_v1_local_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2204,7 +2340,7 @@ func (x *FetchSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSecretRequest.ProtoReflect.Descriptor instead.
 func (*FetchSecretRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{31}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *FetchSecretRequest) GetSession() string {
@@ -2233,7 +2369,7 @@ type FetchSecretResponse struct {
 
 func (x *FetchSecretResponse) Reset() {
 	*x = FetchSecretResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[32]
+	mi := &file_tapline_v1_local_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2245,7 +2381,7 @@ func (x *FetchSecretResponse) String() string {
 func (*FetchSecretResponse) ProtoMessage() {}
 
 func (x *FetchSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[32]
+	mi := &file_tapline_v1_local_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2258,7 +2394,7 @@ func (x *FetchSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSecretResponse.ProtoReflect.Descriptor instead.
 func (*FetchSecretResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{32}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *FetchSecretResponse) GetSession() string {
@@ -2322,7 +2458,7 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\x14WatchPresenceRequest\"u\n" +
 	"\x15WatchPresenceResponse\x120\n" +
 	"\bpresence\x18\x01 \x01(\v2\x14.tapline.v1.PresenceR\bpresence\x12*\n" +
-	"\x06notice\x18\x02 \x01(\v2\x12.tapline.v1.NoticeR\x06notice\"\xe1\x02\n" +
+	"\x06notice\x18\x02 \x01(\v2\x12.tapline.v1.NoticeR\x06notice\"\xf9\x02\n" +
 	"\x06Notice\x12*\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x16.tapline.v1.NoticeKindR\x04kind\x122\n" +
 	"\arefusal\x18\x02 \x01(\x0e2\x18.tapline.v1.RefusalCauseR\arefusal\x12\x1b\n" +
@@ -2331,7 +2467,8 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\x06person\x18\x05 \x01(\v2\x12.tapline.v1.PersonR\x06person\x12\x18\n" +
 	"\asession\x18\x06 \x01(\tR\asession\x127\n" +
 	"\tanswer_by\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\banswerBy\x12*\n" +
-	"\x05cause\x18\b \x01(\x0e2\x14.tapline.v1.EndCauseR\x05cause\"/\n" +
+	"\x05cause\x18\b \x01(\x0e2\x14.tapline.v1.EndCauseR\x05cause\x12\x16\n" +
+	"\x06reason\x18\x14 \x01(\tR\x06reason\"/\n" +
 	"\x11IssueTokenRequest\x12\x1a\n" +
 	"\baudience\x18\x01 \x01(\tR\baudience\"j\n" +
 	"\x12IssueTokenResponse\x12\x19\n" +
@@ -2371,7 +2508,7 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\aallowed\x18\x01 \x01(\bR\aallowed\x12*\n" +
 	"\x06person\x18\x02 \x01(\v2\x12.tapline.v1.PersonR\x06person\x12\x18\n" +
 	"\asession\x18\x03 \x01(\tR\asession\"\x12\n" +
-	"\x10GetStatusRequest\"\xe8\x05\n" +
+	"\x10GetStatusRequest\"\x9a\x06\n" +
 	"\x11GetStatusResponse\x12\x14\n" +
 	"\x05build\x18\x01 \x01(\tR\x05build\x12\x18\n" +
 	"\astation\x18\x02 \x01(\tR\astation\x120\n" +
@@ -2392,7 +2529,17 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\x16certificate_expires_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\x14certificateExpiresAt\x12#\n" +
 	"\rjoin_sequence\x18\x14 \x01(\x04R\fjoinSequence\x12-\n" +
 	"\x12identity_condition\x18\x15 \x01(\tR\x11identityCondition\x12\x18\n" +
-	"\alimited\x18\x16 \x01(\bR\alimited\"\x92\x01\n" +
+	"\alimited\x18\x16 \x01(\bR\alimited\x120\n" +
+	"\x05today\x18( \x01(\v2\x1a.tapline.v1.CoverageStatusR\x05today\"\x84\x03\n" +
+	"\x0eCoverageStatus\x12.\n" +
+	"\x04from\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x120\n" +
+	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12/\n" +
+	"\x05named\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x05named\x127\n" +
+	"\temergency\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\temergency\x12=\n" +
+	"\funattributed\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\funattributed\x12-\n" +
+	"\x04idle\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x04idle\x128\n" +
+	"\n" +
+	"agent_down\x18\a \x01(\v2\x19.google.protobuf.DurationR\tagentDown\"\x92\x01\n" +
 	"\fReaderStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\battached\x18\x02 \x01(\bR\battached\x12:\n" +
@@ -2402,7 +2549,7 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x1c\n" +
 	"\tconnected\x18\x02 \x01(\bR\tconnected\x120\n" +
 	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xb6\x01\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xe5\x01\n" +
 	"\rJournalStatus\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x14\n" +
 	"\x05acked\x18\x02 \x01(\x04R\x05acked\x12\x14\n" +
@@ -2411,7 +2558,9 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"free_bytes\x18\x04 \x01(\x03R\tfreeBytes\x12\x1a\n" +
 	"\bdegraded\x18\x05 \x01(\bR\bdegraded\x12\x16\n" +
 	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x14\n" +
-	"\x05epoch\x18\a \x01(\x04R\x05epoch\"\xb0\x01\n" +
+	"\x05epoch\x18\a \x01(\x04R\x05epoch\x12\x1b\n" +
+	"\tdays_left\x18\x14 \x01(\x01R\bdaysLeft\x12\x10\n" +
+	"\x03low\x18\x15 \x01(\bR\x03low\"\xb0\x01\n" +
 	"\fBundleStatus\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x127\n" +
 	"\tissued_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bissuedAt\x127\n" +
@@ -2499,7 +2648,7 @@ func file_tapline_v1_local_proto_rawDescGZIP() []byte {
 }
 
 var file_tapline_v1_local_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_tapline_v1_local_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_tapline_v1_local_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_tapline_v1_local_proto_goTypes = []any{
 	(PresenceState)(0),             // 0: tapline.v1.PresenceState
 	(NoticeKind)(0),                // 1: tapline.v1.NoticeKind
@@ -2525,94 +2674,103 @@ var file_tapline_v1_local_proto_goTypes = []any{
 	(*AuthorizeResponse)(nil),      // 21: tapline.v1.AuthorizeResponse
 	(*GetStatusRequest)(nil),       // 22: tapline.v1.GetStatusRequest
 	(*GetStatusResponse)(nil),      // 23: tapline.v1.GetStatusResponse
-	(*ReaderStatus)(nil),           // 24: tapline.v1.ReaderStatus
-	(*BrokerStatus)(nil),           // 25: tapline.v1.BrokerStatus
-	(*JournalStatus)(nil),          // 26: tapline.v1.JournalStatus
-	(*BundleStatus)(nil),           // 27: tapline.v1.BundleStatus
-	(*Trouble)(nil),                // 28: tapline.v1.Trouble
-	(*ReloadRequest)(nil),          // 29: tapline.v1.ReloadRequest
-	(*ReloadResponse)(nil),         // 30: tapline.v1.ReloadResponse
-	(*ClaimBadgeRequest)(nil),      // 31: tapline.v1.ClaimBadgeRequest
-	(*ClaimBadgeResponse)(nil),     // 32: tapline.v1.ClaimBadgeResponse
-	(*FetchSecretRequest)(nil),     // 33: tapline.v1.FetchSecretRequest
-	(*FetchSecretResponse)(nil),    // 34: tapline.v1.FetchSecretResponse
-	(*Person)(nil),                 // 35: tapline.v1.Person
-	(*timestamppb.Timestamp)(nil),  // 36: google.protobuf.Timestamp
-	(Assurance)(0),                 // 37: tapline.v1.Assurance
-	(Mode)(0),                      // 38: tapline.v1.Mode
-	(RefusalCause)(0),              // 39: tapline.v1.RefusalCause
-	(*durationpb.Duration)(nil),    // 40: google.protobuf.Duration
-	(EndCause)(0),                  // 41: tapline.v1.EndCause
-	(*Decision)(nil),               // 42: tapline.v1.Decision
+	(*CoverageStatus)(nil),         // 24: tapline.v1.CoverageStatus
+	(*ReaderStatus)(nil),           // 25: tapline.v1.ReaderStatus
+	(*BrokerStatus)(nil),           // 26: tapline.v1.BrokerStatus
+	(*JournalStatus)(nil),          // 27: tapline.v1.JournalStatus
+	(*BundleStatus)(nil),           // 28: tapline.v1.BundleStatus
+	(*Trouble)(nil),                // 29: tapline.v1.Trouble
+	(*ReloadRequest)(nil),          // 30: tapline.v1.ReloadRequest
+	(*ReloadResponse)(nil),         // 31: tapline.v1.ReloadResponse
+	(*ClaimBadgeRequest)(nil),      // 32: tapline.v1.ClaimBadgeRequest
+	(*ClaimBadgeResponse)(nil),     // 33: tapline.v1.ClaimBadgeResponse
+	(*FetchSecretRequest)(nil),     // 34: tapline.v1.FetchSecretRequest
+	(*FetchSecretResponse)(nil),    // 35: tapline.v1.FetchSecretResponse
+	(*Person)(nil),                 // 36: tapline.v1.Person
+	(*timestamppb.Timestamp)(nil),  // 37: google.protobuf.Timestamp
+	(Assurance)(0),                 // 38: tapline.v1.Assurance
+	(Mode)(0),                      // 39: tapline.v1.Mode
+	(RefusalCause)(0),              // 40: tapline.v1.RefusalCause
+	(*durationpb.Duration)(nil),    // 41: google.protobuf.Duration
+	(EndCause)(0),                  // 42: tapline.v1.EndCause
+	(*Decision)(nil),               // 43: tapline.v1.Decision
 }
 var file_tapline_v1_local_proto_depIdxs = []int32{
 	0,  // 0: tapline.v1.Presence.state:type_name -> tapline.v1.PresenceState
-	35, // 1: tapline.v1.Presence.person:type_name -> tapline.v1.Person
-	36, // 2: tapline.v1.Presence.since:type_name -> google.protobuf.Timestamp
-	36, // 3: tapline.v1.Presence.ends_at:type_name -> google.protobuf.Timestamp
-	37, // 4: tapline.v1.Presence.assurance:type_name -> tapline.v1.Assurance
-	38, // 5: tapline.v1.Presence.mode:type_name -> tapline.v1.Mode
-	35, // 6: tapline.v1.Presence.second:type_name -> tapline.v1.Person
+	36, // 1: tapline.v1.Presence.person:type_name -> tapline.v1.Person
+	37, // 2: tapline.v1.Presence.since:type_name -> google.protobuf.Timestamp
+	37, // 3: tapline.v1.Presence.ends_at:type_name -> google.protobuf.Timestamp
+	38, // 4: tapline.v1.Presence.assurance:type_name -> tapline.v1.Assurance
+	39, // 5: tapline.v1.Presence.mode:type_name -> tapline.v1.Mode
+	36, // 6: tapline.v1.Presence.second:type_name -> tapline.v1.Person
 	2,  // 7: tapline.v1.WhoIsHereResponse.presence:type_name -> tapline.v1.Presence
 	2,  // 8: tapline.v1.WatchPresenceResponse.presence:type_name -> tapline.v1.Presence
 	7,  // 9: tapline.v1.WatchPresenceResponse.notice:type_name -> tapline.v1.Notice
 	1,  // 10: tapline.v1.Notice.kind:type_name -> tapline.v1.NoticeKind
-	39, // 11: tapline.v1.Notice.refusal:type_name -> tapline.v1.RefusalCause
-	40, // 12: tapline.v1.Notice.lasts:type_name -> google.protobuf.Duration
-	35, // 13: tapline.v1.Notice.person:type_name -> tapline.v1.Person
-	36, // 14: tapline.v1.Notice.answer_by:type_name -> google.protobuf.Timestamp
-	41, // 15: tapline.v1.Notice.cause:type_name -> tapline.v1.EndCause
-	36, // 16: tapline.v1.IssueTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
-	36, // 17: tapline.v1.BeginEmergencyResponse.claim_by:type_name -> google.protobuf.Timestamp
-	42, // 18: tapline.v1.EnterPinResponse.decision:type_name -> tapline.v1.Decision
-	35, // 19: tapline.v1.AuthorizeResponse.person:type_name -> tapline.v1.Person
+	40, // 11: tapline.v1.Notice.refusal:type_name -> tapline.v1.RefusalCause
+	41, // 12: tapline.v1.Notice.lasts:type_name -> google.protobuf.Duration
+	36, // 13: tapline.v1.Notice.person:type_name -> tapline.v1.Person
+	37, // 14: tapline.v1.Notice.answer_by:type_name -> google.protobuf.Timestamp
+	42, // 15: tapline.v1.Notice.cause:type_name -> tapline.v1.EndCause
+	37, // 16: tapline.v1.IssueTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
+	37, // 17: tapline.v1.BeginEmergencyResponse.claim_by:type_name -> google.protobuf.Timestamp
+	43, // 18: tapline.v1.EnterPinResponse.decision:type_name -> tapline.v1.Decision
+	36, // 19: tapline.v1.AuthorizeResponse.person:type_name -> tapline.v1.Person
 	2,  // 20: tapline.v1.GetStatusResponse.presence:type_name -> tapline.v1.Presence
-	24, // 21: tapline.v1.GetStatusResponse.readers:type_name -> tapline.v1.ReaderStatus
-	25, // 22: tapline.v1.GetStatusResponse.broker:type_name -> tapline.v1.BrokerStatus
-	26, // 23: tapline.v1.GetStatusResponse.journal:type_name -> tapline.v1.JournalStatus
-	40, // 24: tapline.v1.GetStatusResponse.clock_error:type_name -> google.protobuf.Duration
-	27, // 25: tapline.v1.GetStatusResponse.bundle:type_name -> tapline.v1.BundleStatus
-	28, // 26: tapline.v1.GetStatusResponse.troubles:type_name -> tapline.v1.Trouble
-	36, // 27: tapline.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
-	36, // 28: tapline.v1.GetStatusResponse.certificate_expires_at:type_name -> google.protobuf.Timestamp
-	36, // 29: tapline.v1.ReaderStatus.last_tap_at:type_name -> google.protobuf.Timestamp
-	36, // 30: tapline.v1.BrokerStatus.since:type_name -> google.protobuf.Timestamp
-	36, // 31: tapline.v1.BundleStatus.issued_at:type_name -> google.protobuf.Timestamp
-	36, // 32: tapline.v1.BundleStatus.not_after:type_name -> google.protobuf.Timestamp
-	36, // 33: tapline.v1.Trouble.at:type_name -> google.protobuf.Timestamp
-	36, // 34: tapline.v1.ClaimBadgeResponse.expires_at:type_name -> google.protobuf.Timestamp
-	36, // 35: tapline.v1.FetchSecretResponse.expires_at:type_name -> google.protobuf.Timestamp
-	3,  // 36: tapline.v1.LocalService.WhoIsHere:input_type -> tapline.v1.WhoIsHereRequest
-	5,  // 37: tapline.v1.LocalService.WatchPresence:input_type -> tapline.v1.WatchPresenceRequest
-	8,  // 38: tapline.v1.LocalService.IssueToken:input_type -> tapline.v1.IssueTokenRequest
-	10, // 39: tapline.v1.LocalService.SignAction:input_type -> tapline.v1.SignActionRequest
-	12, // 40: tapline.v1.LocalService.BeginEmergency:input_type -> tapline.v1.BeginEmergencyRequest
-	14, // 41: tapline.v1.LocalService.ClaimEmergency:input_type -> tapline.v1.ClaimEmergencyRequest
-	16, // 42: tapline.v1.LocalService.EndSession:input_type -> tapline.v1.EndSessionRequest
-	18, // 43: tapline.v1.LocalService.EnterPin:input_type -> tapline.v1.EnterPinRequest
-	20, // 44: tapline.v1.LocalService.Authorize:input_type -> tapline.v1.AuthorizeRequest
-	22, // 45: tapline.v1.LocalService.GetStatus:input_type -> tapline.v1.GetStatusRequest
-	31, // 46: tapline.v1.LocalService.ClaimBadge:input_type -> tapline.v1.ClaimBadgeRequest
-	29, // 47: tapline.v1.LocalService.Reload:input_type -> tapline.v1.ReloadRequest
-	33, // 48: tapline.v1.LocalService.FetchSecret:input_type -> tapline.v1.FetchSecretRequest
-	4,  // 49: tapline.v1.LocalService.WhoIsHere:output_type -> tapline.v1.WhoIsHereResponse
-	6,  // 50: tapline.v1.LocalService.WatchPresence:output_type -> tapline.v1.WatchPresenceResponse
-	9,  // 51: tapline.v1.LocalService.IssueToken:output_type -> tapline.v1.IssueTokenResponse
-	11, // 52: tapline.v1.LocalService.SignAction:output_type -> tapline.v1.SignActionResponse
-	13, // 53: tapline.v1.LocalService.BeginEmergency:output_type -> tapline.v1.BeginEmergencyResponse
-	15, // 54: tapline.v1.LocalService.ClaimEmergency:output_type -> tapline.v1.ClaimEmergencyResponse
-	17, // 55: tapline.v1.LocalService.EndSession:output_type -> tapline.v1.EndSessionResponse
-	19, // 56: tapline.v1.LocalService.EnterPin:output_type -> tapline.v1.EnterPinResponse
-	21, // 57: tapline.v1.LocalService.Authorize:output_type -> tapline.v1.AuthorizeResponse
-	23, // 58: tapline.v1.LocalService.GetStatus:output_type -> tapline.v1.GetStatusResponse
-	32, // 59: tapline.v1.LocalService.ClaimBadge:output_type -> tapline.v1.ClaimBadgeResponse
-	30, // 60: tapline.v1.LocalService.Reload:output_type -> tapline.v1.ReloadResponse
-	34, // 61: tapline.v1.LocalService.FetchSecret:output_type -> tapline.v1.FetchSecretResponse
-	49, // [49:62] is the sub-list for method output_type
-	36, // [36:49] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	25, // 21: tapline.v1.GetStatusResponse.readers:type_name -> tapline.v1.ReaderStatus
+	26, // 22: tapline.v1.GetStatusResponse.broker:type_name -> tapline.v1.BrokerStatus
+	27, // 23: tapline.v1.GetStatusResponse.journal:type_name -> tapline.v1.JournalStatus
+	41, // 24: tapline.v1.GetStatusResponse.clock_error:type_name -> google.protobuf.Duration
+	28, // 25: tapline.v1.GetStatusResponse.bundle:type_name -> tapline.v1.BundleStatus
+	29, // 26: tapline.v1.GetStatusResponse.troubles:type_name -> tapline.v1.Trouble
+	37, // 27: tapline.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
+	37, // 28: tapline.v1.GetStatusResponse.certificate_expires_at:type_name -> google.protobuf.Timestamp
+	24, // 29: tapline.v1.GetStatusResponse.today:type_name -> tapline.v1.CoverageStatus
+	37, // 30: tapline.v1.CoverageStatus.from:type_name -> google.protobuf.Timestamp
+	37, // 31: tapline.v1.CoverageStatus.until:type_name -> google.protobuf.Timestamp
+	41, // 32: tapline.v1.CoverageStatus.named:type_name -> google.protobuf.Duration
+	41, // 33: tapline.v1.CoverageStatus.emergency:type_name -> google.protobuf.Duration
+	41, // 34: tapline.v1.CoverageStatus.unattributed:type_name -> google.protobuf.Duration
+	41, // 35: tapline.v1.CoverageStatus.idle:type_name -> google.protobuf.Duration
+	41, // 36: tapline.v1.CoverageStatus.agent_down:type_name -> google.protobuf.Duration
+	37, // 37: tapline.v1.ReaderStatus.last_tap_at:type_name -> google.protobuf.Timestamp
+	37, // 38: tapline.v1.BrokerStatus.since:type_name -> google.protobuf.Timestamp
+	37, // 39: tapline.v1.BundleStatus.issued_at:type_name -> google.protobuf.Timestamp
+	37, // 40: tapline.v1.BundleStatus.not_after:type_name -> google.protobuf.Timestamp
+	37, // 41: tapline.v1.Trouble.at:type_name -> google.protobuf.Timestamp
+	37, // 42: tapline.v1.ClaimBadgeResponse.expires_at:type_name -> google.protobuf.Timestamp
+	37, // 43: tapline.v1.FetchSecretResponse.expires_at:type_name -> google.protobuf.Timestamp
+	3,  // 44: tapline.v1.LocalService.WhoIsHere:input_type -> tapline.v1.WhoIsHereRequest
+	5,  // 45: tapline.v1.LocalService.WatchPresence:input_type -> tapline.v1.WatchPresenceRequest
+	8,  // 46: tapline.v1.LocalService.IssueToken:input_type -> tapline.v1.IssueTokenRequest
+	10, // 47: tapline.v1.LocalService.SignAction:input_type -> tapline.v1.SignActionRequest
+	12, // 48: tapline.v1.LocalService.BeginEmergency:input_type -> tapline.v1.BeginEmergencyRequest
+	14, // 49: tapline.v1.LocalService.ClaimEmergency:input_type -> tapline.v1.ClaimEmergencyRequest
+	16, // 50: tapline.v1.LocalService.EndSession:input_type -> tapline.v1.EndSessionRequest
+	18, // 51: tapline.v1.LocalService.EnterPin:input_type -> tapline.v1.EnterPinRequest
+	20, // 52: tapline.v1.LocalService.Authorize:input_type -> tapline.v1.AuthorizeRequest
+	22, // 53: tapline.v1.LocalService.GetStatus:input_type -> tapline.v1.GetStatusRequest
+	32, // 54: tapline.v1.LocalService.ClaimBadge:input_type -> tapline.v1.ClaimBadgeRequest
+	30, // 55: tapline.v1.LocalService.Reload:input_type -> tapline.v1.ReloadRequest
+	34, // 56: tapline.v1.LocalService.FetchSecret:input_type -> tapline.v1.FetchSecretRequest
+	4,  // 57: tapline.v1.LocalService.WhoIsHere:output_type -> tapline.v1.WhoIsHereResponse
+	6,  // 58: tapline.v1.LocalService.WatchPresence:output_type -> tapline.v1.WatchPresenceResponse
+	9,  // 59: tapline.v1.LocalService.IssueToken:output_type -> tapline.v1.IssueTokenResponse
+	11, // 60: tapline.v1.LocalService.SignAction:output_type -> tapline.v1.SignActionResponse
+	13, // 61: tapline.v1.LocalService.BeginEmergency:output_type -> tapline.v1.BeginEmergencyResponse
+	15, // 62: tapline.v1.LocalService.ClaimEmergency:output_type -> tapline.v1.ClaimEmergencyResponse
+	17, // 63: tapline.v1.LocalService.EndSession:output_type -> tapline.v1.EndSessionResponse
+	19, // 64: tapline.v1.LocalService.EnterPin:output_type -> tapline.v1.EnterPinResponse
+	21, // 65: tapline.v1.LocalService.Authorize:output_type -> tapline.v1.AuthorizeResponse
+	23, // 66: tapline.v1.LocalService.GetStatus:output_type -> tapline.v1.GetStatusResponse
+	33, // 67: tapline.v1.LocalService.ClaimBadge:output_type -> tapline.v1.ClaimBadgeResponse
+	31, // 68: tapline.v1.LocalService.Reload:output_type -> tapline.v1.ReloadResponse
+	35, // 69: tapline.v1.LocalService.FetchSecret:output_type -> tapline.v1.FetchSecretResponse
+	57, // [57:70] is the sub-list for method output_type
+	44, // [44:57] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_tapline_v1_local_proto_init() }
@@ -2627,7 +2785,7 @@ func file_tapline_v1_local_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tapline_v1_local_proto_rawDesc), len(file_tapline_v1_local_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   33,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
