@@ -35,6 +35,14 @@ const startLimit = 30 * time.Second
 // New makes a plant in dir, which must be empty, from the programs in bin, with a PC/SC service that has a virtual reader for each of names; without
 // names the plant uses the machine's own readers. Nothing but that service runs yet.
 func New(ctx context.Context, dir, bin string, readers ...string) (*Plant, error) {
+	return NewAt(ctx, loopback, dir, bin, readers...)
+}
+
+// loopback is where a broker listens unless it is told otherwise.
+const loopback = "127.0.0.1"
+
+// NewAt is New with a broker that listens on an address of its own, such as that of a Cable.
+func NewAt(ctx context.Context, address, dir, bin string, readers ...string) (*Plant, error) {
 	for _, d := range []string{"logs", "broker", "pcsc"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
 			return nil, fmt.Errorf("make plant: %w", err)
@@ -44,9 +52,10 @@ func New(ctx context.Context, dir, bin string, readers ...string) (*Plant, error
 	if err != nil {
 		return nil, fmt.Errorf("make plant: %w", err)
 	}
+	listen := fmt.Sprintf("%s:%d", address, port)
 	p := &Plant{dir: dir, bin: bin, slots: make([]slot, len(readers))}
 	config := filepath.Join(dir, "broker.yaml")
-	if err := os.WriteFile(config, []byte(brokerConfig(fmt.Sprintf("127.0.0.1:%d", port), "127.0.0.1:0", filepath.Join(dir, "broker"))), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(brokerConfig(listen, "127.0.0.1:0", filepath.Join(dir, "broker"))), 0o600); err != nil {
 		return nil, fmt.Errorf("make plant: %w", err)
 	}
 	p.Broker = newProcess("broker", filepath.Join(dir, "logs"), nil, filepath.Join(bin, "tapbroker"), "serve", "--config", config)
@@ -61,15 +70,16 @@ func New(ctx context.Context, dir, bin string, readers ...string) (*Plant, error
 
 // brokerConfig is the configuration of a broker that listens on address and on metrics, with its data in dir.
 func brokerConfig(address, metrics, dir string) string {
+	host, _, _ := net.SplitHostPort(address)
 	return fmt.Sprintf(`# Made by the rig.
 listen: %s
 data: %s
 site: plant
-hosts: [127.0.0.1, localhost]
+hosts: [%s, localhost]
 metrics_listen: %s
 log:
   format: json
-`, address, dir, metrics)
+`, address, dir, host, metrics)
 }
 
 // freePort finds a TCP port that nobody listens on. In a namespace of our own nobody else takes it before we do.

@@ -62,7 +62,7 @@ type kind struct {
 func (b *bench) kinds() []kind {
 	return []kind{
 		{
-			name: "tap", short: "Time from the reader's event to the durable, attributed session: online and offline",
+			name: "tap", short: "Time from the reader's event to the durable, attributed session: broker there, behind a line that swallows all, stopped",
 			count: "taps", n: 300, use: "taps per case", run: b.tap,
 		},
 		{name: "idle", short: "What an agent uses while nobody taps", length: "for", wait: time.Minute, span: "how long to watch", run: b.idle},
@@ -146,7 +146,12 @@ func (b *bench) command(k kind, asJSON *bool) *cobra.Command {
 
 // plant starts a plant with one enrolled station, its agent and people.
 func (b *bench) plant(ctx context.Context, people int, readers ...string) (*rig.Plant, *rig.Station, []rig.Person, error) {
-	p, err := rig.New(ctx, filepath.Join(b.dir, "plant"), b.bin, readers...)
+	return b.plantAt(ctx, "127.0.0.1", people, readers...)
+}
+
+// plantAt is plant with a broker at an address of its own.
+func (b *bench) plantAt(ctx context.Context, address string, people int, readers ...string) (*rig.Plant, *rig.Station, []rig.Person, error) {
+	p, err := rig.NewAt(ctx, address, filepath.Join(b.dir, "plant"), b.bin, readers...)
 	if err != nil {
 		return nil, nil, nil, err
 	}

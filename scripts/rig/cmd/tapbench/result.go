@@ -16,6 +16,7 @@ type result struct {
 	Bench   string  `json:"bench"`
 	Case    string  `json:"case"`
 	N       int     `json:"n"`
+	First   float64 `json:"first_ms,omitempty"` // the first tap of the case, which is none of the n
 	P50     float64 `json:"p50_ms,omitempty"`
 	P99     float64 `json:"p99_ms,omitempty"`
 	CPU     float64 `json:"cpu_us_per_op,omitempty"`

@@ -16,20 +16,27 @@ const (
 	tapLimit = 10 * time.Second
 )
 
-// tap measures taps with the broker there, and then with the broker gone.
+// tap measures taps with the broker there, behind a line on which packets vanish, and stopped. Between the last two the line is whole again.
 func (b *bench) tap(ctx context.Context) (err error) {
-	p, s, crew, err := b.plant(ctx, 8, "Reader A", "Reader B", "Reader C", "Reader D")
+	cable, err := rig.NewCable(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+	p, s, crew, err := b.plantAt(ctx, cable.Address(), 8, "Reader A", "Reader B", "Reader C", "Reader D")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, cable.Mend(ctx), p.Close()) }()
 	t := tapper{plant: p, station: s, crew: crew}
 	for _, one := range []struct {
 		name, by string
 		prepare  func() error
 	}{
 		{"online", "broker", func() error { return s.AwaitBroker(ctx, true) }},
-		{"offline", "bundle", func() error { return errors.Join(p.Broker.Kill(), s.AwaitBroker(ctx, false)) }},
+		{"blackholed", "bundle", func() error { return cable.Cut(ctx) }},
+		{"stopped", "bundle", func() error {
+			return errors.Join(cable.Mend(ctx), s.AwaitBroker(ctx, true), p.Broker.Kill(), s.AwaitBroker(ctx, false))
+		}},
 	} {
 		if err := one.prepare(); err != nil {
 			return fmt.Errorf("%s: %w", one.name, err)
@@ -56,6 +63,10 @@ type tapper struct {
 }
 
 func (t *tapper) measure(ctx context.Context, n int, by string) (result, error) {
+	old, err := t.station.Timings()
+	if err != nil {
+		return result{}, err
+	}
 	if err := t.taps(ctx, warmUp); err != nil {
 		return result{}, err
 	}
@@ -63,7 +74,7 @@ func (t *tapper) measure(ctx context.Context, n int, by string) (result, error) 
 	if err != nil {
 		return result{}, err
 	}
-	logged, err := t.station.Timings()
+	logged, err := t.timings(ctx, len(old)+warmUp)
 	if err != nil {
 		return result{}, err
 	}
@@ -88,7 +99,8 @@ func (t *tapper) measure(ctx context.Context, n int, by string) (result, error) 
 	}
 	totals := rig.Totals(timings)
 	return result{
-		N: len(timings), P50: rig.Percentile(totals, 50), P99: rig.Percentile(totals, 99), By: by,
+		First: rig.Percentile(rig.Totals(logged[len(old):len(old)+1]), 50),
+		N:     len(timings), P50: rig.Percentile(totals, 50), P99: rig.Percentile(totals, 99), By: by,
 		CPU: float64((after.CPU - before.CPU).Microseconds()) / float64(n), RSS: megabytes(after.RSS), Seconds: took.Seconds(),
 	}, nil
 }
