@@ -84,6 +84,7 @@ type Broker struct {
 	counted   atomic.Uint64 // records, when the store last said
 
 	stored   chan struct{} // records were stored
+	stale    chan struct{} // a station's bundle is out of date
 	stopping chan struct{} // closed when Run ends
 }
 
@@ -97,7 +98,7 @@ func New(ctx context.Context, cfg Config, o Options) (*Broker, error) {
 	}
 	b := &Broker{
 		cfg: cfg, log: o.Log, now: o.Now, build: o.Build, board: &switchboard.Board{}, metrics: prometheus.NewRegistry(),
-		stored: make(chan struct{}, 1), stopping: make(chan struct{}),
+		stored: make(chan struct{}, 1), stale: make(chan struct{}, 1), stopping: make(chan struct{}),
 	}
 	if b.log == nil {
 		b.log = zap.NewNop()
@@ -167,8 +168,9 @@ func (b *Broker) wire(ctx context.Context, place vault.Place) error {
 		Store: b.store, Gate: b.gate, Registrar: registrar, Ingest: b.ingest, Quota: b.guard, Board: b.board, Now: b.now, Stopping: b.stopping,
 		Desk:    &session.Desk{Store: b.store, Vault: v, Directory: people, Rules: rules, PINs: pins, Now: b.now},
 		Bundles: &bundle.Maker{Store: b.store, Directory: people, Rules: rules, Evidence: evidence, SiteKey: siteKey, Now: b.now},
+		Stale:   b.announceSoon,
 	}
-	b.news = news.New(b.store, b.board, b.stations.Announce, b.log)
+	b.news = news.New(b.store, b.board, func(context.Context) error { b.announceSoon(); return nil }, b.log)
 	b.sentry = &session.Sentry{Store: b.store, Rules: rules, Now: b.now, Ended: b.news.Changed, Log: b.log}
 	b.news.Stored = feed.Stored // by another broker
 	b.news.Refresh = func(ctx context.Context) error { return b.followAuthority(ctx, registrar) }

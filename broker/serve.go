@@ -63,6 +63,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	task("stop", b.stop)
 	task("watch the store's health", b.watchHealth)
 	task("verify records", b.verify)
+	task("make bundles", b.announce)
 	task("tell stations the news", b.news.Run)
 	task("hold sessions against the policy", b.sentry.Run)
 	task("extend the log", b.tree.Run)

@@ -34,6 +34,15 @@ func (b *Broker) verifyLeft(ctx context.Context) error {
 	return err
 }
 
+// announce makes bundles for the stations on the line and tells them. It is a task of its own: in a large plant it takes a while, and neither what
+// else stations are to be told nor any tap waits for it.
+func (b *Broker) announce(ctx context.Context) error {
+	return b.whenever(ctx, b.stale, func() error { return b.stations.Announce(ctx) }, "stations could not be told of new bundles")
+}
+
+// announceSoon wakes it.
+func (b *Broker) announceSoon() { nudge(b.stale) }
+
 // whenever runs do once, and again whenever it is woken. A fault is logged and tried again.
 func (b *Broker) whenever(ctx context.Context, wake <-chan struct{}, do func() error, trouble string) error {
 	retry := time.NewTimer(0)
@@ -58,13 +67,13 @@ func (b *Broker) keepHouse(ctx context.Context) error {
 	tick := time.NewTicker(houseEvery)
 	defer tick.Stop()
 	for {
+		b.announceSoon() // bundles that have aged
 		for what, do := range map[string]func(context.Context) error{
 			"own chain could not be sealed":             b.acts.SealIfDue,
 			"issuing CA could not be renewed":           b.authority.Rotate,
 			"old certificates could not be purged":      b.authority.PurgeCertificates,
 			"old answers could not be purged":           b.purgeTaps,
 			"expired leases could not be ended":         b.endExpired,
-			"aged bundles could not be made anew":       b.stations.Announce,
 			"administrator's identity was not renewed":  b.leaveAdmin,
 			"old heads of the log could not be thinned": b.thinHeads,
 			"records of others could not be verified":   b.verifyLeft,

@@ -5,6 +5,9 @@
 // minute of the week, with and without a PIN, in and off shift, until and after a certification lapses. Its sequence number only rises, also over the
 // deletion of a station; a bundle is made anew every few hours, because its age is what limits it.
 //
+// Whoever makes bundles waits for their turn: however many stations there are, and however often the directory changes, bundles take one processor and
+// everything that they have in common is read once. Taps go on beside them.
+//
 // A badge number is opened here to hash it under the station's own key, and goes nowhere else. A quarantined station gets no bundle.
 package bundle
 
@@ -15,6 +18,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	taplinev1 "tapline/proto/tapline/v1"
@@ -43,13 +47,15 @@ type Maker struct {
 	Evidence  *identity.Evidence
 	SiteKey   []byte
 	Now       func() time.Time
+
+	making sync.Mutex // held over the making of one bundle; guards roll
+	roll   *roll
 }
 
-// Current gives the station's bundle, making it if there is none or it is out of date.
-func (m *Maker) Current(ctx context.Context, station record.StationID) (store.Bundle, error) {
-	var have store.Bundle
-	good := false
-	err := m.Store.View(ctx, func(tx *store.Tx) error {
+// Mark is the station's bundle without what it grants. It is false when there is none, or it is out of date: Current makes the next one. An error of the
+// kind Precondition says that the station gets none.
+func (m *Maker) Mark(ctx context.Context, station record.StationID) (have store.Bundle, good bool, err error) {
+	err = m.Store.View(ctx, func(tx *store.Tx) error {
 		generation, err := tx.Generation()
 		if err != nil {
 			return err
@@ -57,7 +63,7 @@ func (m *Maker) Current(ctx context.Context, station record.StationID) (store.Bu
 		if _, err := enrolled(tx, station); err != nil {
 			return err
 		}
-		have, err = tx.Bundle(station)
+		have, err = tx.BundleMark(station)
 		if errors.Is(err, store.ErrNotFound) {
 			return nil
 		}
@@ -65,19 +71,53 @@ func (m *Maker) Current(ctx context.Context, station record.StationID) (store.Bu
 		good = have.Generation == generation && age >= 0 && age < Fresh
 		return err
 	})
+	return have, good, err
+}
+
+// Renew makes the station's bundle if there is none or it is out of date, and gives its mark.
+func (m *Maker) Renew(ctx context.Context, station record.StationID) (store.Bundle, error) {
+	have, good, err := m.Mark(ctx, station)
 	if err != nil || good {
+		return have, err
+	}
+	m.making.Lock()
+	defer m.making.Unlock()
+	if err := ctx.Err(); err != nil {
+		return have, fmt.Errorf("bundle of %s: waited for a turn: %w", station, err)
+	}
+	if have, good, err = m.Mark(ctx, station); err != nil || good { // made meanwhile
 		return have, err
 	}
 	return m.issue(ctx, station)
 }
 
-// issue makes the station's next bundle, unless it would grant what the one in force does.
+// Current gives the station's bundle, making it if there is none or it is out of date.
+func (m *Maker) Current(ctx context.Context, station record.StationID) (have store.Bundle, err error) {
+	if _, err := m.Renew(ctx, station); err != nil {
+		return have, err
+	}
+	err = m.Store.View(ctx, func(tx *store.Tx) (err error) {
+		if _, err := enrolled(tx, station); err != nil {
+			return err
+		}
+		have, err = tx.Bundle(station)
+		return err
+	})
+	return have, err
+}
+
+// issue makes the station's next bundle, unless it would grant what the one in force does. The caller holds making.
 func (m *Maker) issue(ctx context.Context, station record.StationID) (store.Bundle, error) {
 	var draft grant.Bundle
 	var generation uint64
 	err := m.Store.View(ctx, func(tx *store.Tx) (err error) {
 		if generation, err = tx.Generation(); err != nil {
 			return err
+		}
+		if m.roll == nil || m.roll.generation != generation {
+			if m.roll, err = readRoll(tx, generation); err != nil {
+				return err
+			}
 		}
 		draft, err = m.draft(tx, station)
 		return err
@@ -107,7 +147,7 @@ func (m *Maker) number(tx *store.Tx, draft grant.Bundle, digest []byte, generati
 	}
 	if err == nil && bytes.Equal(have.Digest, digest) && now.Sub(have.IssuedAt) < Fresh && !now.Before(have.IssuedAt) {
 		have.Generation = max(have.Generation, generation)
-		return have, tx.PutBundle(have)
+		return have, tx.KeepBundle(have.Station, have.Generation)
 	}
 	sequence, err := tx.Next("bundle of "+string(draft.Station), 1)
 	if err != nil {

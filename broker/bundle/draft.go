@@ -1,7 +1,6 @@
 package bundle
 
 import (
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -30,10 +29,6 @@ func (m *Maker) draft(tx *store.Tx, station record.StationID) (grant.Bundle, err
 	if err != nil {
 		return grant.Bundle{}, err
 	}
-	badges, err := tx.EveryBadge()
-	if err != nil {
-		return grant.Bundle{}, err
-	}
 	key, err := grant.StationKey(m.SiteKey, station)
 	if err != nil {
 		return grant.Bundle{}, err
@@ -44,10 +39,10 @@ func (m *Maker) draft(tx *store.Tx, station record.StationID) (grant.Bundle, err
 		Terms: termsOf(policy.Request{Station: s.Entry, Zone: zone}, now), Tiers: tiersOf(zone), PIN: policy.PINRuleOf(zone), Grants: []grant.Grant{},
 	}
 	w := worker{
-		tx: tx, directory: m.Directory, set: set, forecast: policy.NewForecaster(set), station: s.Entry, zone: zone, key: key, now: now,
+		tx: tx, roll: m.roll, directory: m.Directory, set: set, forecast: policy.NewForecaster(set), station: s.Entry, zone: zone, key: key, now: now,
 		until: now.Add(life(b.Tiers)), people: map[record.PersonID]*subject{}, shifts: map[string]bool{},
 	}
-	for _, badge := range badges {
+	for _, badge := range m.roll.badges {
 		g, ok, err := w.grant(badge)
 		if err != nil {
 			return b, err
@@ -100,6 +95,7 @@ func termsOf(r policy.Request, now time.Time) grant.Terms {
 // worker makes the grants of one station.
 type worker struct {
 	tx        *store.Tx
+	roll      *roll
 	directory directory.Directory
 	set       *policy.Set
 	forecast  *policy.Forecaster
@@ -119,9 +115,9 @@ type subject struct {
 }
 
 func (w *worker) grant(b store.Badge) (grant.Grant, bool, error) {
-	s, err := w.subject(b.Person)
-	if err != nil || s.person == nil {
-		return grant.Grant{}, false, err
+	s := w.subject(b.Person)
+	if s.person == nil {
+		return grant.Grant{}, false, nil
 	}
 	number, err := w.directory.Number(b.Number)
 	if err != nil {
@@ -140,33 +136,30 @@ func (w *worker) grant(b store.Badge) (grant.Grant, bool, error) {
 }
 
 // subject asks the policy about a person, once however many badges they have.
-func (w *worker) subject(id record.PersonID) (*subject, error) {
+func (w *worker) subject(id record.PersonID) *subject {
 	if s, ok := w.people[id]; ok {
-		return s, nil
+		return s
 	}
 	s := &subject{}
 	w.people[id] = s
-	p, err := w.tx.Person(id)
-	if errors.Is(err, store.ErrNotFound) {
-		return s, nil
-	}
-	if err != nil {
-		return nil, err
+	p := w.roll.people[id]
+	if p == nil {
+		return s
 	}
 	s.person, s.grant = p, grant.Grant{Person: grant.Person{
 		ID: record.PersonID(p.GetId()), DisplayName: p.GetDisplayName(), Language: p.GetLanguage(), Roles: p.GetRoles(),
 	}}
 	if p.GetSuspended() {
 		s.grant.Refusal = policy.RefusalWord(taplinev1.RefusalCause_REFUSAL_CAUSE_PERSON_INACTIVE)
-		return s, nil
+		return s
 	}
 	s.grant.Shifts, s.grant.OnlineOnly = p.GetShifts(), !w.set.Exact()
 	s.grant.Phases = w.phases(p)
 	for _, shift := range p.GetShifts() {
 		w.shifts[shift] = true
 	}
-	s.grant.PIN, err = w.tx.PIN(id)
-	return s, err
+	s.grant.PIN = w.roll.pins[id]
+	return s
 }
 
 // phases asks for each time during which the person's certifications stay the same.

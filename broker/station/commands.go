@@ -116,14 +116,18 @@ func (s *Service) tellTrust(stream commandStream) error {
 	return s.send(stream, &taplinev1.StreamCommandsResponse{What: &taplinev1.StreamCommandsResponse_Trust{Trust: trust}})
 }
 
-// offer tells a station of a bundle that is not the one it has. A quarantined station is offered none.
+// offer tells a station of a bundle that is not the one it has. A quarantined station is offered none. One that is out of date is made aside, because
+// commands to the station wait behind this.
 func (s *Service) offer(ctx context.Context, station record.StationID, has uint64, stream commandStream) error {
-	b, err := s.Bundles.Current(ctx, station)
+	b, good, err := s.Bundles.Mark(ctx, station)
 	switch {
 	case wire.KindOf(err) == wire.Precondition:
 		return nil
 	case err != nil:
 		return err
+	case !good:
+		s.Stale()
+		return nil
 	case b.Sequence == has:
 		return nil
 	}
@@ -181,7 +185,7 @@ func clip(s string) string { return s[:min(len(s), 80)] }
 // Announce makes new bundles for the stations on the line and tells each that does not have it.
 func (s *Service) Announce(ctx context.Context) error {
 	for _, station := range s.Board.Stations() {
-		b, err := s.Bundles.Current(ctx, station)
+		b, err := s.Bundles.Renew(ctx, station)
 		if wire.KindOf(err) == wire.Precondition || errors.Is(err, store.ErrNotFound) {
 			continue
 		}

@@ -35,6 +35,8 @@ type Service struct {
 	Claims    *claim.Desk
 	Ingest    *ingest.Ingest
 	Bundles   *bundle.Maker
+	// Stale is told that a station on the line has a bundle that is out of date: Announce is due. It does not wait.
+	Stale func()
 	// Quota lets uploads in; nil lets all in.
 	Quota   *quota.Guard
 	Board   *switchboard.Board

@@ -30,6 +30,26 @@ func (tx *Tx) Bundle(station record.StationID) (Bundle, error) {
 	return b, nil
 }
 
+// BundleMark is Bundle without what it grants: its number, generation and time.
+func (tx *Tx) BundleMark(station record.StationID) (Bundle, error) {
+	b := Bundle{Station: station}
+	var sequence, generation, issued int64
+	err := tx.one(`SELECT sequence, generation, issued_at FROM bundles WHERE station = ?`, []any{string(station)}, &sequence, &generation, &issued)
+	if err != nil {
+		return b, fmt.Errorf("bundle of %s: %w", station, err)
+	}
+	b.Sequence, b.Generation, b.IssuedAt = uint64(sequence), uint64(generation), at(issued)
+	return b, nil
+}
+
+// KeepBundle notes that a station's newest bundle was compared to a later generation of the directory and still grants the same.
+func (tx *Tx) KeepBundle(station record.StationID, generation uint64) error {
+	if _, err := tx.exec(`UPDATE bundles SET generation = ? WHERE station = ? AND generation < ?`, int64(generation), string(station), int64(generation)); err != nil {
+		return fmt.Errorf("keep bundle of %s: %w", station, err)
+	}
+	return nil
+}
+
 // PutBundle writes a station's newest bundle.
 func (tx *Tx) PutBundle(b Bundle) error {
 	_, err := tx.exec(`INSERT INTO bundles (station, sequence, generation, digest, envelope, issued_at) VALUES (?, ?, ?, ?, ?, ?)

@@ -129,6 +129,20 @@ func (tx *Tx) PIN(id record.PersonID) (string, error) {
 	return verifier, nil
 }
 
+// EveryPIN reads the verifiers of all PINs.
+func (tx *Tx) EveryPIN() (map[record.PersonID]string, error) {
+	type pin struct{ person, verifier string }
+	found, err := all(tx, func(r scanner) (p pin, err error) { return p, r.Scan(&p.person, &p.verifier) }, `SELECT person, verifier FROM pins`)
+	if err != nil {
+		return nil, fmt.Errorf("read pins: %w", err)
+	}
+	pins := make(map[record.PersonID]string, len(found))
+	for _, p := range found {
+		pins[record.PersonID(p.person)] = p.verifier
+	}
+	return pins, nil
+}
+
 // PutPIN sets the verifier of a person's PIN; an empty one clears it.
 func (tx *Tx) PutPIN(id record.PersonID, verifier string, now time.Time) error {
 	_, err := tx.exec(`DELETE FROM pins WHERE person = ?`, string(id))

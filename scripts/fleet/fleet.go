@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tapline/agent/identity"
+	"tapline/proto/ledger"
 	taplinev1 "tapline/proto/tapline/v1"
 	"tapline/proto/wire"
 )
@@ -26,6 +27,8 @@ type Config struct {
 	Stations, People int
 	// Brokers are called instead of those that the broker names, if there are any.
 	Brokers []string
+	// Durable has each station write and flush its records to a journal on the disk, as an agent does, before it goes on.
+	Durable bool
 	// Log may be nil.
 	Log *zap.Logger
 }
@@ -120,7 +123,27 @@ func enrol(ctx context.Context, cfg Config, gap *Gap, name string) (*Station, er
 	if err != nil {
 		return nil, err
 	}
-	return newStation(cfg, gap, m, ks)
+	var disk *ledger.Ledger
+	if cfg.Durable {
+		if disk, _, err = ledger.Open(filepath.Join(dir, "journal"), ledger.Options{SegmentSize: segment, Reserve: -1}); err != nil {
+			return nil, err
+		}
+	}
+	return newStation(cfg, gap, m, ks, disk)
+}
+
+// segment keeps hundreds of journals on one disk small.
+const segment = 128 << 10
+
+// Close closes the journals on the disk.
+func (f *Fleet) Close() error {
+	var faults []error
+	for _, s := range f.Stations {
+		if s != nil && s.journal.disk != nil {
+			faults = append(faults, s.journal.disk.Close())
+		}
+	}
+	return errors.Join(faults...)
 }
 
 // Run keeps every station's line until ctx ends.

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"fmt"
@@ -8,13 +9,15 @@ import (
 	"sync"
 	"time"
 
+	"tapline/proto/ledger"
 	"tapline/proto/record"
 )
 
 // journal is a station's chain in memory. It keeps every record.
 type journal struct {
 	gap      *Gap
-	mu       sync.Mutex // guards what follows
+	disk     *ledger.Ledger // where each record is made durable first; nil for memory alone
+	mu       sync.Mutex     // guards what follows
 	chain    *record.Chain
 	key      ed25519.PrivateKey
 	boot     string
@@ -24,8 +27,8 @@ type journal struct {
 	appended chan struct{}
 }
 
-func newJournal(statement record.StationStatement, key ed25519.PrivateKey, boot string, gap *Gap) *journal {
-	return &journal{gap: gap, chain: record.NewChain(statement), key: key, boot: boot, began: time.Now(), appended: make(chan struct{})}
+func newJournal(statement record.StationStatement, key ed25519.PrivateKey, boot string, gap *Gap, disk *ledger.Ledger) *journal {
+	return &journal{gap: gap, disk: disk, chain: record.NewChain(statement), key: key, boot: boot, began: time.Now(), appended: make(chan struct{})}
 }
 
 // write signs and appends a record, after the seal that may be due before it.
@@ -55,6 +58,11 @@ func (j *journal) write(p record.Payload) error {
 }
 
 func (j *journal) append(e record.Envelope) error {
+	if j.disk != nil {
+		if _, err := j.disk.Append(context.Background(), e.Bytes()); err != nil {
+			return fmt.Errorf("append record: %w", err)
+		}
+	}
 	if err := j.chain.Commit(e); err != nil {
 		return fmt.Errorf("append record: %w", err)
 	}

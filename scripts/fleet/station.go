@@ -12,6 +12,7 @@ import (
 
 	"tapline/agent/identity"
 	"tapline/agent/uplink"
+	"tapline/proto/ledger"
 	"tapline/proto/record"
 	taplinev1 "tapline/proto/tapline/v1"
 )
@@ -31,7 +32,7 @@ type Station struct {
 	here *record.From
 }
 
-func newStation(cfg Config, gap *Gap, m *identity.Manager, ks *keys) (*Station, error) {
+func newStation(cfg Config, gap *Gap, m *identity.Manager, ks *keys, disk *ledger.Ledger) (*Station, error) {
 	id := m.Current()
 	seed, err := ks.Get(identity.RecordKeyName(1))
 	if err != nil {
@@ -41,7 +42,7 @@ func newStation(cfg Config, gap *Gap, m *identity.Manager, ks *keys) (*Station, 
 	if err := record.OpenStatement(id.Statement, record.StationPayloadType, id.EvidenceKey, &statement); err != nil {
 		return nil, fmt.Errorf("station statement: %w", err)
 	}
-	s := &Station{ID: id.Station, journal: newJournal(statement, ed25519.NewKeyFromSeed(seed), uuid.NewString(), gap), tls: m.TLS(), brokers: func() []string {
+	s := &Station{ID: id.Station, journal: newJournal(statement, ed25519.NewKeyFromSeed(seed), uuid.NewString(), gap, disk), tls: m.TLS(), brokers: func() []string {
 		if len(cfg.Brokers) > 0 {
 			return cfg.Brokers
 		}

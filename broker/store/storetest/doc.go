@@ -26,6 +26,7 @@ func Run(t *testing.T, e Engine) {
 	t.Run("update", func(t *testing.T) { e.update(t) })
 	t.Run("directory", func(t *testing.T) { e.directory(t) })
 	t.Run("zones", func(t *testing.T) { e.zones(t) })
+	t.Run("bundles", func(t *testing.T) { e.bundles(t) })
 	t.Run("identities", func(t *testing.T) { e.identities(t) })
 	t.Run("standing", func(t *testing.T) { e.standing(t) })
 	t.Run("secrets", func(t *testing.T) { e.secrets(t) })

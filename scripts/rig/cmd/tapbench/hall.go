@@ -27,7 +27,12 @@ type hall struct {
 const enrolLimit = 2 * time.Minute
 
 // hall starts brokers on a store ("sqlite" or "postgres") and enrols a fleet.
-func (b *bench) hall(ctx context.Context, store string, brokers, stations, people int) (_ *hall, err error) {
+func (b *bench) hall(ctx context.Context, store string, brokers, stations, people int) (*hall, error) {
+	return b.hallOf(ctx, store, brokers, fleet.Config{Stations: stations, People: people})
+}
+
+// hallOf is hall with a fleet of more particular kind.
+func (b *bench) hallOf(ctx context.Context, store string, brokers int, kind fleet.Config) (_ *hall, err error) {
 	dir := filepath.Join(b.dir, fmt.Sprintf("%s-%d", store, time.Now().UnixNano()))
 	h := &hall{}
 	defer func() {
@@ -54,7 +59,8 @@ func (b *bench) hall(ctx context.Context, store string, brokers, stations, peopl
 	}
 	ctx, cancel := context.WithTimeout(ctx, enrolLimit)
 	defer cancel()
-	h.fleet, err = fleet.New(ctx, fleet.Config{Admin: h.admin, Dir: filepath.Join(dir, "stations"), Stations: stations, People: people})
+	kind.Admin, kind.Dir = h.admin, filepath.Join(dir, "stations")
+	h.fleet, err = fleet.New(ctx, kind)
 	return h, err
 }
 
@@ -93,6 +99,9 @@ func (h *hall) used() (u usage, err error) {
 
 func (h *hall) close() error {
 	var faults []error
+	if h.fleet != nil {
+		faults = append(faults, h.fleet.Close())
+	}
 	if h.admin != nil {
 		faults = append(faults, h.admin.Close())
 	}

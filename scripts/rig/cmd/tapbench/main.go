@@ -43,6 +43,7 @@ type bench struct {
 	wait     time.Duration // how long, where it watches
 	million  int
 	stations int
+	halls    []int
 	stores   []string
 	seed     uint64
 	say      io.Writer // progress
@@ -83,6 +84,10 @@ func (b *bench) kinds() []kind {
 			count: "renewals", n: 100_000, use: "renewals in all", run: b.renewal,
 		},
 		{
+			name: "shift", short: "A shift change: 12 or 13 people come to each station within minutes; from each tap to its durable, attributed session",
+			length: "window", wait: 5 * time.Minute, span: "how long it takes until all have come", run: b.shift,
+		},
+		{
 			name: "revoke", short: "From an administrator's command to the refusal at a connected station: stations, badges, people; at this broker and another",
 			count: "tries", n: 100, use: "tries per case", run: b.revoke,
 		},
@@ -111,6 +116,10 @@ Compare figures of one run only: machines differ, and so do their days.`,
 			}
 		case "failover":
 			f.IntVar(&b.stations, "stations", 64, "simulated stations")
+		case "shift":
+			f.StringSliceVar(&b.stores, "store", []string{"sqlite", "postgres"}, "stores to measure")
+			f.IntSliceVar(&b.halls, "stations", []int{4, 400}, "simulated stations, a case each")
+			f.Uint64Var(&b.seed, "seed", 1, "decides when each person comes")
 		case "renewal":
 			f.Uint64Var(&b.seed, "seed", 1, "decides what happens")
 		}
