@@ -165,12 +165,11 @@ func (b *Broker) wire(ctx context.Context, place vault.Place) error {
 	b.guard = quota.New(b.cfg.Limits, gate.Open, time.Now) // what is too fast is so by the machine's own clock
 	b.ingest = &ingest.Ingest{Store: b.store, Evidence: evidence, Now: b.now, Stored: func() { feed.Stored(); nudge(b.stored) }}
 	b.stations = &station.Service{
-		Store: b.store, Gate: b.gate, Registrar: registrar, Ingest: b.ingest, Quota: b.guard, Board: b.board, Now: b.now, Stopping: b.stopping,
+		Store: b.store, Gate: b.gate, Registrar: registrar, Ingest: b.ingest, Quota: b.guard, Board: b.board, Now: b.now, Stopping: b.stopping, Stale: b.announceSoon,
 		Desk:    &session.Desk{Store: b.store, Vault: v, Directory: people, Rules: rules, PINs: pins, Now: b.now},
 		Bundles: &bundle.Maker{Store: b.store, Directory: people, Rules: rules, Evidence: evidence, SiteKey: siteKey, Now: b.now},
-		Stale:   b.announceSoon,
 	}
-	b.news = news.New(b.store, b.board, func(context.Context) error { b.announceSoon(); return nil }, b.log)
+	b.news = news.New(b.store, b.board, b.announceSoon, b.log)
 	b.sentry = &session.Sentry{Store: b.store, Rules: rules, Now: b.now, Ended: b.news.Changed, Log: b.log}
 	b.news.Stored = feed.Stored // by another broker
 	b.news.Refresh = func(ctx context.Context) error { return b.followAuthority(ctx, registrar) }

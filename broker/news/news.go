@@ -31,8 +31,8 @@ const batch = 500
 type Feed struct {
 	Store *store.Store
 	Board *switchboard.Board
-	// Announce gives the stations on the line their new bundles.
-	Announce func(context.Context) error
+	// Announce has the stations on the line told of their new bundles, soon: it does not wait for that.
+	Announce func()
 	Log      *zap.Logger
 	// Refresh, if it is set, reads again what this broker holds in memory and another one may have changed, before anybody is told.
 	Refresh func(context.Context) error
@@ -46,7 +46,7 @@ type Feed struct {
 }
 
 // New makes a feed.
-func New(s *store.Store, b *switchboard.Board, announce func(context.Context) error, log *zap.Logger) *Feed {
+func New(s *store.Store, b *switchboard.Board, announce func(), log *zap.Logger) *Feed {
 	return &Feed{Store: s, Board: b, Announce: announce, Log: log, wake: make(chan struct{}, 1)}
 }
 
@@ -119,9 +119,7 @@ func (f *Feed) look(ctx context.Context, begun *bool) error {
 			return err
 		}
 	}
-	if err := f.Announce(ctx); err != nil {
-		return err
-	}
+	f.Announce()
 	f.generation = generation
 	return nil
 }

@@ -67,7 +67,7 @@ func TestABrokerTellsWhatAnotherOneChanged(t *testing.T) {
 	defer unplug()
 	var announced atomic.Int32
 	first := make(chan struct{}, 100)
-	feed := news.New(here, board, func(context.Context) error { announced.Add(1); first <- struct{}{}; return nil }, zap.NewNop())
+	feed := news.New(here, board, func() { announced.Add(1); first <- struct{}{} }, zap.NewNop())
 	ctx, stop := context.WithCancel(t.Context())
 	var running errgroup.Group
 	running.Go(func() error { return feed.Run(ctx) })
