@@ -23,6 +23,7 @@ func (a *Agent) show(s screen) {
 	if s.waits != nil {
 		waits = toNotice(*s.waits)
 	}
+	now.Unclaimed = toEmergencies(s.unclaimed)
 	if s.notice == nil {
 		a.panel.Show(s.who, s.durable)
 		a.hub.publish(now, nil, waits)

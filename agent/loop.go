@@ -57,6 +57,8 @@ type screen struct {
 	notice  *session.Notice
 	waits   *session.Notice // a tap that waits for a PIN or a second person; nil for none
 	durable bool            // the record behind it is on the disk
+	// unclaimed are the emergencies that people still have to answer for.
+	unclaimed []session.Emergency
 }
 
 // loop is the station's one goroutine that knows who is there. Everything that happens comes in through post, one after the other.
@@ -67,6 +69,7 @@ type loop struct {
 	ended   chan struct{} // closed when no input is read any more
 	started time.Time
 	timings timings
+	urgent  urgency
 
 	// Owned by run.
 	state    session.State
@@ -89,6 +92,8 @@ type input struct {
 	done  chan struct{}
 	// tried, if given, hears what came of a PIN.
 	tried chan<- try
+	// told, if given, gets the emergency in force as soon as the station shows it.
+	told chan session.Emergency
 	// look, if given, sees the state instead of an event.
 	look func(session.State)
 	// notice, if given, is shown instead.
@@ -108,6 +113,7 @@ func newLoop(cfg loopConfig) *loop {
 	return &loop{
 		cfg: cfg, log: cfg.Log, rules: cfg.Rules, inputs: make(chan input, inputQueue), ended: make(chan struct{}),
 		started: time.Now(), durable: true, tries: map[record.SessionID]chan<- try{}, timings: timings{open: map[record.SessionID]*tapTiming{}},
+		urgent: urgency{presses: make(chan input, pressQueue)},
 	}
 }
 
@@ -181,9 +187,17 @@ func (l *loop) run(ctx context.Context) error {
 	for {
 		l.schedule(timer)
 		select {
+		case in := <-l.urgent.presses:
+			l.open(in)
+			continue
+		default:
+		}
+		select {
 		case <-ctx.Done():
 			l.finish()
 			return nil
+		case in := <-l.urgent.presses:
+			l.open(in)
 		case in := <-l.inputs:
 			l.handle(in)
 		case <-timer.C:
@@ -217,7 +231,7 @@ func (l *loop) heal() {
 	}
 	if !l.durable {
 		l.durable, l.stalled = true, false
-		l.cfg.Show(screen{who: l.state.Presence(), waits: l.waits(), durable: true})
+		l.show(l.state.Presence(), nil)
 	}
 	l.tellJournal()
 }
@@ -230,7 +244,7 @@ func (l *loop) begin() {
 		l.log.Warn("the last run left a session open", zap.String("session", string(l.cfg.Found.Open.Session)))
 		l.handle(input{event: session.Found{Begun: *l.cfg.Found.Open}})
 	}
-	l.cfg.Show(screen{durable: l.durable})
+	l.show(l.state.Presence(), nil)
 }
 
 // finish closes the session, waits for the answers that are on the way, so that no lease is kept, and says that the station is gone.
@@ -267,7 +281,11 @@ func (l *loop) handle(in input) {
 		l.timings.began(session.Tap{Session: e.Next}, in.read)
 	}
 	var effects []session.Effect
+	before := l.state.Emergency().ID
 	l.state, effects = l.currentRules().Step(l.state, in.event, time.Now())
+	if in.told != nil && l.state.Emergency().ID != before {
+		l.durable = false // the station opens first
+	}
 	var told record.Seq
 	var done []finishedTap
 	for _, e := range effects {
@@ -279,11 +297,12 @@ func (l *loop) handle(in input) {
 				done = append(done, tap)
 			}
 		case session.Show:
-			l.cfg.Show(screen{who: e.Presence, waits: l.waits(), durable: l.durable})
+			l.show(e.Presence, nil)
+			in.answer(l.state.Emergency())
 		case session.Tell:
-			l.cfg.Show(screen{who: l.state.Presence(), notice: &e.Notice, waits: l.waits(), durable: l.durable})
+			l.show(l.state.Presence(), &e.Notice)
 		case session.Decide:
-			l.cfg.Show(screen{who: l.state.Presence(), notice: &session.Notice{Kind: session.Deciding}, durable: l.durable})
+			l.show(l.state.Presence(), &session.Notice{Kind: session.Deciding})
 			l.ask(e)
 		case session.Extend:
 			l.extend(e)
@@ -300,16 +319,34 @@ func (l *loop) handle(in input) {
 	}
 }
 
+// show puts a change before those who look.
+func (l *loop) show(who session.Presence, notice *session.Notice) {
+	l.cfg.Show(screen{who: who, notice: notice, durable: l.durable, unclaimed: l.state.Unclaimed()})
+}
+
+// answer tells whoever pressed, once.
+func (in *input) answer(now session.Emergency) {
+	if in.told != nil {
+		in.told <- now
+		in.told = nil
+	}
+}
+
 // write makes a record durable, or leaves it to the journal to make it so later. It gives the record's number, 0 when that is not known yet.
 func (l *loop) write(p record.Payload) record.Seq {
 	within := writeWithin
 	if l.stalled {
 		within = stalledWithin
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), within)
+	urgent, free := l.urgent.writing()
+	defer free()
+	ctx, cancel := context.WithTimeout(urgent, within)
 	defer cancel()
 	seq, err := l.cfg.Journal.Write(ctx, p)
-	l.durable, l.stalled = err == nil, errors.Is(err, context.DeadlineExceeded)
+	l.durable = err == nil
+	if !errors.Is(err, context.Canceled) { // which says nothing of the disk
+		l.stalled = errors.Is(err, context.DeadlineExceeded)
+	}
 	if err != nil {
 		l.log.Error("record not durable yet", zap.String("type", string(p.Type)), zap.Error(err))
 	}
@@ -338,6 +375,8 @@ func (l *loop) extend(e session.Extend) {
 func (l *loop) beat() {
 	state := "idle"
 	switch {
+	case l.state.Emergency().ID != "":
+		state = "emergency"
 	case l.state.Session() != "" && l.durable:
 		state = "named"
 	case l.state.Session() != "":

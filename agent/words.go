@@ -100,6 +100,10 @@ func factorsOf(list []taplinev1.Factor) []string {
 // presenceOf is what programs on the station see. A session whose record is not durable yet does not name anybody: the time counts as unattributed.
 func presenceOf(station record.StationID, who session.Presence, mode record.Mode, durable bool) *taplinev1.Presence {
 	p := &taplinev1.Presence{State: taplinev1.PresenceState_PRESENCE_STATE_IDLE, Mode: modeOf(mode), Station: string(station)}
+	if e := who.Emergency; e.ID != "" {
+		p.State, p.Emergency, p.Since, p.EndsAt, p.DecidedBy = taplinev1.PresenceState_PRESENCE_STATE_EMERGENCY, toEmergency(e), stamp(e.Since), stamp(e.EndsAt), "emergency"
+		return p
+	}
 	if who.Session == "" {
 		return p
 	}
@@ -112,6 +116,21 @@ func presenceOf(station record.StationID, who session.Presence, mode record.Mode
 	p.Since, p.EndsAt = stamp(who.Since), stamp(who.EndsAt)
 	p.Assurance, p.Mode, p.DecidedBy = taplinev1.Assurance(who.Assurance), modeOf(who.Mode), who.By
 	return p
+}
+
+func toEmergency(e session.Emergency) *taplinev1.Emergency {
+	return &taplinev1.Emergency{
+		Id: string(e.ID), Reason: string(e.Reason), Since: stamp(e.Since), EndsAt: stamp(e.EndsAt), ClaimBy: stamp(e.ClaimBy),
+		Missing: uint32(max(0, e.Missing)), Overdue: e.Overdue, //nolint:gosec // two at most
+	}
+}
+
+func toEmergencies(list []session.Emergency) []*taplinev1.Emergency {
+	var out []*taplinev1.Emergency
+	for _, e := range list {
+		out = append(out, toEmergency(e))
+	}
+	return out
 }
 
 func stamp(t time.Time) *timestamppb.Timestamp {
@@ -129,8 +148,13 @@ func toNotice(n session.Notice) *taplinev1.Notice {
 		session.CardGone: taplinev1.NoticeKind_NOTICE_KIND_CARD_GONE, session.PINNeeded: taplinev1.NoticeKind_NOTICE_KIND_PIN_NEEDED,
 		session.SecondNeeded: taplinev1.NoticeKind_NOTICE_KIND_SECOND_PERSON_NEEDED, session.EndNear: taplinev1.NoticeKind_NOTICE_KIND_END_NEAR,
 		session.Ended: taplinev1.NoticeKind_NOTICE_KIND_ENDED, session.JournalChanged: taplinev1.NoticeKind_NOTICE_KIND_JOURNAL,
+		session.ClaimTap: taplinev1.NoticeKind_NOTICE_KIND_CLAIM_TAP, session.Claimed: taplinev1.NoticeKind_NOTICE_KIND_CLAIMED,
+		session.Unanswered: taplinev1.NoticeKind_NOTICE_KIND_EMERGENCY_UNCLAIMED,
 	}
-	out := &taplinev1.Notice{Kind: kinds[n.Kind], HelpCode: n.HelpCode, Person: toPerson(n.Person)}
+	out := &taplinev1.Notice{
+		Kind: kinds[n.Kind], HelpCode: n.HelpCode, Person: toPerson(n.Person),
+		Emergency: string(n.Emergency), Missing: uint32(max(0, n.Missing)), SamePerson: n.Reason == session.SamePerson, //nolint:gosec // two at most
+	}
 	switch n.Kind {
 	case session.Refused, session.PINNeeded, session.SecondNeeded:
 		out.Refusal = refusalOf(n.Reason)

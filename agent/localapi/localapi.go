@@ -39,6 +39,10 @@ type Station interface {
 	EndSession(ctx context.Context, session string) error
 	// ClaimBadge asks the broker for a badge that was refused here as unknown. Errors have the kind that the broker gave.
 	ClaimBadge(ctx context.Context, req *taplinev1.ClaimBadgeRequest) (*taplinev1.ClaimBadgeResponse, error)
+	// BeginEmergency opens the station, or gives the emergency in force. It waits for nothing.
+	BeginEmergency(ctx context.Context, reason string) (*taplinev1.BeginEmergencyResponse, error)
+	// ClaimEmergency has the next taps answer for an emergency. An error of kind wire.NotFound says that it waits for nobody.
+	ClaimEmergency(ctx context.Context, req *taplinev1.ClaimEmergencyRequest) (*taplinev1.ClaimEmergencyResponse, error)
 	// FetchSecret gives the secret of the account of the session in force, after the record that says so is durable.
 	FetchSecret(ctx context.Context, session string) (*taplinev1.FetchSecretResponse, error)
 	// Status tells a technician how the agent is.

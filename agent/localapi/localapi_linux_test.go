@@ -77,6 +77,17 @@ func (s *station) Status() *taplinev1.GetStatusResponse {
 	return &taplinev1.GetStatusResponse{Station: "a/b/c/d", KeyStore: "in a drawer"}
 }
 
+func (s *station) BeginEmergency(_ context.Context, reason string) (*taplinev1.BeginEmergencyResponse, error) {
+	return &taplinev1.BeginEmergencyResponse{Emergency: "e-" + reason}, nil
+}
+
+func (s *station) ClaimEmergency(_ context.Context, req *taplinev1.ClaimEmergencyRequest) (*taplinev1.ClaimEmergencyResponse, error) {
+	if req.GetEmergency() != "e-alarm" {
+		return nil, wire.E(wire.NotFound, "no such emergency")
+	}
+	return &taplinev1.ClaimEmergencyResponse{Missing: 2}, nil
+}
+
 func (s *station) FetchSecret(context.Context, string) (*taplinev1.FetchSecretResponse, error) {
 	return &taplinev1.FetchSecretResponse{}, nil
 }
@@ -162,7 +173,7 @@ func TestTheAgentsOwnAccountMayAllThatThereIs(t *testing.T) {
 			return err
 		}, wire.Invalid},
 		{"what this build does not have", func() error {
-			_, err := c.BeginEmergency(t.Context(), &taplinev1.BeginEmergencyRequest{})
+			_, err := c.SignAction(t.Context(), &taplinev1.SignActionRequest{})
 			return err
 		}, wire.Unsupported},
 	} {
@@ -206,6 +217,12 @@ func TestStranger(t *testing.T) {
 	c := dial(t, path)
 	if _, err := c.WhoIsHere(t.Context(), &taplinev1.WhoIsHereRequest{}); err != nil {
 		t.Errorf("a stranger may ask who is here, got %v", err)
+	}
+	if e, err := c.BeginEmergency(t.Context(), &taplinev1.BeginEmergencyRequest{Reason: "alarm"}); err != nil || e.GetEmergency() != "e-alarm" {
+		t.Errorf("a stranger may open the station, got %v, %v", e, err)
+	}
+	if e, err := c.ClaimEmergency(t.Context(), &taplinev1.ClaimEmergencyRequest{Emergency: "e-alarm"}); err != nil || e.GetMissing() != 2 {
+		t.Errorf("a stranger may have it claimed, got %v, %v", e, err)
 	}
 	if st, err := c.GetStatus(t.Context(), &taplinev1.GetStatusRequest{}); err != nil || !st.GetLimited() || st.GetKeyStore() != "" {
 		t.Errorf("status: %v, %v, want the outline alone", st, err)

@@ -2,6 +2,8 @@ package localapi
 
 import (
 	"context"
+	"strings"
+	"unicode/utf8"
 
 	taplinev1 "tapline/proto/tapline/v1"
 	"tapline/proto/wire"
@@ -74,12 +76,21 @@ func (s *service) SignAction(context.Context, *taplinev1.SignActionRequest) (*ta
 	return nil, later("signing actions")
 }
 
-func (s *service) BeginEmergency(context.Context, *taplinev1.BeginEmergencyRequest) (*taplinev1.BeginEmergencyResponse, error) {
-	return nil, later("the emergency button")
+func (s *service) BeginEmergency(ctx context.Context, req *taplinev1.BeginEmergencyRequest) (*taplinev1.BeginEmergencyResponse, error) {
+	return s.station.BeginEmergency(ctx, req.GetReason())
 }
 
-func (s *service) ClaimEmergency(context.Context, *taplinev1.ClaimEmergencyRequest) (*taplinev1.ClaimEmergencyResponse, error) {
-	return nil, later("claiming emergencies")
+// maxNote bounds what is said with a claim.
+const maxNote = 500
+
+func (s *service) ClaimEmergency(ctx context.Context, req *taplinev1.ClaimEmergencyRequest) (*taplinev1.ClaimEmergencyResponse, error) {
+	switch {
+	case req.GetEmergency() == "":
+		return nil, wire.E(wire.Invalid, "emergency is empty")
+	case utf8.RuneCountInString(req.GetNote()) > maxNote || strings.ContainsRune(req.GetNote(), 0):
+		return nil, wire.E(wire.Invalid, "note: at most %d characters, none of them NUL", maxNote)
+	}
+	return s.station.ClaimEmergency(ctx, req)
 }
 
 // maxPIN is more than any PIN has: what is longer is a mistake, and is not looked at.

@@ -27,7 +27,8 @@ type Panel struct {
 	mu    sync.Mutex // guards the fields below
 	out   io.Writer
 	shown record.SessionID
-	kept  bool // the record of what is shown is durable
+	kept  bool             // the record of what is shown is durable
+	open  record.SessionID // the emergency that is shown
 }
 
 // New makes the panel of a station. A line that out does not take is lost.
@@ -39,6 +40,17 @@ func New(out io.Writer, station record.StationID) *Panel {
 func (p *Panel) Show(who session.Presence, durable bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if e := who.Emergency; e.ID != p.open {
+		p.open = e.ID
+		if e.ID != "" {
+			p.shown, p.kept = "", true
+			p.line("EMERGENCY (%s, %s): the station is open to everybody. Tap your badge when it is over; two people must claim it by %s", e.Reason, clock(e.Since), clock(e.ClaimBy))
+			return
+		}
+		if who.Session == "" {
+			p.line("the emergency is over")
+		}
+	}
 	if who.Session == p.shown && (durable == p.kept || who.Session == "") {
 		return
 	}
@@ -78,6 +90,12 @@ func (p *Panel) Tell(n session.Notice) {
 		p.line("%s, your badge has left the reader: put it back within %.0f s to stay", name(n.Person), n.Lasts.Seconds())
 	case session.JournalChanged:
 		p.line("%s", journal(n.Reason))
+	case session.ClaimTap:
+		p.line("%stap your badge within %.0f s to answer for the emergency: %d more must", samePerson(n.Reason), n.Lasts.Seconds(), n.Missing)
+	case session.Claimed:
+		p.line("the emergency is claimed: thank you")
+	case session.Unanswered:
+		p.line("AN EMERGENCY IS NOT CLAIMED: %d people must answer for it (tapagent emergency claim)", n.Missing)
 	case session.ReaderChanged:
 		if n.Reason != "" {
 			p.line("reader %s is away (%s)", n.Reader, n.Reason)
@@ -103,6 +121,14 @@ func name(p session.Person) string {
 func forWhom(p session.Person) string {
 	if who := name(p); who != "" {
 		return who + ", "
+	}
+	return ""
+}
+
+// samePerson begins the line for somebody who has claimed an emergency already.
+func samePerson(why record.Reason) string {
+	if why == session.SamePerson {
+		return "you have claimed it already, another person must: "
 	}
 	return ""
 }

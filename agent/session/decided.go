@@ -17,6 +17,10 @@ func (e Decided) apply(s *step) {
 	tap := *s.pending
 	s.pending = nil
 	switch {
+	case s.claim.tap == a.Session:
+		s.claimDecided(tap, a)
+	case s.stale == a.Session:
+		s.staleDecided(tap, a)
 	case a.Allowed && a.Session == s.revoked:
 		s.giveBack(a, RevokedCause)
 		s.held = nil
@@ -73,9 +77,10 @@ func (s *step) begin(tap Tap, a Answer) {
 		p.Type = record.SessionHandedOver
 		p.From = &record.From{Session: before.id, Person: before.person.ID}
 	}
-	s.open = s.newOpen(tap, a)
+	s.open, s.account = s.newOpen(tap, a), a.Account
 	s.held = nil
 	s.do(Record{Payload: p, Tap: tap.Session})
+	s.leaveEmergency(TapIn)
 	s.do(Show{s.Presence()})
 	if before.lease != nil && a.Lease == nil { // the broker doesn't know of the hand-over
 		s.do(Release{Session: before.id, Fence: before.lease.Fence, Cause: HandOver})
@@ -128,16 +133,21 @@ func (s *step) extendAt(l *Lease) time.Time {
 func (s *step) end(cause record.Reason) {
 	o := s.open
 	s.open = open{}
-	s.do(Record{Payload: record.Payload{
-		Type: record.SessionClosed, Session: o.id, Person: o.person.ID, Account: o.account, Lease: leaseOf(o.lease),
-		Reason: cause, Mode: o.mode,
-	}})
+	s.do(Record{Payload: closed(o, cause)})
 	s.do(Show{s.Presence()})
 	if cause != TapOutCause && cause != AgentStopped { // else the person knows
 		s.do(Tell{Notice{Kind: Ended, Reason: cause, Person: o.person, Reader: o.reader, Lasts: endedLasts}})
 	}
 	if o.lease != nil {
 		s.do(Release{Session: o.id, Fence: o.lease.Fence, Cause: cause})
+	}
+}
+
+// closed is the record of a session's end.
+func closed(o open, cause record.Reason) record.Payload {
+	return record.Payload{
+		Type: record.SessionClosed, Session: o.id, Person: o.person.ID, Account: o.account, Lease: leaseOf(o.lease),
+		Reason: cause, Mode: o.mode,
 	}
 }
 

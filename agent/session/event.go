@@ -66,6 +66,8 @@ type (
 		From   record.SessionID
 		PIN    PIN
 		Second *Tap // another person's badge; nil for none
+		// NameOnly asks whose badge it is, and nothing else: no session begins.
+		NameOnly bool
 	}
 	// Record writes a record and waits until it is durable. Tap names the tap that it answers, by its session to be; empty for none.
 	Record struct {
@@ -107,7 +109,8 @@ type Presence struct {
 	Mode      record.Mode
 	By        string // who decided: "broker", "bundle"
 	Reader    reader.Name
-	Second    Person // who has to be there too; empty for nobody
+	Second    Person    // who has to be there too; empty for nobody
+	Emergency Emergency // in force; its ID is empty for none
 }
 
 // NoticeKind says what a notice is about.
@@ -130,6 +133,12 @@ const (
 	EndNear NoticeKind = "end-near"
 	// Ended: the session has ended by something other than the person; Reason says what.
 	Ended NoticeKind = "ended"
+	// ClaimTap: whoever taps now answers for Emergency; Missing people have to. Reason is why the last tap did not count.
+	ClaimTap NoticeKind = "claim-tap"
+	// Claimed: enough people have answered for Emergency.
+	Claimed NoticeKind = "claimed"
+	// Unanswered: Missing people have not answered for Emergency in time.
+	Unanswered NoticeKind = "emergency-unclaimed"
 )
 
 // Notice is something that the person at the station should see.
@@ -142,4 +151,7 @@ type Notice struct {
 	Reader   reader.Name
 	Session  record.SessionID // of a tap that waits
 	Until    time.Time        // it waits
+
+	Emergency record.SessionID
+	Missing   int
 }

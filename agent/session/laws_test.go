@@ -17,6 +17,7 @@ type judge struct {
 	begun   map[record.SessionID]bool
 	leases  map[record.SessionID]bool // granted and not given back
 	decided map[record.SessionID]bool // taps that were answered, by session to be
+	crisis  crisisJudge
 }
 
 func newJudge() *judge {
@@ -31,6 +32,12 @@ func (j *judge) hear(effects []Effect) error {
 				return err
 			}
 		case Show:
+			if err := j.crisis.show(e.Presence); err != nil {
+				return err
+			}
+			if e.Presence.Emergency.ID != "" && e.Presence.Session == "" { // shown before the end of the session is recorded
+				continue
+			}
 			if e.Presence.Session != j.open {
 				return fmt.Errorf("shows session %q, the records say %q", e.Presence.Session, j.open)
 			}
@@ -45,6 +52,13 @@ func (j *judge) hear(effects []Effect) error {
 }
 
 func (j *judge) record(p record.Payload) error {
+	mine, err := j.crisis.record(p)
+	switch {
+	case err != nil:
+		return err
+	case mine:
+		return valid(p)
+	}
 	switch p.Type {
 	case record.SessionOpened, record.SessionHandedOver:
 		var from record.SessionID
@@ -71,6 +85,11 @@ func (j *judge) record(p record.Payload) error {
 		}
 		j.open = ""
 	}
+	return valid(p)
+}
+
+// valid says whether p can be a record.
+func valid(p record.Payload) error {
 	p.Version, p.Station, p.Chain, p.Seq, p.Epoch = 1, "a/b/c/d", "0190a1b2-0000-7000-8000-000000000001", 1, 1
 	p.Time = record.Time{Wall: time.Unix(0, 0).UTC(), State: record.ClockUnanchored}
 	if err := p.Validate(); err != nil {
@@ -132,6 +151,9 @@ func (p *plant) step(e Event) error {
 		return fmt.Errorf("%T: the state says %q, the records say %q", e, got, p.judge.open)
 	}
 	if err := p.lawOfWaiting(held, effects); err != nil {
+		return fmt.Errorf("%T at %s: %w", e, before, err)
+	}
+	if err := p.judge.crisis.law(p.rules, p.state, e, effects, before); err != nil {
 		return fmt.Errorf("%T at %s: %w", e, before, err)
 	}
 	for _, effect := range effects {
@@ -210,7 +232,9 @@ func (p *plant) happen() error {
 		p.now = p.now.Add(time.Duration(p.rng.IntN(600)) * time.Minute)
 	}
 	at := readers[p.rng.IntN(len(readers))]
-	switch n := p.rng.IntN(100); {
+	switch n := p.rng.IntN(110); {
+	case n >= 100:
+		return p.crisis()
 	case n < 35:
 		ref := people[p.rng.IntN(len(people))]
 		return p.step(Tapped{Tap{
@@ -304,7 +328,7 @@ func TestLawsOverRandomDays(t *testing.T) {
 	if testing.Short() {
 		days = 400
 	}
-	sessions, handed, waited := 0, 0, 0
+	sessions, handed, waited, emergencies, claimed := 0, 0, 0, 0, 0
 	for seed := range days {
 		p := newPlant(seed)
 		for range 150 {
@@ -329,9 +353,14 @@ func TestLawsOverRandomDays(t *testing.T) {
 		sessions += len(p.judge.begun)
 		handed += p.taps
 		waited += p.waited
+		emergencies += len(p.judge.crisis.begun)
+		claimed += p.judge.crisis.claimed
 	}
 	if waited < int(days) {
 		t.Errorf("only %d taps waited for a PIN or a second person", waited)
+	}
+	if emergencies < int(days) || claimed < int(days)/10 {
+		t.Errorf("only %d emergencies, %d of them claimed: the days are too quiet to prove anything", emergencies, claimed)
 	}
 	if sessions < int(days) {
 		t.Errorf("only %d sessions of %d taps: the days are too quiet to prove anything", sessions, handed)

@@ -17,6 +17,13 @@ type State struct {
 	seen    seen  // the last badge
 	unread  unread
 	revoked record.SessionID // the last session that the broker ended, in case its answer is still on the way
+	account record.AccountID // the last that a session was under
+
+	emergency record.SessionID // in force; empty for none
+	crises    []crisis         // the one in force, and those that people still have to answer for
+	claim     claim
+	stale     record.SessionID // the pending tap, if an emergency came after it
+
 	stopped bool
 }
 
@@ -70,10 +77,11 @@ func (s State) Stopped() bool { return s.stopped }
 func (s State) Presence() Presence {
 	o := s.open
 	if o.id == "" {
-		return Presence{}
+		return Presence{Emergency: s.Emergency()}
 	}
 	p := Presence{
-		Session: o.id, Person: o.person, Since: o.since, EndsAt: o.endsAt, Account: o.account,
+		Emergency: s.Emergency(),
+		Session:   o.id, Person: o.person, Since: o.since, EndsAt: o.endsAt, Account: o.account,
 		Assurance: o.badge.Assurance, Mode: o.mode, By: o.by, Reader: o.reader,
 	}
 	if o.second != nil {
@@ -102,7 +110,7 @@ func (r Rules) Deadline(s State) (time.Time, bool) {
 }
 
 func (s State) deadlines() []time.Time {
-	var list []time.Time
+	list := s.emergencyDeadlines()
 	if s.held != nil && s.pending == nil {
 		list = append(list, s.held.until)
 	}

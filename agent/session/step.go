@@ -78,6 +78,9 @@ func (s *step) queue(tap Tap) {
 
 // take begins with a tap when no other is being decided or waits.
 func (s *step) take(tap Tap) {
+	if s.claims(tap) {
+		return
+	}
 	if who, leaves, here := s.open.isHere(tap.Badge.Ref); here {
 		s.again(tap, who, leaves)
 		return
@@ -186,6 +189,8 @@ func (e EndAsked) apply(s *step) {
 		s.end(TapOutCause)
 	case e.Session == s.Held() && s.pending == nil:
 		s.callOff(CalledOff)
+	case e.Session == s.emergency && !s.stopped: // an emergency goes on in the next run
+		s.endEmergency(EndedHere)
 	}
 }
 
@@ -212,19 +217,24 @@ func (Shutdown) apply(s *step) {
 		return
 	}
 	s.stopped = true
-	if s.held != nil {
-		s.pending = nil // it is the same tap
-		s.callOff(AgentStopped)
-	}
-	for _, tap := range []*Tap{s.pending, s.queued} {
-		if tap != nil {
-			s.refuse(*tap, nil, Answer{Refusal: AgentStopped})
-		}
-	}
-	s.pending, s.queued = nil, nil
+	s.dropTaps(AgentStopped)
 	if s.open.id != "" {
 		s.end(AgentStopped)
 	}
+}
+
+// dropTaps refuses the taps that are not answered yet.
+func (s *step) dropTaps(cause record.Reason) {
+	if s.held != nil {
+		s.pending = nil // it is the same tap
+		s.callOff(cause)
+	}
+	for _, tap := range []*Tap{s.pending, s.queued} {
+		if tap != nil {
+			s.refuse(*tap, nil, Answer{Refusal: cause})
+		}
+	}
+	s.pending, s.queued, s.claim.tap, s.stale = nil, nil, "", ""
 }
 
 // mode is the mode in force.

@@ -11,6 +11,7 @@ const minExtend = time.Second
 
 func (Tick) apply(s *step) {
 	s.heldTick()
+	s.emergencyTick()
 	if s.open.id == "" {
 		return
 	}

@@ -71,6 +71,10 @@ type Rules struct {
 	CardGrace    time.Duration
 	// ReaderGrace is the same for a reader that goes away with the badge on it.
 	ReaderGrace time.Duration
+	// EmergencyLongest ends an emergency that nobody ends; 0 is never.
+	EmergencyLongest time.Duration
+	// ClaimWithin is how long two people have to answer for an emergency, ClaimTap how long the station waits for the tap of one who wants to.
+	ClaimWithin, ClaimTap time.Duration
 	// ExtendRetry is the pause after an extension that did not reach the broker.
 	ExtendRetry time.Duration
 }
@@ -82,6 +86,7 @@ func DefaultRules() Rules {
 		IdleWarning: time.Minute, Longest: 12 * time.Hour, EndWarning: 5 * time.Minute,
 		PINWithin: 45 * time.Second, SecondWithin: time.Minute,
 		CardGrace: 5 * time.Second, ReaderGrace: 30 * time.Second, ExtendRetry: 30 * time.Second,
+		EmergencyLongest: 4 * time.Hour, ClaimWithin: 8 * time.Hour, ClaimTap: time.Minute,
 	}
 }
 

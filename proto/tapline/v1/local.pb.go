@@ -118,6 +118,12 @@ const (
 	NoticeKind_NOTICE_KIND_DECIDING NoticeKind = 12
 	// The badge of the person who is here left the reader: the session ends after lasts unless it comes back.
 	NoticeKind_NOTICE_KIND_CARD_GONE NoticeKind = 13
+	// Whoever taps within lasts claims the emergency; missing says how many people have to.
+	NoticeKind_NOTICE_KIND_CLAIM_TAP NoticeKind = 14
+	// Enough people have claimed the emergency.
+	NoticeKind_NOTICE_KIND_CLAIMED NoticeKind = 15
+	// An emergency was not claimed in time.
+	NoticeKind_NOTICE_KIND_EMERGENCY_UNCLAIMED NoticeKind = 16
 )
 
 // Enum value maps for NoticeKind.
@@ -137,6 +143,9 @@ var (
 		11: "NOTICE_KIND_ENDED",
 		12: "NOTICE_KIND_DECIDING",
 		13: "NOTICE_KIND_CARD_GONE",
+		14: "NOTICE_KIND_CLAIM_TAP",
+		15: "NOTICE_KIND_CLAIMED",
+		16: "NOTICE_KIND_EMERGENCY_UNCLAIMED",
 	}
 	NoticeKind_value = map[string]int32{
 		"NOTICE_KIND_UNSPECIFIED":          0,
@@ -153,6 +162,9 @@ var (
 		"NOTICE_KIND_ENDED":                11,
 		"NOTICE_KIND_DECIDING":             12,
 		"NOTICE_KIND_CARD_GONE":            13,
+		"NOTICE_KIND_CLAIM_TAP":            14,
+		"NOTICE_KIND_CLAIMED":              15,
+		"NOTICE_KIND_EMERGENCY_UNCLAIMED":  16,
 	}
 )
 
@@ -207,7 +219,11 @@ type Presence struct {
 	// The station.
 	Station string `protobuf:"bytes,10,opt,name=station,proto3" json:"station,omitempty"`
 	// A second person who is there, where the session needs one.
-	Second        *Person `protobuf:"bytes,11,opt,name=second,proto3" json:"second,omitempty"`
+	Second *Person `protobuf:"bytes,11,opt,name=second,proto3" json:"second,omitempty"`
+	// The emergency in force; unset for none.
+	Emergency *Emergency `protobuf:"bytes,12,opt,name=emergency,proto3" json:"emergency,omitempty"`
+	// Emergencies that not enough people have claimed, oldest first; the one in force may be among them.
+	Unclaimed     []*Emergency `protobuf:"bytes,13,rep,name=unclaimed,proto3" json:"unclaimed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -319,6 +335,120 @@ func (x *Presence) GetSecond() *Person {
 	return nil
 }
 
+func (x *Presence) GetEmergency() *Emergency {
+	if x != nil {
+		return x.Emergency
+	}
+	return nil
+}
+
+func (x *Presence) GetUnclaimed() []*Emergency {
+	if x != nil {
+		return x.Unclaimed
+	}
+	return nil
+}
+
+// Emergency is a time in which the station is open to anybody, or one that people still have to claim.
+type Emergency struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its ID.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Why; a short stable word.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Since when.
+	Since *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
+	// When it ends by itself; unset for no such time, and once it is over.
+	EndsAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=ends_at,json=endsAt,proto3" json:"ends_at,omitempty"`
+	// Claim it by then.
+	ClaimBy *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=claim_by,json=claimBy,proto3" json:"claim_by,omitempty"`
+	// How many people must claim it still.
+	Missing uint32 `protobuf:"varint,6,opt,name=missing,proto3" json:"missing,omitempty"`
+	// True when it is past that time.
+	Overdue       bool `protobuf:"varint,7,opt,name=overdue,proto3" json:"overdue,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Emergency) Reset() {
+	*x = Emergency{}
+	mi := &file_tapline_v1_local_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Emergency) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Emergency) ProtoMessage() {}
+
+func (x *Emergency) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_local_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Emergency.ProtoReflect.Descriptor instead.
+func (*Emergency) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Emergency) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Emergency) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Emergency) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *Emergency) GetEndsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndsAt
+	}
+	return nil
+}
+
+func (x *Emergency) GetClaimBy() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ClaimBy
+	}
+	return nil
+}
+
+func (x *Emergency) GetMissing() uint32 {
+	if x != nil {
+		return x.Missing
+	}
+	return 0
+}
+
+func (x *Emergency) GetOverdue() bool {
+	if x != nil {
+		return x.Overdue
+	}
+	return false
+}
+
 // WhoIsHereRequest asks who is there.
 type WhoIsHereRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -328,7 +458,7 @@ type WhoIsHereRequest struct {
 
 func (x *WhoIsHereRequest) Reset() {
 	*x = WhoIsHereRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[1]
+	mi := &file_tapline_v1_local_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -340,7 +470,7 @@ func (x *WhoIsHereRequest) String() string {
 func (*WhoIsHereRequest) ProtoMessage() {}
 
 func (x *WhoIsHereRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[1]
+	mi := &file_tapline_v1_local_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -353,7 +483,7 @@ func (x *WhoIsHereRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoIsHereRequest.ProtoReflect.Descriptor instead.
 func (*WhoIsHereRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{1}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{2}
 }
 
 // WhoIsHereResponse says who is there.
@@ -367,7 +497,7 @@ type WhoIsHereResponse struct {
 
 func (x *WhoIsHereResponse) Reset() {
 	*x = WhoIsHereResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[2]
+	mi := &file_tapline_v1_local_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -379,7 +509,7 @@ func (x *WhoIsHereResponse) String() string {
 func (*WhoIsHereResponse) ProtoMessage() {}
 
 func (x *WhoIsHereResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[2]
+	mi := &file_tapline_v1_local_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -392,7 +522,7 @@ func (x *WhoIsHereResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoIsHereResponse.ProtoReflect.Descriptor instead.
 func (*WhoIsHereResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{2}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *WhoIsHereResponse) GetPresence() *Presence {
@@ -411,7 +541,7 @@ type WatchPresenceRequest struct {
 
 func (x *WatchPresenceRequest) Reset() {
 	*x = WatchPresenceRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[3]
+	mi := &file_tapline_v1_local_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -423,7 +553,7 @@ func (x *WatchPresenceRequest) String() string {
 func (*WatchPresenceRequest) ProtoMessage() {}
 
 func (x *WatchPresenceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[3]
+	mi := &file_tapline_v1_local_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -436,7 +566,7 @@ func (x *WatchPresenceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchPresenceRequest.ProtoReflect.Descriptor instead.
 func (*WatchPresenceRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{3}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{4}
 }
 
 // WatchPresenceResponse is the state after a change.
@@ -452,7 +582,7 @@ type WatchPresenceResponse struct {
 
 func (x *WatchPresenceResponse) Reset() {
 	*x = WatchPresenceResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[4]
+	mi := &file_tapline_v1_local_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -464,7 +594,7 @@ func (x *WatchPresenceResponse) String() string {
 func (*WatchPresenceResponse) ProtoMessage() {}
 
 func (x *WatchPresenceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[4]
+	mi := &file_tapline_v1_local_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -477,7 +607,7 @@ func (x *WatchPresenceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchPresenceResponse.ProtoReflect.Descriptor instead.
 func (*WatchPresenceResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{4}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *WatchPresenceResponse) GetPresence() *Presence {
@@ -514,14 +644,20 @@ type Notice struct {
 	// Why a session ends or has ended; for END_NEAR and ENDED.
 	Cause EndCause `protobuf:"varint,8,opt,name=cause,proto3,enum=tapline.v1.EndCause" json:"cause,omitempty"`
 	// Why, in a short stable word; for JOURNAL: "full", "read-only", "io", "key-store", "slow" (records are late), "low" (room for few days); empty when all is well again.
-	Reason        string `protobuf:"bytes,20,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,20,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The emergency; for CLAIM_TAP, CLAIMED and EMERGENCY_UNCLAIMED.
+	Emergency string `protobuf:"bytes,9,opt,name=emergency,proto3" json:"emergency,omitempty"`
+	// How many people have to claim it; for CLAIM_TAP and EMERGENCY_UNCLAIMED.
+	Missing uint32 `protobuf:"varint,10,opt,name=missing,proto3" json:"missing,omitempty"`
+	// For CLAIM_TAP: the last tap was of somebody who has claimed it already, and did not count.
+	SamePerson    bool `protobuf:"varint,11,opt,name=same_person,json=samePerson,proto3" json:"same_person,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Notice) Reset() {
 	*x = Notice{}
-	mi := &file_tapline_v1_local_proto_msgTypes[5]
+	mi := &file_tapline_v1_local_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -533,7 +669,7 @@ func (x *Notice) String() string {
 func (*Notice) ProtoMessage() {}
 
 func (x *Notice) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[5]
+	mi := &file_tapline_v1_local_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -546,7 +682,7 @@ func (x *Notice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Notice.ProtoReflect.Descriptor instead.
 func (*Notice) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{5}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Notice) GetKind() NoticeKind {
@@ -612,6 +748,27 @@ func (x *Notice) GetReason() string {
 	return ""
 }
 
+func (x *Notice) GetEmergency() string {
+	if x != nil {
+		return x.Emergency
+	}
+	return ""
+}
+
+func (x *Notice) GetMissing() uint32 {
+	if x != nil {
+		return x.Missing
+	}
+	return 0
+}
+
+func (x *Notice) GetSamePerson() bool {
+	if x != nil {
+		return x.SamePerson
+	}
+	return false
+}
+
 // IssueTokenRequest names the audience.
 type IssueTokenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -623,7 +780,7 @@ type IssueTokenRequest struct {
 
 func (x *IssueTokenRequest) Reset() {
 	*x = IssueTokenRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[6]
+	mi := &file_tapline_v1_local_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -635,7 +792,7 @@ func (x *IssueTokenRequest) String() string {
 func (*IssueTokenRequest) ProtoMessage() {}
 
 func (x *IssueTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[6]
+	mi := &file_tapline_v1_local_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -648,7 +805,7 @@ func (x *IssueTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IssueTokenRequest.ProtoReflect.Descriptor instead.
 func (*IssueTokenRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{6}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *IssueTokenRequest) GetAudience() string {
@@ -671,7 +828,7 @@ type IssueTokenResponse struct {
 
 func (x *IssueTokenResponse) Reset() {
 	*x = IssueTokenResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[7]
+	mi := &file_tapline_v1_local_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -683,7 +840,7 @@ func (x *IssueTokenResponse) String() string {
 func (*IssueTokenResponse) ProtoMessage() {}
 
 func (x *IssueTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[7]
+	mi := &file_tapline_v1_local_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -696,7 +853,7 @@ func (x *IssueTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IssueTokenResponse.ProtoReflect.Descriptor instead.
 func (*IssueTokenResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{7}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *IssueTokenResponse) GetToken() string {
@@ -732,7 +889,7 @@ type SignActionRequest struct {
 
 func (x *SignActionRequest) Reset() {
 	*x = SignActionRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[8]
+	mi := &file_tapline_v1_local_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -744,7 +901,7 @@ func (x *SignActionRequest) String() string {
 func (*SignActionRequest) ProtoMessage() {}
 
 func (x *SignActionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[8]
+	mi := &file_tapline_v1_local_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -757,7 +914,7 @@ func (x *SignActionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignActionRequest.ProtoReflect.Descriptor instead.
 func (*SignActionRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{8}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SignActionRequest) GetApplication() string {
@@ -806,7 +963,7 @@ type SignActionResponse struct {
 
 func (x *SignActionResponse) Reset() {
 	*x = SignActionResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[9]
+	mi := &file_tapline_v1_local_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -818,7 +975,7 @@ func (x *SignActionResponse) String() string {
 func (*SignActionResponse) ProtoMessage() {}
 
 func (x *SignActionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[9]
+	mi := &file_tapline_v1_local_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -831,7 +988,7 @@ func (x *SignActionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignActionResponse.ProtoReflect.Descriptor instead.
 func (*SignActionResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{9}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SignActionResponse) GetEnvelope() []byte {
@@ -844,7 +1001,8 @@ func (x *SignActionResponse) GetEnvelope() []byte {
 // BeginEmergencyRequest opens the station.
 type BeginEmergencyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A short stable word from the panel's tiles, such as "alarm" or "injury".
+	// A short stable word from the panel's tiles, such as "alarm" or "injury": 1 to 40 of a-z, 0-9 and dash. Anything else is recorded as "other": the station
+	// opens whatever is said.
 	Reason        string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -852,7 +1010,7 @@ type BeginEmergencyRequest struct {
 
 func (x *BeginEmergencyRequest) Reset() {
 	*x = BeginEmergencyRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[10]
+	mi := &file_tapline_v1_local_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -864,7 +1022,7 @@ func (x *BeginEmergencyRequest) String() string {
 func (*BeginEmergencyRequest) ProtoMessage() {}
 
 func (x *BeginEmergencyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[10]
+	mi := &file_tapline_v1_local_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -877,7 +1035,7 @@ func (x *BeginEmergencyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginEmergencyRequest.ProtoReflect.Descriptor instead.
 func (*BeginEmergencyRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{10}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *BeginEmergencyRequest) GetReason() string {
@@ -900,7 +1058,7 @@ type BeginEmergencyResponse struct {
 
 func (x *BeginEmergencyResponse) Reset() {
 	*x = BeginEmergencyResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[11]
+	mi := &file_tapline_v1_local_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -912,7 +1070,7 @@ func (x *BeginEmergencyResponse) String() string {
 func (*BeginEmergencyResponse) ProtoMessage() {}
 
 func (x *BeginEmergencyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[11]
+	mi := &file_tapline_v1_local_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -925,7 +1083,7 @@ func (x *BeginEmergencyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginEmergencyResponse.ProtoReflect.Descriptor instead.
 func (*BeginEmergencyResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{11}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *BeginEmergencyResponse) GetEmergency() string {
@@ -955,7 +1113,7 @@ type ClaimEmergencyRequest struct {
 
 func (x *ClaimEmergencyRequest) Reset() {
 	*x = ClaimEmergencyRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[12]
+	mi := &file_tapline_v1_local_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -967,7 +1125,7 @@ func (x *ClaimEmergencyRequest) String() string {
 func (*ClaimEmergencyRequest) ProtoMessage() {}
 
 func (x *ClaimEmergencyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[12]
+	mi := &file_tapline_v1_local_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -980,7 +1138,7 @@ func (x *ClaimEmergencyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimEmergencyRequest.ProtoReflect.Descriptor instead.
 func (*ClaimEmergencyRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{12}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ClaimEmergencyRequest) GetEmergency() string {
@@ -1008,7 +1166,7 @@ type ClaimEmergencyResponse struct {
 
 func (x *ClaimEmergencyResponse) Reset() {
 	*x = ClaimEmergencyResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[13]
+	mi := &file_tapline_v1_local_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1020,7 +1178,7 @@ func (x *ClaimEmergencyResponse) String() string {
 func (*ClaimEmergencyResponse) ProtoMessage() {}
 
 func (x *ClaimEmergencyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[13]
+	mi := &file_tapline_v1_local_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1033,7 +1191,7 @@ func (x *ClaimEmergencyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimEmergencyResponse.ProtoReflect.Descriptor instead.
 func (*ClaimEmergencyResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{13}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ClaimEmergencyResponse) GetMissing() uint32 {
@@ -1054,7 +1212,7 @@ type EndSessionRequest struct {
 
 func (x *EndSessionRequest) Reset() {
 	*x = EndSessionRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[14]
+	mi := &file_tapline_v1_local_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1066,7 +1224,7 @@ func (x *EndSessionRequest) String() string {
 func (*EndSessionRequest) ProtoMessage() {}
 
 func (x *EndSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[14]
+	mi := &file_tapline_v1_local_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1079,7 +1237,7 @@ func (x *EndSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndSessionRequest.ProtoReflect.Descriptor instead.
 func (*EndSessionRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{14}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *EndSessionRequest) GetSession() string {
@@ -1098,7 +1256,7 @@ type EndSessionResponse struct {
 
 func (x *EndSessionResponse) Reset() {
 	*x = EndSessionResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[15]
+	mi := &file_tapline_v1_local_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1110,7 +1268,7 @@ func (x *EndSessionResponse) String() string {
 func (*EndSessionResponse) ProtoMessage() {}
 
 func (x *EndSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[15]
+	mi := &file_tapline_v1_local_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1123,7 +1281,7 @@ func (x *EndSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndSessionResponse.ProtoReflect.Descriptor instead.
 func (*EndSessionResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{15}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{16}
 }
 
 // EnterPinRequest is the PIN.
@@ -1139,7 +1297,7 @@ type EnterPinRequest struct {
 
 func (x *EnterPinRequest) Reset() {
 	*x = EnterPinRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[16]
+	mi := &file_tapline_v1_local_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1151,7 +1309,7 @@ func (x *EnterPinRequest) String() string {
 func (*EnterPinRequest) ProtoMessage() {}
 
 func (x *EnterPinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[16]
+	mi := &file_tapline_v1_local_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1164,7 +1322,7 @@ func (x *EnterPinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnterPinRequest.ProtoReflect.Descriptor instead.
 func (*EnterPinRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{16}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *EnterPinRequest) GetSession() string {
@@ -1192,7 +1350,7 @@ type EnterPinResponse struct {
 
 func (x *EnterPinResponse) Reset() {
 	*x = EnterPinResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[17]
+	mi := &file_tapline_v1_local_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1204,7 +1362,7 @@ func (x *EnterPinResponse) String() string {
 func (*EnterPinResponse) ProtoMessage() {}
 
 func (x *EnterPinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[17]
+	mi := &file_tapline_v1_local_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1217,7 +1375,7 @@ func (x *EnterPinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnterPinResponse.ProtoReflect.Descriptor instead.
 func (*EnterPinResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{17}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *EnterPinResponse) GetDecision() *Decision {
@@ -1240,7 +1398,7 @@ type AuthorizeRequest struct {
 
 func (x *AuthorizeRequest) Reset() {
 	*x = AuthorizeRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[18]
+	mi := &file_tapline_v1_local_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1252,7 +1410,7 @@ func (x *AuthorizeRequest) String() string {
 func (*AuthorizeRequest) ProtoMessage() {}
 
 func (x *AuthorizeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[18]
+	mi := &file_tapline_v1_local_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1265,7 +1423,7 @@ func (x *AuthorizeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthorizeRequest.ProtoReflect.Descriptor instead.
 func (*AuthorizeRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{18}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *AuthorizeRequest) GetAccount() string {
@@ -1297,7 +1455,7 @@ type AuthorizeResponse struct {
 
 func (x *AuthorizeResponse) Reset() {
 	*x = AuthorizeResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[19]
+	mi := &file_tapline_v1_local_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1309,7 +1467,7 @@ func (x *AuthorizeResponse) String() string {
 func (*AuthorizeResponse) ProtoMessage() {}
 
 func (x *AuthorizeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[19]
+	mi := &file_tapline_v1_local_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1322,7 +1480,7 @@ func (x *AuthorizeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthorizeResponse.ProtoReflect.Descriptor instead.
 func (*AuthorizeResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{19}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *AuthorizeResponse) GetAllowed() bool {
@@ -1355,7 +1513,7 @@ type GetStatusRequest struct {
 
 func (x *GetStatusRequest) Reset() {
 	*x = GetStatusRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[20]
+	mi := &file_tapline_v1_local_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1367,7 +1525,7 @@ func (x *GetStatusRequest) String() string {
 func (*GetStatusRequest) ProtoMessage() {}
 
 func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[20]
+	mi := &file_tapline_v1_local_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1380,7 +1538,7 @@ func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetStatusRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{20}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{21}
 }
 
 // GetStatusResponse is how the agent is.
@@ -1427,7 +1585,7 @@ type GetStatusResponse struct {
 
 func (x *GetStatusResponse) Reset() {
 	*x = GetStatusResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[21]
+	mi := &file_tapline_v1_local_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1439,7 +1597,7 @@ func (x *GetStatusResponse) String() string {
 func (*GetStatusResponse) ProtoMessage() {}
 
 func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[21]
+	mi := &file_tapline_v1_local_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1452,7 +1610,7 @@ func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetStatusResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{21}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetStatusResponse) GetBuild() string {
@@ -1597,7 +1755,7 @@ type CoverageStatus struct {
 
 func (x *CoverageStatus) Reset() {
 	*x = CoverageStatus{}
-	mi := &file_tapline_v1_local_proto_msgTypes[22]
+	mi := &file_tapline_v1_local_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1609,7 +1767,7 @@ func (x *CoverageStatus) String() string {
 func (*CoverageStatus) ProtoMessage() {}
 
 func (x *CoverageStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[22]
+	mi := &file_tapline_v1_local_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1622,7 +1780,7 @@ func (x *CoverageStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CoverageStatus.ProtoReflect.Descriptor instead.
 func (*CoverageStatus) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{22}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CoverageStatus) GetFrom() *timestamppb.Timestamp {
@@ -1691,7 +1849,7 @@ type ReaderStatus struct {
 
 func (x *ReaderStatus) Reset() {
 	*x = ReaderStatus{}
-	mi := &file_tapline_v1_local_proto_msgTypes[23]
+	mi := &file_tapline_v1_local_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1703,7 +1861,7 @@ func (x *ReaderStatus) String() string {
 func (*ReaderStatus) ProtoMessage() {}
 
 func (x *ReaderStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[23]
+	mi := &file_tapline_v1_local_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1716,7 +1874,7 @@ func (x *ReaderStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReaderStatus.ProtoReflect.Descriptor instead.
 func (*ReaderStatus) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{23}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ReaderStatus) GetName() string {
@@ -1764,7 +1922,7 @@ type BrokerStatus struct {
 
 func (x *BrokerStatus) Reset() {
 	*x = BrokerStatus{}
-	mi := &file_tapline_v1_local_proto_msgTypes[24]
+	mi := &file_tapline_v1_local_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1776,7 +1934,7 @@ func (x *BrokerStatus) String() string {
 func (*BrokerStatus) ProtoMessage() {}
 
 func (x *BrokerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[24]
+	mi := &file_tapline_v1_local_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1789,7 +1947,7 @@ func (x *BrokerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BrokerStatus.ProtoReflect.Descriptor instead.
 func (*BrokerStatus) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{24}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *BrokerStatus) GetAddress() string {
@@ -1847,7 +2005,7 @@ type JournalStatus struct {
 
 func (x *JournalStatus) Reset() {
 	*x = JournalStatus{}
-	mi := &file_tapline_v1_local_proto_msgTypes[25]
+	mi := &file_tapline_v1_local_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1859,7 +2017,7 @@ func (x *JournalStatus) String() string {
 func (*JournalStatus) ProtoMessage() {}
 
 func (x *JournalStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[25]
+	mi := &file_tapline_v1_local_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1872,7 +2030,7 @@ func (x *JournalStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalStatus.ProtoReflect.Descriptor instead.
 func (*JournalStatus) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{25}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *JournalStatus) GetSeq() uint64 {
@@ -1955,7 +2113,7 @@ type BundleStatus struct {
 
 func (x *BundleStatus) Reset() {
 	*x = BundleStatus{}
-	mi := &file_tapline_v1_local_proto_msgTypes[26]
+	mi := &file_tapline_v1_local_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1967,7 +2125,7 @@ func (x *BundleStatus) String() string {
 func (*BundleStatus) ProtoMessage() {}
 
 func (x *BundleStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[26]
+	mi := &file_tapline_v1_local_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1980,7 +2138,7 @@ func (x *BundleStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BundleStatus.ProtoReflect.Descriptor instead.
 func (*BundleStatus) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{26}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *BundleStatus) GetSequence() uint64 {
@@ -2028,7 +2186,7 @@ type Trouble struct {
 
 func (x *Trouble) Reset() {
 	*x = Trouble{}
-	mi := &file_tapline_v1_local_proto_msgTypes[27]
+	mi := &file_tapline_v1_local_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2040,7 +2198,7 @@ func (x *Trouble) String() string {
 func (*Trouble) ProtoMessage() {}
 
 func (x *Trouble) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[27]
+	mi := &file_tapline_v1_local_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2053,7 +2211,7 @@ func (x *Trouble) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trouble.ProtoReflect.Descriptor instead.
 func (*Trouble) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{27}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Trouble) GetAt() *timestamppb.Timestamp {
@@ -2093,7 +2251,7 @@ type ReloadRequest struct {
 
 func (x *ReloadRequest) Reset() {
 	*x = ReloadRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[28]
+	mi := &file_tapline_v1_local_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2105,7 +2263,7 @@ func (x *ReloadRequest) String() string {
 func (*ReloadRequest) ProtoMessage() {}
 
 func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[28]
+	mi := &file_tapline_v1_local_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2118,7 +2276,7 @@ func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadRequest.ProtoReflect.Descriptor instead.
 func (*ReloadRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{28}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{29}
 }
 
 // ReloadResponse says what changed.
@@ -2134,7 +2292,7 @@ type ReloadResponse struct {
 
 func (x *ReloadResponse) Reset() {
 	*x = ReloadResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[29]
+	mi := &file_tapline_v1_local_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2146,7 +2304,7 @@ func (x *ReloadResponse) String() string {
 func (*ReloadResponse) ProtoMessage() {}
 
 func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[29]
+	mi := &file_tapline_v1_local_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2159,7 +2317,7 @@ func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadResponse.ProtoReflect.Descriptor instead.
 func (*ReloadResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{29}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ReloadResponse) GetApplied() []string {
@@ -2191,7 +2349,7 @@ type ClaimBadgeRequest struct {
 
 func (x *ClaimBadgeRequest) Reset() {
 	*x = ClaimBadgeRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[30]
+	mi := &file_tapline_v1_local_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2203,7 +2361,7 @@ func (x *ClaimBadgeRequest) String() string {
 func (*ClaimBadgeRequest) ProtoMessage() {}
 
 func (x *ClaimBadgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[30]
+	mi := &file_tapline_v1_local_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2216,7 +2374,7 @@ func (x *ClaimBadgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimBadgeRequest.ProtoReflect.Descriptor instead.
 func (*ClaimBadgeRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{30}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ClaimBadgeRequest) GetCode() string {
@@ -2255,7 +2413,7 @@ type ClaimBadgeResponse struct {
 
 func (x *ClaimBadgeResponse) Reset() {
 	*x = ClaimBadgeResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[31]
+	mi := &file_tapline_v1_local_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2267,7 +2425,7 @@ func (x *ClaimBadgeResponse) String() string {
 func (*ClaimBadgeResponse) ProtoMessage() {}
 
 func (x *ClaimBadgeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[31]
+	mi := &file_tapline_v1_local_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2280,7 +2438,7 @@ func (x *ClaimBadgeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimBadgeResponse.ProtoReflect.Descriptor instead.
 func (*ClaimBadgeResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{31}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ClaimBadgeResponse) GetPerson() string {
@@ -2315,7 +2473,7 @@ type FetchSecretRequest struct {
 
 func (x *FetchSecretRequest) Reset() {
 	*x = FetchSecretRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[32]
+	mi := &file_tapline_v1_local_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2327,7 +2485,7 @@ func (x *FetchSecretRequest) String() string {
 func (*FetchSecretRequest) ProtoMessage() {}
 
 func (x *FetchSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[32]
+	mi := &file_tapline_v1_local_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2340,7 +2498,7 @@ func (x *FetchSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSecretRequest.ProtoReflect.Descriptor instead.
 func (*FetchSecretRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{32}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *FetchSecretRequest) GetSession() string {
@@ -2369,7 +2527,7 @@ type FetchSecretResponse struct {
 
 func (x *FetchSecretResponse) Reset() {
 	*x = FetchSecretResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[33]
+	mi := &file_tapline_v1_local_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2381,7 +2539,7 @@ func (x *FetchSecretResponse) String() string {
 func (*FetchSecretResponse) ProtoMessage() {}
 
 func (x *FetchSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[33]
+	mi := &file_tapline_v1_local_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2394,7 +2552,7 @@ func (x *FetchSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSecretResponse.ProtoReflect.Descriptor instead.
 func (*FetchSecretResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{33}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *FetchSecretResponse) GetSession() string {
@@ -2437,7 +2595,7 @@ var File_tapline_v1_local_proto protoreflect.FileDescriptor
 const file_tapline_v1_local_proto_rawDesc = "" +
 	"\n" +
 	"\x16tapline/v1/local.proto\x12\n" +
-	"tapline.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16tapline/v1/types.proto\"\xc2\x03\n" +
+	"tapline.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16tapline/v1/types.proto\"\xac\x04\n" +
 	"\bPresence\x12/\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x19.tapline.v1.PresenceStateR\x05state\x12*\n" +
 	"\x06person\x18\x02 \x01(\v2\x12.tapline.v1.PersonR\x06person\x12\x18\n" +
@@ -2451,14 +2609,24 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"decided_by\x18\t \x01(\tR\tdecidedBy\x12\x18\n" +
 	"\astation\x18\n" +
 	" \x01(\tR\astation\x12*\n" +
-	"\x06second\x18\v \x01(\v2\x12.tapline.v1.PersonR\x06second\"\x12\n" +
+	"\x06second\x18\v \x01(\v2\x12.tapline.v1.PersonR\x06second\x123\n" +
+	"\temergency\x18\f \x01(\v2\x15.tapline.v1.EmergencyR\temergency\x123\n" +
+	"\tunclaimed\x18\r \x03(\v2\x15.tapline.v1.EmergencyR\tunclaimed\"\x85\x02\n" +
+	"\tEmergency\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x120\n" +
+	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x123\n" +
+	"\aends_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x06endsAt\x125\n" +
+	"\bclaim_by\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\aclaimBy\x12\x18\n" +
+	"\amissing\x18\x06 \x01(\rR\amissing\x12\x18\n" +
+	"\aoverdue\x18\a \x01(\bR\aoverdue\"\x12\n" +
 	"\x10WhoIsHereRequest\"E\n" +
 	"\x11WhoIsHereResponse\x120\n" +
 	"\bpresence\x18\x01 \x01(\v2\x14.tapline.v1.PresenceR\bpresence\"\x16\n" +
 	"\x14WatchPresenceRequest\"u\n" +
 	"\x15WatchPresenceResponse\x120\n" +
 	"\bpresence\x18\x01 \x01(\v2\x14.tapline.v1.PresenceR\bpresence\x12*\n" +
-	"\x06notice\x18\x02 \x01(\v2\x12.tapline.v1.NoticeR\x06notice\"\xf9\x02\n" +
+	"\x06notice\x18\x02 \x01(\v2\x12.tapline.v1.NoticeR\x06notice\"\xd2\x03\n" +
 	"\x06Notice\x12*\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x16.tapline.v1.NoticeKindR\x04kind\x122\n" +
 	"\arefusal\x18\x02 \x01(\x0e2\x18.tapline.v1.RefusalCauseR\arefusal\x12\x1b\n" +
@@ -2468,7 +2636,12 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\asession\x18\x06 \x01(\tR\asession\x127\n" +
 	"\tanswer_by\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\banswerBy\x12*\n" +
 	"\x05cause\x18\b \x01(\x0e2\x14.tapline.v1.EndCauseR\x05cause\x12\x16\n" +
-	"\x06reason\x18\x14 \x01(\tR\x06reason\"/\n" +
+	"\x06reason\x18\x14 \x01(\tR\x06reason\x12\x1c\n" +
+	"\temergency\x18\t \x01(\tR\temergency\x12\x18\n" +
+	"\amissing\x18\n" +
+	" \x01(\rR\amissing\x12\x1f\n" +
+	"\vsame_person\x18\v \x01(\bR\n" +
+	"samePerson\"/\n" +
 	"\x11IssueTokenRequest\x12\x1a\n" +
 	"\baudience\x18\x01 \x01(\tR\baudience\"j\n" +
 	"\x12IssueTokenResponse\x12\x19\n" +
@@ -2598,7 +2771,7 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\x13PRESENCE_STATE_IDLE\x10\x01\x12\x18\n" +
 	"\x14PRESENCE_STATE_NAMED\x10\x02\x12\x1f\n" +
 	"\x1bPRESENCE_STATE_UNATTRIBUTED\x10\x03\x12\x1c\n" +
-	"\x18PRESENCE_STATE_EMERGENCY\x10\x04*\x8b\x03\n" +
+	"\x18PRESENCE_STATE_EMERGENCY\x10\x04*\xe4\x03\n" +
 	"\n" +
 	"NoticeKind\x12\x1b\n" +
 	"\x17NOTICE_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
@@ -2615,7 +2788,10 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\x12\x15\n" +
 	"\x11NOTICE_KIND_ENDED\x10\v\x12\x18\n" +
 	"\x14NOTICE_KIND_DECIDING\x10\f\x12\x19\n" +
-	"\x15NOTICE_KIND_CARD_GONE\x10\r2\x82\b\n" +
+	"\x15NOTICE_KIND_CARD_GONE\x10\r\x12\x19\n" +
+	"\x15NOTICE_KIND_CLAIM_TAP\x10\x0e\x12\x17\n" +
+	"\x13NOTICE_KIND_CLAIMED\x10\x0f\x12#\n" +
+	"\x1fNOTICE_KIND_EMERGENCY_UNCLAIMED\x10\x102\x82\b\n" +
 	"\fLocalService\x12H\n" +
 	"\tWhoIsHere\x12\x1c.tapline.v1.WhoIsHereRequest\x1a\x1d.tapline.v1.WhoIsHereResponse\x12V\n" +
 	"\rWatchPresence\x12 .tapline.v1.WatchPresenceRequest\x1a!.tapline.v1.WatchPresenceResponse0\x01\x12K\n" +
@@ -2648,129 +2824,135 @@ func file_tapline_v1_local_proto_rawDescGZIP() []byte {
 }
 
 var file_tapline_v1_local_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_tapline_v1_local_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_tapline_v1_local_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_tapline_v1_local_proto_goTypes = []any{
 	(PresenceState)(0),             // 0: tapline.v1.PresenceState
 	(NoticeKind)(0),                // 1: tapline.v1.NoticeKind
 	(*Presence)(nil),               // 2: tapline.v1.Presence
-	(*WhoIsHereRequest)(nil),       // 3: tapline.v1.WhoIsHereRequest
-	(*WhoIsHereResponse)(nil),      // 4: tapline.v1.WhoIsHereResponse
-	(*WatchPresenceRequest)(nil),   // 5: tapline.v1.WatchPresenceRequest
-	(*WatchPresenceResponse)(nil),  // 6: tapline.v1.WatchPresenceResponse
-	(*Notice)(nil),                 // 7: tapline.v1.Notice
-	(*IssueTokenRequest)(nil),      // 8: tapline.v1.IssueTokenRequest
-	(*IssueTokenResponse)(nil),     // 9: tapline.v1.IssueTokenResponse
-	(*SignActionRequest)(nil),      // 10: tapline.v1.SignActionRequest
-	(*SignActionResponse)(nil),     // 11: tapline.v1.SignActionResponse
-	(*BeginEmergencyRequest)(nil),  // 12: tapline.v1.BeginEmergencyRequest
-	(*BeginEmergencyResponse)(nil), // 13: tapline.v1.BeginEmergencyResponse
-	(*ClaimEmergencyRequest)(nil),  // 14: tapline.v1.ClaimEmergencyRequest
-	(*ClaimEmergencyResponse)(nil), // 15: tapline.v1.ClaimEmergencyResponse
-	(*EndSessionRequest)(nil),      // 16: tapline.v1.EndSessionRequest
-	(*EndSessionResponse)(nil),     // 17: tapline.v1.EndSessionResponse
-	(*EnterPinRequest)(nil),        // 18: tapline.v1.EnterPinRequest
-	(*EnterPinResponse)(nil),       // 19: tapline.v1.EnterPinResponse
-	(*AuthorizeRequest)(nil),       // 20: tapline.v1.AuthorizeRequest
-	(*AuthorizeResponse)(nil),      // 21: tapline.v1.AuthorizeResponse
-	(*GetStatusRequest)(nil),       // 22: tapline.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),      // 23: tapline.v1.GetStatusResponse
-	(*CoverageStatus)(nil),         // 24: tapline.v1.CoverageStatus
-	(*ReaderStatus)(nil),           // 25: tapline.v1.ReaderStatus
-	(*BrokerStatus)(nil),           // 26: tapline.v1.BrokerStatus
-	(*JournalStatus)(nil),          // 27: tapline.v1.JournalStatus
-	(*BundleStatus)(nil),           // 28: tapline.v1.BundleStatus
-	(*Trouble)(nil),                // 29: tapline.v1.Trouble
-	(*ReloadRequest)(nil),          // 30: tapline.v1.ReloadRequest
-	(*ReloadResponse)(nil),         // 31: tapline.v1.ReloadResponse
-	(*ClaimBadgeRequest)(nil),      // 32: tapline.v1.ClaimBadgeRequest
-	(*ClaimBadgeResponse)(nil),     // 33: tapline.v1.ClaimBadgeResponse
-	(*FetchSecretRequest)(nil),     // 34: tapline.v1.FetchSecretRequest
-	(*FetchSecretResponse)(nil),    // 35: tapline.v1.FetchSecretResponse
-	(*Person)(nil),                 // 36: tapline.v1.Person
-	(*timestamppb.Timestamp)(nil),  // 37: google.protobuf.Timestamp
-	(Assurance)(0),                 // 38: tapline.v1.Assurance
-	(Mode)(0),                      // 39: tapline.v1.Mode
-	(RefusalCause)(0),              // 40: tapline.v1.RefusalCause
-	(*durationpb.Duration)(nil),    // 41: google.protobuf.Duration
-	(EndCause)(0),                  // 42: tapline.v1.EndCause
-	(*Decision)(nil),               // 43: tapline.v1.Decision
+	(*Emergency)(nil),              // 3: tapline.v1.Emergency
+	(*WhoIsHereRequest)(nil),       // 4: tapline.v1.WhoIsHereRequest
+	(*WhoIsHereResponse)(nil),      // 5: tapline.v1.WhoIsHereResponse
+	(*WatchPresenceRequest)(nil),   // 6: tapline.v1.WatchPresenceRequest
+	(*WatchPresenceResponse)(nil),  // 7: tapline.v1.WatchPresenceResponse
+	(*Notice)(nil),                 // 8: tapline.v1.Notice
+	(*IssueTokenRequest)(nil),      // 9: tapline.v1.IssueTokenRequest
+	(*IssueTokenResponse)(nil),     // 10: tapline.v1.IssueTokenResponse
+	(*SignActionRequest)(nil),      // 11: tapline.v1.SignActionRequest
+	(*SignActionResponse)(nil),     // 12: tapline.v1.SignActionResponse
+	(*BeginEmergencyRequest)(nil),  // 13: tapline.v1.BeginEmergencyRequest
+	(*BeginEmergencyResponse)(nil), // 14: tapline.v1.BeginEmergencyResponse
+	(*ClaimEmergencyRequest)(nil),  // 15: tapline.v1.ClaimEmergencyRequest
+	(*ClaimEmergencyResponse)(nil), // 16: tapline.v1.ClaimEmergencyResponse
+	(*EndSessionRequest)(nil),      // 17: tapline.v1.EndSessionRequest
+	(*EndSessionResponse)(nil),     // 18: tapline.v1.EndSessionResponse
+	(*EnterPinRequest)(nil),        // 19: tapline.v1.EnterPinRequest
+	(*EnterPinResponse)(nil),       // 20: tapline.v1.EnterPinResponse
+	(*AuthorizeRequest)(nil),       // 21: tapline.v1.AuthorizeRequest
+	(*AuthorizeResponse)(nil),      // 22: tapline.v1.AuthorizeResponse
+	(*GetStatusRequest)(nil),       // 23: tapline.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),      // 24: tapline.v1.GetStatusResponse
+	(*CoverageStatus)(nil),         // 25: tapline.v1.CoverageStatus
+	(*ReaderStatus)(nil),           // 26: tapline.v1.ReaderStatus
+	(*BrokerStatus)(nil),           // 27: tapline.v1.BrokerStatus
+	(*JournalStatus)(nil),          // 28: tapline.v1.JournalStatus
+	(*BundleStatus)(nil),           // 29: tapline.v1.BundleStatus
+	(*Trouble)(nil),                // 30: tapline.v1.Trouble
+	(*ReloadRequest)(nil),          // 31: tapline.v1.ReloadRequest
+	(*ReloadResponse)(nil),         // 32: tapline.v1.ReloadResponse
+	(*ClaimBadgeRequest)(nil),      // 33: tapline.v1.ClaimBadgeRequest
+	(*ClaimBadgeResponse)(nil),     // 34: tapline.v1.ClaimBadgeResponse
+	(*FetchSecretRequest)(nil),     // 35: tapline.v1.FetchSecretRequest
+	(*FetchSecretResponse)(nil),    // 36: tapline.v1.FetchSecretResponse
+	(*Person)(nil),                 // 37: tapline.v1.Person
+	(*timestamppb.Timestamp)(nil),  // 38: google.protobuf.Timestamp
+	(Assurance)(0),                 // 39: tapline.v1.Assurance
+	(Mode)(0),                      // 40: tapline.v1.Mode
+	(RefusalCause)(0),              // 41: tapline.v1.RefusalCause
+	(*durationpb.Duration)(nil),    // 42: google.protobuf.Duration
+	(EndCause)(0),                  // 43: tapline.v1.EndCause
+	(*Decision)(nil),               // 44: tapline.v1.Decision
 }
 var file_tapline_v1_local_proto_depIdxs = []int32{
 	0,  // 0: tapline.v1.Presence.state:type_name -> tapline.v1.PresenceState
-	36, // 1: tapline.v1.Presence.person:type_name -> tapline.v1.Person
-	37, // 2: tapline.v1.Presence.since:type_name -> google.protobuf.Timestamp
-	37, // 3: tapline.v1.Presence.ends_at:type_name -> google.protobuf.Timestamp
-	38, // 4: tapline.v1.Presence.assurance:type_name -> tapline.v1.Assurance
-	39, // 5: tapline.v1.Presence.mode:type_name -> tapline.v1.Mode
-	36, // 6: tapline.v1.Presence.second:type_name -> tapline.v1.Person
-	2,  // 7: tapline.v1.WhoIsHereResponse.presence:type_name -> tapline.v1.Presence
-	2,  // 8: tapline.v1.WatchPresenceResponse.presence:type_name -> tapline.v1.Presence
-	7,  // 9: tapline.v1.WatchPresenceResponse.notice:type_name -> tapline.v1.Notice
-	1,  // 10: tapline.v1.Notice.kind:type_name -> tapline.v1.NoticeKind
-	40, // 11: tapline.v1.Notice.refusal:type_name -> tapline.v1.RefusalCause
-	41, // 12: tapline.v1.Notice.lasts:type_name -> google.protobuf.Duration
-	36, // 13: tapline.v1.Notice.person:type_name -> tapline.v1.Person
-	37, // 14: tapline.v1.Notice.answer_by:type_name -> google.protobuf.Timestamp
-	42, // 15: tapline.v1.Notice.cause:type_name -> tapline.v1.EndCause
-	37, // 16: tapline.v1.IssueTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
-	37, // 17: tapline.v1.BeginEmergencyResponse.claim_by:type_name -> google.protobuf.Timestamp
-	43, // 18: tapline.v1.EnterPinResponse.decision:type_name -> tapline.v1.Decision
-	36, // 19: tapline.v1.AuthorizeResponse.person:type_name -> tapline.v1.Person
-	2,  // 20: tapline.v1.GetStatusResponse.presence:type_name -> tapline.v1.Presence
-	25, // 21: tapline.v1.GetStatusResponse.readers:type_name -> tapline.v1.ReaderStatus
-	26, // 22: tapline.v1.GetStatusResponse.broker:type_name -> tapline.v1.BrokerStatus
-	27, // 23: tapline.v1.GetStatusResponse.journal:type_name -> tapline.v1.JournalStatus
-	41, // 24: tapline.v1.GetStatusResponse.clock_error:type_name -> google.protobuf.Duration
-	28, // 25: tapline.v1.GetStatusResponse.bundle:type_name -> tapline.v1.BundleStatus
-	29, // 26: tapline.v1.GetStatusResponse.troubles:type_name -> tapline.v1.Trouble
-	37, // 27: tapline.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
-	37, // 28: tapline.v1.GetStatusResponse.certificate_expires_at:type_name -> google.protobuf.Timestamp
-	24, // 29: tapline.v1.GetStatusResponse.today:type_name -> tapline.v1.CoverageStatus
-	37, // 30: tapline.v1.CoverageStatus.from:type_name -> google.protobuf.Timestamp
-	37, // 31: tapline.v1.CoverageStatus.until:type_name -> google.protobuf.Timestamp
-	41, // 32: tapline.v1.CoverageStatus.named:type_name -> google.protobuf.Duration
-	41, // 33: tapline.v1.CoverageStatus.emergency:type_name -> google.protobuf.Duration
-	41, // 34: tapline.v1.CoverageStatus.unattributed:type_name -> google.protobuf.Duration
-	41, // 35: tapline.v1.CoverageStatus.idle:type_name -> google.protobuf.Duration
-	41, // 36: tapline.v1.CoverageStatus.agent_down:type_name -> google.protobuf.Duration
-	37, // 37: tapline.v1.ReaderStatus.last_tap_at:type_name -> google.protobuf.Timestamp
-	37, // 38: tapline.v1.BrokerStatus.since:type_name -> google.protobuf.Timestamp
-	37, // 39: tapline.v1.BundleStatus.issued_at:type_name -> google.protobuf.Timestamp
-	37, // 40: tapline.v1.BundleStatus.not_after:type_name -> google.protobuf.Timestamp
-	37, // 41: tapline.v1.Trouble.at:type_name -> google.protobuf.Timestamp
-	37, // 42: tapline.v1.ClaimBadgeResponse.expires_at:type_name -> google.protobuf.Timestamp
-	37, // 43: tapline.v1.FetchSecretResponse.expires_at:type_name -> google.protobuf.Timestamp
-	3,  // 44: tapline.v1.LocalService.WhoIsHere:input_type -> tapline.v1.WhoIsHereRequest
-	5,  // 45: tapline.v1.LocalService.WatchPresence:input_type -> tapline.v1.WatchPresenceRequest
-	8,  // 46: tapline.v1.LocalService.IssueToken:input_type -> tapline.v1.IssueTokenRequest
-	10, // 47: tapline.v1.LocalService.SignAction:input_type -> tapline.v1.SignActionRequest
-	12, // 48: tapline.v1.LocalService.BeginEmergency:input_type -> tapline.v1.BeginEmergencyRequest
-	14, // 49: tapline.v1.LocalService.ClaimEmergency:input_type -> tapline.v1.ClaimEmergencyRequest
-	16, // 50: tapline.v1.LocalService.EndSession:input_type -> tapline.v1.EndSessionRequest
-	18, // 51: tapline.v1.LocalService.EnterPin:input_type -> tapline.v1.EnterPinRequest
-	20, // 52: tapline.v1.LocalService.Authorize:input_type -> tapline.v1.AuthorizeRequest
-	22, // 53: tapline.v1.LocalService.GetStatus:input_type -> tapline.v1.GetStatusRequest
-	32, // 54: tapline.v1.LocalService.ClaimBadge:input_type -> tapline.v1.ClaimBadgeRequest
-	30, // 55: tapline.v1.LocalService.Reload:input_type -> tapline.v1.ReloadRequest
-	34, // 56: tapline.v1.LocalService.FetchSecret:input_type -> tapline.v1.FetchSecretRequest
-	4,  // 57: tapline.v1.LocalService.WhoIsHere:output_type -> tapline.v1.WhoIsHereResponse
-	6,  // 58: tapline.v1.LocalService.WatchPresence:output_type -> tapline.v1.WatchPresenceResponse
-	9,  // 59: tapline.v1.LocalService.IssueToken:output_type -> tapline.v1.IssueTokenResponse
-	11, // 60: tapline.v1.LocalService.SignAction:output_type -> tapline.v1.SignActionResponse
-	13, // 61: tapline.v1.LocalService.BeginEmergency:output_type -> tapline.v1.BeginEmergencyResponse
-	15, // 62: tapline.v1.LocalService.ClaimEmergency:output_type -> tapline.v1.ClaimEmergencyResponse
-	17, // 63: tapline.v1.LocalService.EndSession:output_type -> tapline.v1.EndSessionResponse
-	19, // 64: tapline.v1.LocalService.EnterPin:output_type -> tapline.v1.EnterPinResponse
-	21, // 65: tapline.v1.LocalService.Authorize:output_type -> tapline.v1.AuthorizeResponse
-	23, // 66: tapline.v1.LocalService.GetStatus:output_type -> tapline.v1.GetStatusResponse
-	33, // 67: tapline.v1.LocalService.ClaimBadge:output_type -> tapline.v1.ClaimBadgeResponse
-	31, // 68: tapline.v1.LocalService.Reload:output_type -> tapline.v1.ReloadResponse
-	35, // 69: tapline.v1.LocalService.FetchSecret:output_type -> tapline.v1.FetchSecretResponse
-	57, // [57:70] is the sub-list for method output_type
-	44, // [44:57] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	37, // 1: tapline.v1.Presence.person:type_name -> tapline.v1.Person
+	38, // 2: tapline.v1.Presence.since:type_name -> google.protobuf.Timestamp
+	38, // 3: tapline.v1.Presence.ends_at:type_name -> google.protobuf.Timestamp
+	39, // 4: tapline.v1.Presence.assurance:type_name -> tapline.v1.Assurance
+	40, // 5: tapline.v1.Presence.mode:type_name -> tapline.v1.Mode
+	37, // 6: tapline.v1.Presence.second:type_name -> tapline.v1.Person
+	3,  // 7: tapline.v1.Presence.emergency:type_name -> tapline.v1.Emergency
+	3,  // 8: tapline.v1.Presence.unclaimed:type_name -> tapline.v1.Emergency
+	38, // 9: tapline.v1.Emergency.since:type_name -> google.protobuf.Timestamp
+	38, // 10: tapline.v1.Emergency.ends_at:type_name -> google.protobuf.Timestamp
+	38, // 11: tapline.v1.Emergency.claim_by:type_name -> google.protobuf.Timestamp
+	2,  // 12: tapline.v1.WhoIsHereResponse.presence:type_name -> tapline.v1.Presence
+	2,  // 13: tapline.v1.WatchPresenceResponse.presence:type_name -> tapline.v1.Presence
+	8,  // 14: tapline.v1.WatchPresenceResponse.notice:type_name -> tapline.v1.Notice
+	1,  // 15: tapline.v1.Notice.kind:type_name -> tapline.v1.NoticeKind
+	41, // 16: tapline.v1.Notice.refusal:type_name -> tapline.v1.RefusalCause
+	42, // 17: tapline.v1.Notice.lasts:type_name -> google.protobuf.Duration
+	37, // 18: tapline.v1.Notice.person:type_name -> tapline.v1.Person
+	38, // 19: tapline.v1.Notice.answer_by:type_name -> google.protobuf.Timestamp
+	43, // 20: tapline.v1.Notice.cause:type_name -> tapline.v1.EndCause
+	38, // 21: tapline.v1.IssueTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
+	38, // 22: tapline.v1.BeginEmergencyResponse.claim_by:type_name -> google.protobuf.Timestamp
+	44, // 23: tapline.v1.EnterPinResponse.decision:type_name -> tapline.v1.Decision
+	37, // 24: tapline.v1.AuthorizeResponse.person:type_name -> tapline.v1.Person
+	2,  // 25: tapline.v1.GetStatusResponse.presence:type_name -> tapline.v1.Presence
+	26, // 26: tapline.v1.GetStatusResponse.readers:type_name -> tapline.v1.ReaderStatus
+	27, // 27: tapline.v1.GetStatusResponse.broker:type_name -> tapline.v1.BrokerStatus
+	28, // 28: tapline.v1.GetStatusResponse.journal:type_name -> tapline.v1.JournalStatus
+	42, // 29: tapline.v1.GetStatusResponse.clock_error:type_name -> google.protobuf.Duration
+	29, // 30: tapline.v1.GetStatusResponse.bundle:type_name -> tapline.v1.BundleStatus
+	30, // 31: tapline.v1.GetStatusResponse.troubles:type_name -> tapline.v1.Trouble
+	38, // 32: tapline.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
+	38, // 33: tapline.v1.GetStatusResponse.certificate_expires_at:type_name -> google.protobuf.Timestamp
+	25, // 34: tapline.v1.GetStatusResponse.today:type_name -> tapline.v1.CoverageStatus
+	38, // 35: tapline.v1.CoverageStatus.from:type_name -> google.protobuf.Timestamp
+	38, // 36: tapline.v1.CoverageStatus.until:type_name -> google.protobuf.Timestamp
+	42, // 37: tapline.v1.CoverageStatus.named:type_name -> google.protobuf.Duration
+	42, // 38: tapline.v1.CoverageStatus.emergency:type_name -> google.protobuf.Duration
+	42, // 39: tapline.v1.CoverageStatus.unattributed:type_name -> google.protobuf.Duration
+	42, // 40: tapline.v1.CoverageStatus.idle:type_name -> google.protobuf.Duration
+	42, // 41: tapline.v1.CoverageStatus.agent_down:type_name -> google.protobuf.Duration
+	38, // 42: tapline.v1.ReaderStatus.last_tap_at:type_name -> google.protobuf.Timestamp
+	38, // 43: tapline.v1.BrokerStatus.since:type_name -> google.protobuf.Timestamp
+	38, // 44: tapline.v1.BundleStatus.issued_at:type_name -> google.protobuf.Timestamp
+	38, // 45: tapline.v1.BundleStatus.not_after:type_name -> google.protobuf.Timestamp
+	38, // 46: tapline.v1.Trouble.at:type_name -> google.protobuf.Timestamp
+	38, // 47: tapline.v1.ClaimBadgeResponse.expires_at:type_name -> google.protobuf.Timestamp
+	38, // 48: tapline.v1.FetchSecretResponse.expires_at:type_name -> google.protobuf.Timestamp
+	4,  // 49: tapline.v1.LocalService.WhoIsHere:input_type -> tapline.v1.WhoIsHereRequest
+	6,  // 50: tapline.v1.LocalService.WatchPresence:input_type -> tapline.v1.WatchPresenceRequest
+	9,  // 51: tapline.v1.LocalService.IssueToken:input_type -> tapline.v1.IssueTokenRequest
+	11, // 52: tapline.v1.LocalService.SignAction:input_type -> tapline.v1.SignActionRequest
+	13, // 53: tapline.v1.LocalService.BeginEmergency:input_type -> tapline.v1.BeginEmergencyRequest
+	15, // 54: tapline.v1.LocalService.ClaimEmergency:input_type -> tapline.v1.ClaimEmergencyRequest
+	17, // 55: tapline.v1.LocalService.EndSession:input_type -> tapline.v1.EndSessionRequest
+	19, // 56: tapline.v1.LocalService.EnterPin:input_type -> tapline.v1.EnterPinRequest
+	21, // 57: tapline.v1.LocalService.Authorize:input_type -> tapline.v1.AuthorizeRequest
+	23, // 58: tapline.v1.LocalService.GetStatus:input_type -> tapline.v1.GetStatusRequest
+	33, // 59: tapline.v1.LocalService.ClaimBadge:input_type -> tapline.v1.ClaimBadgeRequest
+	31, // 60: tapline.v1.LocalService.Reload:input_type -> tapline.v1.ReloadRequest
+	35, // 61: tapline.v1.LocalService.FetchSecret:input_type -> tapline.v1.FetchSecretRequest
+	5,  // 62: tapline.v1.LocalService.WhoIsHere:output_type -> tapline.v1.WhoIsHereResponse
+	7,  // 63: tapline.v1.LocalService.WatchPresence:output_type -> tapline.v1.WatchPresenceResponse
+	10, // 64: tapline.v1.LocalService.IssueToken:output_type -> tapline.v1.IssueTokenResponse
+	12, // 65: tapline.v1.LocalService.SignAction:output_type -> tapline.v1.SignActionResponse
+	14, // 66: tapline.v1.LocalService.BeginEmergency:output_type -> tapline.v1.BeginEmergencyResponse
+	16, // 67: tapline.v1.LocalService.ClaimEmergency:output_type -> tapline.v1.ClaimEmergencyResponse
+	18, // 68: tapline.v1.LocalService.EndSession:output_type -> tapline.v1.EndSessionResponse
+	20, // 69: tapline.v1.LocalService.EnterPin:output_type -> tapline.v1.EnterPinResponse
+	22, // 70: tapline.v1.LocalService.Authorize:output_type -> tapline.v1.AuthorizeResponse
+	24, // 71: tapline.v1.LocalService.GetStatus:output_type -> tapline.v1.GetStatusResponse
+	34, // 72: tapline.v1.LocalService.ClaimBadge:output_type -> tapline.v1.ClaimBadgeResponse
+	32, // 73: tapline.v1.LocalService.Reload:output_type -> tapline.v1.ReloadResponse
+	36, // 74: tapline.v1.LocalService.FetchSecret:output_type -> tapline.v1.FetchSecretResponse
+	62, // [62:75] is the sub-list for method output_type
+	49, // [49:62] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_tapline_v1_local_proto_init() }
@@ -2785,7 +2967,7 @@ func file_tapline_v1_local_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tapline_v1_local_proto_rawDesc), len(file_tapline_v1_local_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   34,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -51,11 +51,14 @@ type LocalServiceClient interface {
 	IssueToken(ctx context.Context, in *IssueTokenRequest, opts ...grpc.CallOption) (*IssueTokenResponse, error)
 	// SignAction records something that the person at the station did in an application.
 	SignAction(ctx context.Context, in *SignActionRequest, opts ...grpc.CallOption) (*SignActionResponse, error)
-	// BeginEmergency opens the station at once, without a badge; it must be claimed.
+	// BeginEmergency opens the station at once, without a badge, and waits for nothing. Two people must claim it later. While an emergency is in force the
+	// answer is that one.
 	BeginEmergency(ctx context.Context, in *BeginEmergencyRequest, opts ...grpc.CallOption) (*BeginEmergencyResponse, error)
-	// ClaimEmergency takes responsibility for an emergency in the name of whoever taps next.
+	// ClaimEmergency takes responsibility for an emergency in the name of whoever taps next; those taps begin no session.
+	// Errors: NOT_FOUND no such emergency, or enough people have claimed it.
 	ClaimEmergency(ctx context.Context, in *ClaimEmergencyRequest, opts ...grpc.CallOption) (*ClaimEmergencyResponse, error)
-	// EndSession ends the session at the station, as the person there asked, or calls off a tap that waits for a PIN or a second person.
+	// EndSession ends the session at the station, as the person there asked, or the emergency in force, or calls off a tap that waits for a PIN or a second
+	// person.
 	EndSession(ctx context.Context, in *EndSessionRequest, opts ...grpc.CallOption) (*EndSessionResponse, error)
 	// EnterPin answers a PIN that the station waits for: it goes to the broker, or is checked here while the broker is away. A wrong PIN is an answer, not
 	// an error; the tap waits on until the notice's answer_by. Errors: NOT_FOUND that tap does not wait for a PIN (any more).
@@ -236,11 +239,14 @@ type LocalServiceServer interface {
 	IssueToken(context.Context, *IssueTokenRequest) (*IssueTokenResponse, error)
 	// SignAction records something that the person at the station did in an application.
 	SignAction(context.Context, *SignActionRequest) (*SignActionResponse, error)
-	// BeginEmergency opens the station at once, without a badge; it must be claimed.
+	// BeginEmergency opens the station at once, without a badge, and waits for nothing. Two people must claim it later. While an emergency is in force the
+	// answer is that one.
 	BeginEmergency(context.Context, *BeginEmergencyRequest) (*BeginEmergencyResponse, error)
-	// ClaimEmergency takes responsibility for an emergency in the name of whoever taps next.
+	// ClaimEmergency takes responsibility for an emergency in the name of whoever taps next; those taps begin no session.
+	// Errors: NOT_FOUND no such emergency, or enough people have claimed it.
 	ClaimEmergency(context.Context, *ClaimEmergencyRequest) (*ClaimEmergencyResponse, error)
-	// EndSession ends the session at the station, as the person there asked, or calls off a tap that waits for a PIN or a second person.
+	// EndSession ends the session at the station, as the person there asked, or the emergency in force, or calls off a tap that waits for a PIN or a second
+	// person.
 	EndSession(context.Context, *EndSessionRequest) (*EndSessionResponse, error)
 	// EnterPin answers a PIN that the station waits for: it goes to the broker, or is checked here while the broker is away. A wrong PIN is an answer, not
 	// an error; the tap waits on until the notice's answer_by. Errors: NOT_FOUND that tap does not wait for a PIN (any more).

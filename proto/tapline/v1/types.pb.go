@@ -234,6 +234,8 @@ const (
 	EndCause_END_CAUSE_ELSEWHERE EndCause = 11
 	// The second person, without whom the session may not be, has left.
 	EndCause_END_CAUSE_SECOND_LEFT EndCause = 12
+	// Somebody opened the station in an emergency: nobody's name stands for it from then on.
+	EndCause_END_CAUSE_EMERGENCY EndCause = 13
 )
 
 // Enum value maps for EndCause.
@@ -252,6 +254,7 @@ var (
 		10: "END_CAUSE_AGENT_DIED",
 		11: "END_CAUSE_ELSEWHERE",
 		12: "END_CAUSE_SECOND_LEFT",
+		13: "END_CAUSE_EMERGENCY",
 	}
 	EndCause_value = map[string]int32{
 		"END_CAUSE_UNSPECIFIED":   0,
@@ -267,6 +270,7 @@ var (
 		"END_CAUSE_AGENT_DIED":    10,
 		"END_CAUSE_ELSEWHERE":     11,
 		"END_CAUSE_SECOND_LEFT":   12,
+		"END_CAUSE_EMERGENCY":     13,
 	}
 )
 
@@ -868,7 +872,7 @@ const file_tapline_v1_types_proto_rawDesc = "" +
 	"\fFACTOR_BADGE\x10\x01\x12\x0e\n" +
 	"\n" +
 	"FACTOR_PIN\x10\x02\x12\x18\n" +
-	"\x14FACTOR_SECOND_PERSON\x10\x03*\xd0\x02\n" +
+	"\x14FACTOR_SECOND_PERSON\x10\x03*\xe9\x02\n" +
 	"\bEndCause\x12\x19\n" +
 	"\x15END_CAUSE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11END_CAUSE_TAP_OUT\x10\x01\x12\x17\n" +
@@ -883,7 +887,8 @@ const file_tapline_v1_types_proto_rawDesc = "" +
 	"\x14END_CAUSE_AGENT_DIED\x10\n" +
 	"\x12\x17\n" +
 	"\x13END_CAUSE_ELSEWHERE\x10\v\x12\x19\n" +
-	"\x15END_CAUSE_SECOND_LEFT\x10\f*\xf3\x04\n" +
+	"\x15END_CAUSE_SECOND_LEFT\x10\f\x12\x17\n" +
+	"\x13END_CAUSE_EMERGENCY\x10\r*\xf3\x04\n" +
 	"\fRefusalCause\x12\x1d\n" +
 	"\x19REFUSAL_CAUSE_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bREFUSAL_CAUSE_UNKNOWN_BADGE\x10\x01\x12\x1f\n" +
