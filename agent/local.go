@@ -41,9 +41,9 @@ func (a *Agent) Watch(ctx context.Context) <-chan *taplinev1.WatchPresenceRespon
 	return a.hub.watch(ctx)
 }
 
-// EndSession ends the session of that name, durably, or calls off the tap that waits under it.
+// EndSession ends the session or the emergency of that name, durably, or calls off the tap that waits under it.
 func (a *Agent) EndSession(ctx context.Context, id string) error {
-	if a.hub.presence().GetSession() != id && a.hub.waiting() != id {
+	if now := a.hub.presence(); now.GetSession() != id && now.GetEmergency().GetId() != id && a.hub.waiting() != id {
 		return wire.E(wire.NotFound, "session %s is not in force", id)
 	}
 	err := a.loop.do(ctx, session.EndAsked{Session: record.SessionID(id)})

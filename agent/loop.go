@@ -321,7 +321,7 @@ func (l *loop) handle(in input) {
 
 // show puts a change before those who look.
 func (l *loop) show(who session.Presence, notice *session.Notice) {
-	l.cfg.Show(screen{who: who, notice: notice, durable: l.durable, unclaimed: l.state.Unclaimed()})
+	l.cfg.Show(screen{who: who, notice: notice, waits: l.waits(), durable: l.durable, unclaimed: l.state.Unclaimed()})
 }
 
 // answer tells whoever pressed, once.

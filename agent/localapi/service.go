@@ -86,7 +86,7 @@ const maxNote = 500
 func (s *service) ClaimEmergency(ctx context.Context, req *taplinev1.ClaimEmergencyRequest) (*taplinev1.ClaimEmergencyResponse, error) {
 	switch {
 	case req.GetEmergency() == "":
-		return nil, wire.E(wire.Invalid, "emergency is empty")
+		return nil, wire.E(wire.Invalid, "emergency: its name is missing; WhoIsHere tells those that wait for a claim")
 	case utf8.RuneCountInString(req.GetNote()) > maxNote || strings.ContainsRune(req.GetNote(), 0):
 		return nil, wire.E(wire.Invalid, "note: at most %d characters, none of them NUL", maxNote)
 	}
@@ -99,9 +99,9 @@ const maxPIN = 64
 func (s *service) EnterPin(ctx context.Context, req *taplinev1.EnterPinRequest) (*taplinev1.EnterPinResponse, error) {
 	switch {
 	case req.GetSession() == "":
-		return nil, wire.E(wire.Invalid, "session is empty: the notice that a PIN is needed names it")
+		return nil, wire.E(wire.Invalid, "session: it is missing; the notice that a PIN is needed names it")
 	case req.GetPin() == "":
-		return nil, wire.E(wire.Invalid, "pin is empty")
+		return nil, wire.E(wire.Invalid, "pin: it is missing")
 	case len(req.GetPin()) > maxPIN:
 		return nil, wire.E(wire.Invalid, "pin: longer than %d", maxPIN)
 	}
