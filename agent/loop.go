@@ -267,7 +267,7 @@ func (l *loop) handle(in input) {
 		close(in.done)
 		return
 	case in.notice != nil:
-		l.cfg.Show(screen{who: l.state.Presence(), notice: in.notice, waits: l.waits(), durable: l.durable})
+		l.show(l.state.Presence(), in.notice)
 		return
 	}
 	if d, ok := in.event.(session.Decided); ok {

@@ -24,7 +24,7 @@ func (l *loop) tellJournal() {
 	}
 	l.fault = fault
 	notice := &session.Notice{Kind: session.JournalChanged, Reason: fault}
-	l.cfg.Show(screen{who: l.state.Presence(), notice: notice, waits: l.waits(), durable: l.durable})
+	l.show(l.state.Presence(), notice)
 }
 
 // noteSlow lines a record up and does not wait for it: it is durable as soon as what is before it is.
