@@ -19,9 +19,11 @@ import (
 	"tapline/agent/localapi"
 	"tapline/agent/offline"
 	"tapline/agent/panel"
+	"tapline/agent/tries"
 	"tapline/agent/uplink"
 	"tapline/installer/osservice"
 	"tapline/proto/ledger"
+	"tapline/proto/pin"
 	"tapline/proto/record"
 	taplinev1 "tapline/proto/tapline/v1"
 	"tapline/reader"
@@ -67,6 +69,8 @@ type Agent struct {
 	journal  *journal.Journal
 	found    journal.Recovery
 	bundle   *offline.Keeper
+	pins     *tries.Book
+	memory   *offline.Memory
 	line     Line
 	hub      *hub
 	panel    *panel.Panel
@@ -110,6 +114,7 @@ func identityDir(state string) string { return filepath.Join(state, "identity") 
 func journalDir(state string) string  { return filepath.Join(state, "journal") }
 func bundleDir(state string) string   { return filepath.Join(state, "bundle") }
 func keysDir(state string) string     { return filepath.Join(state, "keys") }
+func peopleDir(state string) string   { return filepath.Join(state, "people") }
 
 // OpenKeys opens the station's key store.
 func OpenKeys(cfg Config) (keystore.Store, error) {
@@ -158,6 +163,9 @@ func (a *Agent) openState() (err error) {
 	if err != nil {
 		return osservice.Fault(osservice.Failure, err, "check the rights of "+bundleDir(a.cfg.StateDir))
 	}
+	if err := a.openPeople(); err != nil {
+		return osservice.Fault(osservice.Failure, err, "check the rights of "+peopleDir(a.cfg.StateDir))
+	}
 	a.journal, a.found, err = journal.Open(journal.Config{
 		Dir: journalDir(a.cfg.StateDir), Statement: id.Statement, Evidence: id.EvidenceKey, Keys: a.keys, Clock: a.clock,
 		Ledger: ledger.Options{FS: a.opts.Disk}, Log: a.log.Named("journal"),
@@ -176,10 +184,11 @@ func (a *Agent) wire() {
 	a.line = a.newLine()
 	decider := &decider{
 		broker: a.line, bundle: a.bundle, clock: a.clock, within: a.cfg.DecideWithin, log: a.log.Named("decide"),
+		pins: a.pins, checker: pin.NewChecker(1), memory: a.memory,
 	}
 	a.loop = newLoop(loopConfig{
 		Rules: a.cfg.Rules(), Journal: a.journal, Decider: decider, Badges: func() []byte { return a.identity.Current().BadgeKey },
-		Show: a.show, Heartbeat: a.cfg.Heartbeat, Found: a.found, Log: a.log,
+		Show: a.show, Remember: a.memory.Note, Heartbeat: a.cfg.Heartbeat, Found: a.found, Log: a.log,
 		Healthy: a.journal.Healthy, Fault: a.journal.Fault,
 		Acked: func() record.Seq { return a.journal.Receipt().Seq },
 		Start: a.startOf(),
@@ -232,6 +241,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer stopCalling()
 	calls, calling := errgroup.WithContext(calling)
 	calls.Go(task("line to the broker", func() error { return a.line.Run(calling) }))
+	calls.Go(task("memory", func() error { return a.memory.Run(calling) }))
 	calls.Go(task("identity", func() error { return a.identity.Run(calling) }))
 
 	err := a.runStation(ctx, calling)

@@ -10,6 +10,8 @@ import (
 	"tapline/agent/clock"
 	"tapline/agent/offline"
 	"tapline/agent/session"
+	"tapline/agent/tries"
+	"tapline/proto/pin"
 	"tapline/proto/record"
 	taplinev1 "tapline/proto/tapline/v1"
 	"tapline/proto/wire"
@@ -31,15 +33,16 @@ type decider struct {
 	clock  *clock.Keeper
 	within time.Duration
 	log    *zap.Logger
+
+	pins    *tries.Book
+	checker *pin.Checker
+	memory  *offline.Memory
 }
 
 // decide answers within the deadline and the time that a look into the bundle takes.
 func (d *decider) decide(ctx context.Context, ask session.Decide, mode record.Mode) session.Answer {
 	began := time.Now()
-	a, ok := d.askBroker(ctx, ask, mode)
-	if !ok {
-		a = d.askBundle(ask.Tap)
-	}
+	a := d.tryPIN(ctx, ask, mode)
 	a.Session = ask.Tap.Session
 	a.Latency.Decide = max(1, time.Since(began).Microseconds())
 	return a
@@ -120,11 +123,23 @@ func localTime(t *timestamppb.Timestamp, theirs, now time.Time) time.Time {
 	return now.Add(t.AsTime().Sub(theirs))
 }
 
-func (d *decider) askBundle(tap session.Tap) session.Answer {
+// askBundle decides from the grants, with what the station remembers.
+func (d *decider) askBundle(ctx context.Context, ask session.Decide) session.Answer {
 	trusted, now := d.clock.Trusted(), time.Now()
-	v := d.bundle.Decide(offline.Ask{Badge: tap.Badge.Ref, Assurance: tap.Badge.Assurance}, trusted)
+	badge := ask.Tap.Badge
+	person, verifier, _ := d.bundle.Holder(badge.Ref)
+	q := offline.Ask{Badge: badge.Ref, Assurance: badge.Assurance, Past: d.memory.Of(person)}
+	v := d.bundle.Decide(q, trusted)
+	factors := []string{"badge"}
+	if !ask.PIN.IsZero() && (v.Allowed || v.Refusal == pinNeeded) {
+		if q.PIN = d.checkPIN(ctx, verifier, ask.PIN); q.PIN {
+			v, factors = d.bundle.Decide(q, trusted), append(factors, "pin")
+		} else {
+			v.Allowed, v.Refusal = false, pinWrong
+		}
+	}
 	a := session.Answer{
-		Allowed: v.Allowed, Refusal: refusalName(v.Refusal), Account: v.Account, Decision: v.Decision,
+		Allowed: v.Allowed, Refusal: refusalName(v.Refusal), Account: v.Account, Decision: v.Decision, Factors: factors,
 		Person: session.Person{ID: v.Person.ID, Name: v.Person.DisplayName, Language: v.Person.Language, Roles: v.Person.Roles},
 		Terms: session.Terms{
 			Idle: seconds(v.Terms.IdleSeconds), IdleWarning: seconds(v.Terms.IdleWarningSeconds),

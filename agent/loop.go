@@ -40,6 +40,8 @@ type loopConfig struct {
 	Heartbeat time.Duration
 	Found     journal.Recovery
 	Start     record.Start
+	// Remember learns who was here from the records of sessions; nil for nobody.
+	Remember func(record.Payload)
 	// Healthy reports whether the journal takes records; nil means always. Fault is the word for why not.
 	Healthy func() bool
 	Fault   func() string
@@ -100,6 +102,9 @@ type input struct {
 func newLoop(cfg loopConfig) *loop {
 	if cfg.Healthy == nil {
 		cfg.Healthy = func() bool { return true }
+	}
+	if cfg.Remember == nil {
+		cfg.Remember = func(record.Payload) {}
 	}
 	if cfg.Fault == nil {
 		cfg.Fault = func() string { return "" }
@@ -290,6 +295,7 @@ func (l *loop) handle(in input) {
 		case session.Record:
 			began := time.Now()
 			told = l.write(e.Payload)
+			l.cfg.Remember(e.Payload)
 			if tap, ok := l.timings.ended(e, time.Since(began)); ok {
 				done = append(done, tap)
 			}

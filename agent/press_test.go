@@ -150,8 +150,8 @@ func (p *press) block() (release func()) {
 	})
 }
 
-// bundle is signed by the broker and grants Ann and Ben.
-func (p *press) bundle() []byte {
+// bundle is signed by the broker and grants Ann and Ben, with changes if there are any.
+func (p *press) bundle(change ...func(*grant.Bundle)) []byte {
 	p.t.Helper()
 	keys, err := OpenKeys(p.cfg)
 	if err != nil {
@@ -173,6 +173,9 @@ func (p *press) bundle() []byte {
 			Badge: grant.Ref(key, uid(person).Canonical()), Person: grant.Person{ID: record.PersonID("p-" + person), DisplayName: strings.ToUpper(person)},
 			Phases: []grant.Phase{{}},
 		})
+	}
+	for _, c := range change {
+		c(&b)
 	}
 	return p.broker.Sign(grant.PayloadType, b)
 }

@@ -8,6 +8,8 @@ import (
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"tapline/proto/grant"
+	"tapline/proto/pin"
 	taplinev1 "tapline/proto/tapline/v1"
 	"tapline/proto/wire"
 )
@@ -137,4 +139,91 @@ func TestASupervisorApprovesAtTheStation(t *testing.T) {
 	})
 	p.stop()
 	wantStory(t, p.story(), "station.started", "opened p-ben by broker with p-ann as approver", "closed p-ben: agent-stopped", "station.stopped")
+}
+
+// needsPIN makes the bundle ask Ben for a PIN, the first time in a shift.
+func needsPIN(t *testing.T, typed string) func(*grant.Bundle) {
+	t.Helper()
+	verifier, err := pin.NewChecker(1).Make(t.Context(), typed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(b *grant.Bundle) {
+		b.Answers = append(b.Answers, grant.Answer{Refusal: "pin-needed", Rules: []string{"asks"}})
+		cells := make([]int, grant.Cells)
+		for i := range cells {
+			if c := grant.CircumstancesOf(i); !c.PIN && !c.Fresh {
+				cells[i] = 1
+			}
+		}
+		b.Outlooks = append(b.Outlooks, grant.Outlook{{Cells: cells}})
+		for i := range b.Grants {
+			if b.Grants[i].Person.ID == "p-ben" {
+				b.Grants[i].PIN, b.Grants[i].Phases = verifier, []grant.Phase{{Outlook: 1}}
+			}
+		}
+	}
+}
+
+// alone runs the station without its broker.
+func (p *press) alone() {
+	p.t.Helper()
+	p.start()
+	p.connected()
+	p.off()
+	p.until("the line is down", func() bool { return !p.agent.line.Connected() })
+}
+
+func TestAPINIsCheckedAtTheStationWhileTheBrokerIsAway(t *testing.T) {
+	p := newPress(t)
+	p.broker.Bundle = p.bundle(needsPIN(t, "246813"))
+	p.alone()
+	n := p.asked("ben", taplinev1.NoticeKind_NOTICE_KIND_PIN_NEEDED)
+	if d := p.enter(n.GetSession(), "975319"); d.GetRefusal() != taplinev1.RefusalCause_REFUSAL_CAUSE_PIN_WRONG {
+		t.Errorf("a wrong PIN: %v", d)
+	}
+	if d := p.enter(n.GetSession(), "246813"); !d.GetAllowed() {
+		t.Errorf("the right PIN: %v", d)
+	}
+	p.sees("ben", func(r *taplinev1.WatchPresenceResponse) bool { return r.GetPresence().GetPerson().GetId() == "p-ben" })
+	p.tap("left", "ann")
+	p.tap("left", "ben") // once in a shift is enough
+	p.stop()
+	p.start() // and the station remembers it
+	p.tap("left", "ben")
+	p.stop()
+	wantStory(t, p.story(), "station.started", "refused: pin-wrong by bundle", "opened p-ben by bundle", "handed over p-ben to p-ann by bundle",
+		"handed over p-ann to p-ben by bundle", "closed p-ben: agent-stopped", "station.stopped", "station.started", "opened p-ben by bundle",
+		"closed p-ben: agent-stopped", "station.stopped")
+	for name, b := range p.everything() {
+		for _, typed := range []string{"246813", "975319"} {
+			if bytes.Contains(b, []byte(typed)) {
+				t.Errorf("%s holds a PIN", name)
+			}
+		}
+	}
+}
+
+func TestWrongPINsLockAlsoOverARestart(t *testing.T) {
+	p := newPress(t)
+	p.broker.Bundle = p.bundle(needsPIN(t, "246813"))
+	p.alone()
+	for range 3 {
+		p.enter(p.asked("ben", taplinev1.NoticeKind_NOTICE_KIND_PIN_NEEDED).GetSession(), "975319")
+	}
+	p.stop()
+	p.start()
+	n := p.asked("ben", taplinev1.NoticeKind_NOTICE_KIND_PIN_NEEDED)
+	p.enter(n.GetSession(), "975319")
+	p.enter(n.GetSession(), "975319")
+	d := p.enter(n.GetSession(), "246813") // the right one, too late
+	if d.GetRefusal() != taplinev1.RefusalCause_REFUSAL_CAUSE_PIN_LOCKED || d.GetRetryAfter().AsDuration() < 30*time.Second {
+		t.Errorf("the sixth try: %v", d)
+	}
+	p.tap("left", "ann") // who is not locked
+	p.stop()
+	story := p.story()
+	if got := story[len(story)-4]; got != "refused: pin-locked by station" {
+		t.Errorf("story %q", story)
+	}
 }

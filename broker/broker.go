@@ -28,7 +28,7 @@ import (
 	"tapline/broker/office"
 	"tapline/broker/officer"
 	"tapline/broker/openbao"
-	"tapline/broker/pin"
+	"tapline/proto/pin"
 	"tapline/broker/quota"
 	"tapline/broker/roster"
 	"tapline/broker/rulebook"

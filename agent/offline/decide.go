@@ -22,10 +22,10 @@ const (
 type Ask struct {
 	Badge     record.BadgeRef
 	Assurance uint8
-	// PIN says that a good one was given with the tap, Fresh that one was given at this station in this shift.
-	PIN, Fresh bool
-	// LastHere is when the person was last at this station; zero when that is not known, which counts as long ago.
-	LastHere time.Time
+	// PIN says that a good one was given with the tap.
+	PIN bool
+	// Past is what the station remembers of the person.
+	Past Past
 }
 
 // Verdict is what the bundle says about a badge.
@@ -86,7 +86,7 @@ type question struct {
 
 func (q question) circumstances() grant.Circumstances {
 	in, _ := q.table.InShift(q.grant.Shifts, q.now)
-	use := grant.Use{Assurance: q.ask.Assurance, Fresh: q.ask.Fresh && in, LastHere: q.ask.LastHere}
+	use := grant.Use{Assurance: q.ask.Assurance, Fresh: q.table.Fresh(q.grant.Shifts, q.ask.Past.PINAt, q.now), LastHere: q.ask.Past.LastHere}
 	return grant.Circumstances{
 		Assurance: q.ask.Assurance, PIN: q.ask.PIN, Fresh: use.Fresh, Due: q.table.Bundle().PIN.Due(use, q.now), OffShift: !in,
 	}

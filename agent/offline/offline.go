@@ -126,6 +126,16 @@ func (k *Keeper) Take(envelope []byte) error {
 	return nil
 }
 
+// Holder is whose badge it is and the verifier of their PIN, empty for none; false when the bundle does not name the badge.
+func (k *Keeper) Holder(badge record.BadgeRef) (person record.PersonID, verifier string, known bool) {
+	t := k.current()
+	if t == nil {
+		return "", "", false
+	}
+	g, known := t.Lookup(badge)
+	return g.Person.ID, g.PIN, known
+}
+
 // Have is the sequence number of the bundle in hand, 0 for none.
 func (k *Keeper) Have() uint64 {
 	t := k.current()

@@ -21,10 +21,17 @@ var (
 
 func bundle(t *testing.T, sequence uint64, grants ...grant.Grant) []byte {
 	t.Helper()
-	e, err := record.SignStatement(grant.PayloadType, grant.Bundle{
+	return bundleWith(t, sequence, func(b *grant.Bundle) { b.Grants = grants })
+}
+
+func bundleWith(t *testing.T, sequence uint64, change func(*grant.Bundle)) []byte {
+	t.Helper()
+	b := grant.Bundle{
 		Version: grant.Version, Station: press, Sequence: sequence, IssuedAt: issued, NotAfter: issued.AddDate(0, 0, 30),
-		Policy: "p1", Account: "press", Tiers: grant.DefaultTiers(), Grants: grants, Terms: grant.Terms{SessionSeconds: 3600},
-	}, brokerKey)
+		Policy: "p1", Account: "press", Tiers: grant.DefaultTiers(), Terms: grant.Terms{SessionSeconds: 3600},
+	}
+	change(&b)
+	e, err := record.SignStatement(grant.PayloadType, b, brokerKey)
 	if err != nil {
 		t.Fatal(err)
 	}

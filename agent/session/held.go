@@ -135,6 +135,9 @@ func (s *step) callOff(cause record.Reason) {
 func (s *step) giveUp(a Answer) {
 	h := *s.held
 	s.held = nil
+	if a.Person.ID == "" { // the station said so before anybody looked whose badge it is
+		a.Person = h.person
+	}
 	s.refuse(h.tap, &h, a)
 }
 

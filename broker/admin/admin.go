@@ -17,7 +17,7 @@ import (
 	"tapline/broker/directory"
 	"tapline/broker/identity"
 	"tapline/broker/office"
-	"tapline/broker/pin"
+	"tapline/proto/pin"
 	"tapline/broker/roster"
 	"tapline/broker/rulebook"
 	"tapline/broker/secret"

@@ -10,7 +10,7 @@ import (
 	"tapline/broker/directory"
 	"tapline/broker/lease"
 	"tapline/broker/office"
-	"tapline/broker/pin"
+	"tapline/proto/pin"
 	"tapline/broker/store"
 	"tapline/proto/record"
 	"tapline/proto/wire"

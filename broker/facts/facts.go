@@ -16,11 +16,9 @@ import (
 	"tapline/broker/policy"
 	"tapline/broker/rulebook"
 	"tapline/broker/store"
+	"tapline/proto/grant"
 	"tapline/proto/record"
 )
-
-// Shift is how long a PIN stays fresh for somebody whose shift has no end: one who works round the clock, or has no shifts.
-const Shift = 12 * time.Hour
 
 // Tap is what is asked about.
 type Tap struct {
@@ -75,7 +73,7 @@ func (k *Known) shift(tx *store.Tx, book *rulebook.Book) error {
 		return err
 	}
 	if until.IsZero() {
-		k.Tap.PINFresh = k.Tap.At.Sub(last) < Shift
+		k.Tap.PINFresh = k.Tap.At.Sub(last) < grant.FreshFor
 		return nil
 	}
 	then, ended := plan.Covers(k.Person.GetShifts(), last)

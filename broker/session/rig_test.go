@@ -10,7 +10,7 @@ import (
 	taplinev1 "tapline/proto/tapline/v1"
 
 	"tapline/broker/directory"
-	"tapline/broker/pin"
+	"tapline/proto/pin"
 	"tapline/broker/policy"
 	"tapline/broker/rulebook"
 	"tapline/broker/session"

@@ -22,7 +22,7 @@ import (
 
 	"tapline/broker/directory"
 	"tapline/broker/lease"
-	"tapline/broker/pin"
+	"tapline/proto/pin"
 	"tapline/broker/rulebook"
 	"tapline/broker/store"
 	"tapline/broker/trace"

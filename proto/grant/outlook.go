@@ -120,6 +120,22 @@ func (t *Table) InShift(shifts []string, now time.Time) (in bool, until time.Tim
 	return true, until
 }
 
+// FreshFor is how long a PIN stays fresh for somebody whose shift has no end: one who works round the clock, or has no shifts.
+const FreshFor = 12 * time.Hour
+
+// Fresh reports whether a PIN that somebody with these shifts gave last at a time was given in the shift that now is in. Off shift none is.
+func (t *Table) Fresh(shifts []string, last, now time.Time) bool {
+	in, until := t.InShift(shifts, now)
+	switch {
+	case !in || last.IsZero() || last.After(now):
+		return false
+	case until.IsZero():
+		return now.Sub(last) < FreshFor
+	}
+	then, ended := t.InShift(shifts, last)
+	return then && ended.Equal(until)
+}
+
 // sound reports what in a bundle points nowhere.
 func (b *Bundle) sound() error {
 	for i, o := range b.Outlooks {

@@ -14,7 +14,7 @@ type PINRule struct {
 type Use struct {
 	Assurance uint8
 	Fresh     bool      // a good PIN was given at this station in this shift
-	LastHere  time.Time // zero for never, or not known
+	LastHere  time.Time // zero for never, or not known; after now, because a clock was set, it is not known either
 }
 
 // Due reports whether the rule asks for a PIN now. It does not look at whether one was given with the tap.
@@ -23,7 +23,7 @@ func (r PINRule) Due(u Use, now time.Time) bool {
 	case r.Always, r.FirstOfShift && !u.Fresh, u.Assurance < r.WeakBelow:
 		return true
 	case r.AfterIdleSeconds > 0:
-		return u.LastHere.IsZero() || now.Sub(u.LastHere) > time.Duration(r.AfterIdleSeconds)*time.Second
+		return u.LastHere.IsZero() || u.LastHere.After(now) || now.Sub(u.LastHere) > time.Duration(r.AfterIdleSeconds)*time.Second
 	}
 	return false
 }

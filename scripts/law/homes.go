@@ -36,7 +36,7 @@ var homes = []home{
 	{"golang.org/x/oauth2", []string{"broker/login", "broker/cmd/tapctl"}},
 	{"go.opentelemetry.io", []string{"broker/trace"}},
 	{"golang.org/x/time", []string{"broker/quota"}},
-	{"golang.org/x/crypto", []string{"broker/pin"}},
+	{"golang.org/x/crypto", []string{"proto/pin"}},
 	{"github.com/schollz/progressbar", []string{"broker/cmd"}},
 
 	// Languages that several parts speak.

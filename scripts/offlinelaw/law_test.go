@@ -132,7 +132,7 @@ func TestARevokedBadgeIsNotTakenPastTheTiersAge(t *testing.T) {
 				_ = w.keeper.Take(old[w.rnd.IntN(len(old))]) // put back
 			}
 			badge := w.rnd.IntN(w.people)
-			v := w.keeper.Decide(offline.Ask{Badge: grant.Ref(w.key, number(badge)), Assurance: 4, PIN: w.yes(), Fresh: true, LastHere: w.at}, w.at)
+			v := w.keeper.Decide(offline.Ask{Badge: grant.Ref(w.key, number(badge)), Assurance: 4, PIN: w.yes(), Past: offline.Past{PINAt: w.at, LastHere: w.at}}, w.at)
 			since, gone := revoked[badge]
 			if !v.Allowed || !gone {
 				continue

@@ -202,6 +202,7 @@ type online struct {
 	refusal string // empty for a permission
 	rules   []string
 	known   facts.Known
+	pinAt   time.Time // when the person last gave a good PIN at the station
 }
 
 // ask asks the broker about a tap, without a trace.
@@ -227,14 +228,16 @@ func (w *world) ask(badge int, assurance taplinev1.Assurance, pin bool) online {
 		})
 		d := w.set.Admit(o.known.Request)
 		o.refusal, o.rules = policy.RefusalWord(d.Refusal), d.Rules
-		return err
+		pinAt, err2 := tx.LastPIN(record.PersonID(h.Person.GetId()), press)
+		o.pinAt = pinAt
+		return errors.Join(err, err2)
 	}))
 	return o
 }
 
 func (w *world) alone(badge int, o online, assurance taplinev1.Assurance, pin bool) offline.Verdict {
 	return w.keeper.Decide(offline.Ask{
-		Badge: grant.Ref(w.key, number(badge)), Assurance: uint8(assurance), PIN: pin, Fresh: o.known.Tap.PINFresh, LastHere: o.known.Tap.LastHere,
+		Badge: grant.Ref(w.key, number(badge)), Assurance: uint8(assurance), PIN: pin, Past: offline.Past{PINAt: o.pinAt, LastHere: o.known.Tap.LastHere},
 	}, w.at)
 }
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"tapline/broker/pin"
+	"tapline/proto/pin"
 )
 
 func TestAVerifierKnowsItsPINAndTellsNothingOfIt(t *testing.T) {

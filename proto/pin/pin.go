@@ -1,7 +1,7 @@
 // Package pin makes and checks verifiers of PINs: argon2id in PHC string form, as a grant bundle carries it to a station.
 //
-// The admin service makes one, the session service checks one. A PIN is short, so the verifier only slows a thief down; what protects it
-// is that stations throttle and that bundles are small. Checking takes tens of milliseconds and 19 MiB on purpose, so it never happens inside an
+// The broker makes one and checks one; a station checks the one in its bundle while the broker is away. A PIN is short, so the verifier only slows a thief
+// down; what protects it is that broker and stations throttle and that bundles are small. Checking takes tens of milliseconds and 19 MiB on purpose, so it never happens inside an
 // update of the store, and only a few at once. A PIN is never stored, logged or part of an error.
 package pin
 
