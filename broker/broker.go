@@ -28,7 +28,6 @@ import (
 	"tapline/broker/office"
 	"tapline/broker/officer"
 	"tapline/broker/openbao"
-	"tapline/proto/pin"
 	"tapline/broker/quota"
 	"tapline/broker/roster"
 	"tapline/broker/rulebook"
@@ -41,6 +40,7 @@ import (
 	"tapline/broker/tlog"
 	"tapline/broker/trace"
 	"tapline/broker/vault"
+	"tapline/proto/pin"
 )
 
 // Options is what a program gives a broker beside its configuration.

@@ -17,12 +17,12 @@ import (
 	"tapline/broker/directory"
 	"tapline/broker/identity"
 	"tapline/broker/office"
-	"tapline/proto/pin"
 	"tapline/broker/roster"
 	"tapline/broker/rulebook"
 	"tapline/broker/secret"
 	"tapline/broker/switchboard"
 	"tapline/broker/sync"
+	"tapline/proto/pin"
 )
 
 // Service is the AdminService.

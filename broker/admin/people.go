@@ -10,8 +10,8 @@ import (
 	"tapline/broker/directory"
 	"tapline/broker/lease"
 	"tapline/broker/office"
-	"tapline/proto/pin"
 	"tapline/broker/store"
+	"tapline/proto/pin"
 	"tapline/proto/record"
 	"tapline/proto/wire"
 )

@@ -10,12 +10,12 @@ import (
 	taplinev1 "tapline/proto/tapline/v1"
 
 	"tapline/broker/directory"
-	"tapline/proto/pin"
 	"tapline/broker/policy"
 	"tapline/broker/rulebook"
 	"tapline/broker/session"
 	"tapline/broker/store"
 	"tapline/broker/vault"
+	"tapline/proto/pin"
 	"tapline/proto/record"
 	"tapline/proto/wire"
 )

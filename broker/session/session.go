@@ -22,11 +22,11 @@ import (
 
 	"tapline/broker/directory"
 	"tapline/broker/lease"
-	"tapline/proto/pin"
 	"tapline/broker/rulebook"
 	"tapline/broker/store"
 	"tapline/broker/trace"
 	"tapline/broker/vault"
+	"tapline/proto/pin"
 	"tapline/proto/record"
 	"tapline/proto/wire"
 )
