@@ -74,6 +74,7 @@ type Agent struct {
 	line     Line
 	hub      *hub
 	panel    *panel.Panel
+	web      *panel.Web // nil for none
 	loop     *loop
 	today    *today
 	room     room
@@ -94,7 +95,7 @@ func New(cfg Config, opts Options) (*Agent, error) {
 	if opts.Log == nil {
 		opts.Log = zap.NewNop()
 	}
-	if opts.Panel == nil || cfg.Panel == "none" {
+	if opts.Panel == nil || cfg.Panel != "terminal" {
 		opts.Panel = io.Discard
 	}
 	a := &Agent{cfg: cfg, opts: opts, troubles: &troubles{}, desk: &desk{readers: map[reader.Name]*readerState{}}, started: time.Now()}
@@ -106,6 +107,9 @@ func New(cfg Config, opts Options) (*Agent, error) {
 		return nil, err
 	}
 	a.wire()
+	if err := a.openPage(); err != nil {
+		return nil, fmt.Errorf("open panel: %w", err)
+	}
 	return a, nil
 }
 
@@ -263,6 +267,9 @@ func (a *Agent) runStation(ctx, lost context.Context) error {
 	group.Go(task("mark of life", func() error { return a.live(ctx) }))
 	group.Go(task("journal's room", func() error { return a.watchRoom(ctx) }))
 	group.Go(task("clock", func() error { return a.watchClock(ctx) }))
+	if a.web != nil {
+		group.Go(task("panel", func() error { return a.web.Run(ctx) }))
+	}
 	for _, source := range a.sources {
 		group.Go(func() error { a.runSource(ctx, source); return nil })
 	}

@@ -33,7 +33,7 @@ type Config struct {
 	Brokers []string `yaml:"brokers"`
 	// Mode is how far the station enforces. This build has attribute.
 	Mode string `yaml:"mode"`
-	// Panel is terminal (lines on standard output) or none.
+	// Panel is terminal (lines on standard output, beside the page), web (the page alone) or none.
 	Panel   string        `yaml:"panel"`
 	Web     Web           `yaml:"web"`
 	Readers Readers       `yaml:"readers"`
@@ -55,6 +55,10 @@ type Web struct {
 	Listen string `yaml:"listen"`
 	// Hosts are names under which a browser may call it, beside localhost and the loopback's numbers.
 	Hosts []string `yaml:"hosts"`
+	// Language is the BCP 47 tag of the language in which the page speaks to nobody in particular. To a person it speaks theirs.
+	Language string `yaml:"language"`
+	// Sounds are the page's. What they say is seen too.
+	Sounds bool `yaml:"sounds"`
 }
 
 // Readers says which readers are used.
@@ -121,7 +125,7 @@ func DefaultConfig() (Config, error) {
 	r := session.DefaultRules()
 	return Config{
 		StateDir: dir, Socket: defaultSocket(dir), KeyStore: "auto", Mode: string(record.ModeAttribute), Panel: "terminal",
-		Web:     Web{Listen: "127.0.0.1:8750"},
+		Web:     Web{Listen: "127.0.0.1:8750", Language: "en", Sounds: true},
 		Readers: Readers{PCSC: PCSC{Enabled: true}},
 		Session: SessionConfig{
 			Bounce: r.Bounce, Ask: r.Ask, TapOut: string(r.TapOut), Idle: r.Idle, IdleWarning: r.IdleWarning, Longest: r.Longest,
@@ -228,8 +232,8 @@ func (c Config) Check() []error {
 	if m := record.Mode(c.Mode); m == "" || !m.Valid() {
 		wrong("mode %q: want attribute, gate, lock or signin", c.Mode)
 	}
-	if c.Panel != "terminal" && c.Panel != "none" {
-		wrong("panel %q: want terminal or none", c.Panel)
+	if c.Panel != "terminal" && c.Panel != "web" && c.Panel != "none" {
+		wrong("panel %q: want terminal, web or none", c.Panel)
 	}
 	faults = append(faults, c.Web.check()...)
 	if t := session.TapOut(c.Session.TapOut); t != session.Confirm && t != session.Never {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"tapline/agent/localapi"
+	"tapline/agent/panel"
 )
 
 // newAPI makes the local API: the socket for programs, and the loopback listener for browsers.
@@ -16,8 +17,18 @@ func (a *Agent) newAPI() *localapi.Server {
 
 // page is what a browser sees at /. Requests of the page that change something carry token in the header localapi.TokenHeader.
 func (a *Agent) page(token string) http.Handler {
-	_ = token
-	return http.NotFoundHandler()
+	if a.web == nil {
+		return http.NotFoundHandler()
+	}
+	return a.web.Handler(token)
+}
+
+// openPage makes the panel's page, unless the station is to have no panel.
+func (a *Agent) openPage() (err error) {
+	if a.cfg.Panel != "none" {
+		a.web, err = panel.NewWeb(panel.WebConfig{Station: a, Language: a.cfg.Web.Language, Muted: !a.cfg.Web.Sounds})
+	}
+	return err
 }
 
 // check gives everything that is wrong with the listener for browsers.
@@ -30,6 +41,9 @@ func (w Web) check() []error {
 		if err := localapi.CheckHost(name); err != nil {
 			faults = append(faults, fmt.Errorf("web.hosts[%d] %q: %w", i, name, err))
 		}
+	}
+	if err := panel.CheckLanguage(w.Language); err != nil {
+		faults = append(faults, fmt.Errorf("web.language %w", err))
 	}
 	return faults
 }

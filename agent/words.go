@@ -157,7 +157,9 @@ func toNotice(n session.Notice) *taplinev1.Notice {
 	}
 	switch n.Kind {
 	case session.Refused, session.PINNeeded, session.SecondNeeded:
-		out.Refusal = refusalOf(n.Reason)
+		if out.Refusal = refusalOf(n.Reason); out.Refusal == taplinev1.RefusalCause_REFUSAL_CAUSE_UNSPECIFIED {
+			out.Reason = string(n.Reason)
+		}
 	case session.EndNear, session.Ended:
 		out.Cause = causeOf(n.Reason)
 	case session.JournalChanged:

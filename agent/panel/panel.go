@@ -1,4 +1,4 @@
-// Package panel shows the person at the station who is there, as lines of text on a terminal or in the service's log.
+// Package panel shows the person at the station who is there: as a page for the browser of an HMI or a kiosk (Web), and as lines of text (Panel).
 //
 // The agent hands it each change; a line begins with the station's short name, so that several stations can share a screen:
 //

@@ -51,6 +51,7 @@ var homes = []home{
 	{"github.com/cenkalti/backoff", []string{"agent", "broker", "reader"}},
 	{"github.com/google/uuid", []string{"agent", "broker", "scripts"}},
 	{"golang.org/x/sync", anywhere},
+	{"golang.org/x/text", []string{"agent/panel"}},
 	{"golang.org/x/sys", []string{"agent", "broker", "installer", "proto/ledger", "reader", "scripts"}},
 	{"golang.org/x/term", []string{"agent", "broker", "scripts"}},
 	{"github.com/mattn/go-isatty", []string{"agent", "broker", "scripts"}},
