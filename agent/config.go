@@ -38,6 +38,8 @@ type Config struct {
 	Web     Web           `yaml:"web"`
 	Readers Readers       `yaml:"readers"`
 	Session SessionConfig `yaml:"session"`
+	// Emergency says how long an emergency may last and how it is claimed.
+	Emergency EmergencyConfig `yaml:"emergency"`
 	// AccountHook is a program, with its arguments, that sets the secret of a local account. It gets the account's name as its last argument and the
 	// secret on standard input, and ends with 0 only when the account takes the secret. Empty: this station changes no accounts.
 	AccountHook []string `yaml:"account_hook"`
@@ -102,6 +104,13 @@ type SessionConfig struct {
 	ReaderGrace  time.Duration `yaml:"reader_grace"`
 }
 
+// EmergencyConfig is the part of session.Rules about emergencies.
+type EmergencyConfig struct {
+	Longest     time.Duration `yaml:"longest"`
+	ClaimWithin time.Duration `yaml:"claim_within"`
+	ClaimTap    time.Duration `yaml:"claim_tap"`
+}
+
 // LogConfig says how much is logged, on standard error.
 type LogConfig struct {
 	Level  string `yaml:"level"`  // debug, info, warn, error
@@ -131,6 +140,7 @@ func DefaultConfig() (Config, error) {
 			Bounce: r.Bounce, Ask: r.Ask, TapOut: string(r.TapOut), Idle: r.Idle, IdleWarning: r.IdleWarning, Longest: r.Longest,
 			LeaveTheCard: r.LeaveTheCard, CardGrace: r.CardGrace, ReaderGrace: r.ReaderGrace,
 		},
+		Emergency:    EmergencyConfig{Longest: r.EmergencyLongest, ClaimWithin: r.ClaimWithin, ClaimTap: r.ClaimTap},
 		DecideWithin: 400 * time.Millisecond, Heartbeat: 5 * time.Minute,
 		Journal: JournalConfig{WarnDays: 14, WarnFree: 200},
 		Log:     LogConfig{Level: "info", Format: "console"},
@@ -205,6 +215,7 @@ func (c Config) Rules() session.Rules {
 	r, s := session.DefaultRules(), c.Session
 	r.Bounce, r.Ask, r.TapOut, r.Idle, r.IdleWarning = s.Bounce, s.Ask, session.TapOut(s.TapOut), s.Idle, s.IdleWarning
 	r.Longest, r.LeaveTheCard, r.CardGrace, r.ReaderGrace = s.Longest, s.LeaveTheCard, s.CardGrace, s.ReaderGrace
+	r.EmergencyLongest, r.ClaimWithin, r.ClaimTap = c.Emergency.Longest, c.Emergency.ClaimWithin, c.Emergency.ClaimTap
 	return r
 }
 
@@ -281,5 +292,8 @@ func (c Config) durations() []limit {
 		{"session.longest", s.Longest, 0},
 		{"session.card_grace", s.CardGrace, 0},
 		{"session.reader_grace", s.ReaderGrace, 0},
+		{"emergency.longest", c.Emergency.Longest, 0},
+		{"emergency.claim_within", c.Emergency.ClaimWithin, time.Minute},
+		{"emergency.claim_tap", c.Emergency.ClaimTap, 5 * time.Second},
 	}
 }

@@ -246,6 +246,7 @@ func (l *loop) begin() {
 		l.log.Warn("the last run left a session open", zap.String("session", string(l.cfg.Found.Open.Session)))
 		l.handle(input{event: session.Found{Begun: *l.cfg.Found.Open}})
 	}
+	l.recall()
 	l.show(l.state.Presence(), nil)
 }
 

@@ -360,6 +360,10 @@ func tell(p record.Payload) string {
 		return "handed over " + string(p.From.Person) + " to " + string(p.Person) + by
 	case record.SessionClosed:
 		return "closed " + string(p.Person) + ": " + string(p.Reason)
+	case record.EmergencyOpened:
+		return "emergency opened: " + string(p.Reason) + by
+	case record.EmergencyClaimed:
+		return "claimed " + string(p.Person) + ": " + p.Claim.Note + by
 	case record.TapRefused:
 		return "refused: " + string(p.Reason) + by
 	case record.StationStarted, record.StationStopped, record.StationHeartbeat, record.OperatorAction, record.UnattributedBegan:

@@ -21,13 +21,13 @@ func (a *Agent) reloaded(cfg Config) *taplinev1.ReloadResponse {
 	for _, key := range slices.Sorted(maps.Keys(after)) {
 		switch {
 		case before[key] == after[key]:
-		case key == "log.level" && a.opts.Level != nil, strings.HasPrefix(key, "session."):
+		case key == "log.level" && a.opts.Level != nil, strings.HasPrefix(key, "session."), strings.HasPrefix(key, "emergency."):
 			out.Applied = append(out.Applied, key)
 		default:
 			out.Pending = append(out.Pending, key)
 		}
 	}
-	a.cfg.Session, a.cfg.Log.Level = cfg.Session, cfg.Log.Level
+	a.cfg.Session, a.cfg.Emergency, a.cfg.Log.Level = cfg.Session, cfg.Emergency, cfg.Log.Level
 	a.loop.setRules(a.cfg.Rules())
 	if level, err := zapcore.ParseLevel(cfg.Log.Level); err == nil && a.opts.Level != nil {
 		a.opts.Level.SetLevel(level)

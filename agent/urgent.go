@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"sync"
+	"time"
 
 	"tapline/agent/session"
 )
@@ -68,6 +69,15 @@ func (l *loop) press(ctx context.Context, e session.EmergencyPressed) (session.E
 		return session.Emergency{}, errEnded
 	case <-ctx.Done():
 		return session.Emergency{}, ctx.Err()
+	}
+}
+
+// recall takes up the emergencies of the runs before. What the clock says between them is believed, and never below zero.
+func (l *loop) recall() {
+	for _, e := range l.cfg.Found.Emergencies {
+		l.handle(input{event: session.EmergencyFound{
+			Opened: e.Opened, Ago: time.Since(e.Opened.Time.Wall), InForce: e.InForce, Claims: e.Claims,
+		}})
 	}
 }
 

@@ -30,6 +30,8 @@ const defaultKeep = 100_000
 type Recovery struct {
 	// Open is the record that began the session that the last run left open; nil if it left none.
 	Open *record.Payload
+	// Emergencies are those that the newest records tell of, oldest first.
+	Emergencies []Emergency
 	// Stopped is true when the last run ended in order, and when there was none.
 	Stopped bool
 	// Records counts the records that are here, and Torn the bytes of an unfinished write that were cut off.
@@ -167,7 +169,10 @@ func (j *Journal) resume() (Recovery, error) {
 	if last != nil {
 		j.cfg.Clock.Resume(last.Time)
 	}
-	rec.Open, err = j.lastOpen()
+	if rec.Open, err = j.lastOpen(); err != nil {
+		return rec, err
+	}
+	rec.Emergencies, err = j.emergencies()
 	return rec, err
 }
 

@@ -81,7 +81,7 @@ func (s state) take(p record.Payload) state {
 	case record.UnattributedEnded:
 		s.unattributed = false
 	case record.StationStopped:
-		s = state{}
+		s = state{emergency: s.emergency} // which goes on in the next run
 	case record.StationHeartbeat:
 		s = s.beat(p.Beat.State)
 	case record.JournalDegraded, record.JournalRecovered:
