@@ -102,6 +102,9 @@ type SessionConfig struct {
 	LeaveTheCard bool          `yaml:"leave_the_card"`
 	CardGrace    time.Duration `yaml:"card_grace"`
 	ReaderGrace  time.Duration `yaml:"reader_grace"`
+	EndWarning   time.Duration `yaml:"end_warning"`
+	PINWithin    time.Duration `yaml:"pin_within"`
+	SecondWithin time.Duration `yaml:"second_within"`
 }
 
 // EmergencyConfig is the part of session.Rules about emergencies.
@@ -139,6 +142,7 @@ func DefaultConfig() (Config, error) {
 		Session: SessionConfig{
 			Bounce: r.Bounce, Ask: r.Ask, TapOut: string(r.TapOut), Idle: r.Idle, IdleWarning: r.IdleWarning, Longest: r.Longest,
 			LeaveTheCard: r.LeaveTheCard, CardGrace: r.CardGrace, ReaderGrace: r.ReaderGrace,
+			EndWarning: r.EndWarning, PINWithin: r.PINWithin, SecondWithin: r.SecondWithin,
 		},
 		Emergency:    EmergencyConfig{Longest: r.EmergencyLongest, ClaimWithin: r.ClaimWithin, ClaimTap: r.ClaimTap},
 		DecideWithin: 400 * time.Millisecond, Heartbeat: 5 * time.Minute,
@@ -216,6 +220,7 @@ func (c Config) Rules() session.Rules {
 	r.Bounce, r.Ask, r.TapOut, r.Idle, r.IdleWarning = s.Bounce, s.Ask, session.TapOut(s.TapOut), s.Idle, s.IdleWarning
 	r.Longest, r.LeaveTheCard, r.CardGrace, r.ReaderGrace = s.Longest, s.LeaveTheCard, s.CardGrace, s.ReaderGrace
 	r.EmergencyLongest, r.ClaimWithin, r.ClaimTap = c.Emergency.Longest, c.Emergency.ClaimWithin, c.Emergency.ClaimTap
+	r.EndWarning, r.PINWithin, r.SecondWithin = s.EndWarning, s.PINWithin, s.SecondWithin
 	return r
 }
 
@@ -275,6 +280,9 @@ func (c Config) Check() []error {
 	return faults
 }
 
+// shortestWait is how long a person needs to type a PIN, or to walk up to a reader.
+const shortestWait = 5 * time.Second
+
 type limit struct {
 	name      string
 	is, least time.Duration
@@ -295,5 +303,8 @@ func (c Config) durations() []limit {
 		{"emergency.longest", c.Emergency.Longest, 0},
 		{"emergency.claim_within", c.Emergency.ClaimWithin, time.Minute},
 		{"emergency.claim_tap", c.Emergency.ClaimTap, 5 * time.Second},
+		{"session.end_warning", s.EndWarning, 0},
+		{"session.pin_within", s.PINWithin, shortestWait},
+		{"session.second_within", s.SecondWithin, shortestWait},
 	}
 }
