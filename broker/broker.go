@@ -81,6 +81,7 @@ type Broker struct {
 	server    *grpc.Server
 	metrics   *prometheus.Registry
 	calls     *prometheus.HistogramVec
+	decisions *prometheus.CounterVec
 	counted   atomic.Uint64 // records, when the store last said
 
 	stored   chan struct{} // records were stored

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 
 	"tapline/broker/store"
+	taplinev1 "tapline/proto/tapline/v1"
 	"tapline/proto/wire"
 )
 
@@ -28,7 +29,7 @@ func (b *Broker) measure() error {
 		Buckets: prometheus.ExponentialBuckets(0.0002, 2.5, 12),
 	}, []string{"method", "outcome"})
 	var faults []error
-	for _, c := range append(slices.Concat(b.logMetrics(), b.directoryMetrics(), b.secrets.Collectors(), b.outsideMetrics()),
+	for _, c := range append(slices.Concat(b.storeMetrics(), b.tapMetrics(), b.limitMetrics(), b.certificateMetrics(), b.logMetrics(), b.directoryMetrics(), b.secrets.Collectors(), b.outsideMetrics()),
 		records, lines, b.calls, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	) {
 		faults = append(faults, b.metrics.Register(c))
@@ -58,6 +59,9 @@ func (b *Broker) logUnary(ctx context.Context, req any, info *grpc.UnaryServerIn
 	resp, err := next(ctx, req)
 	b.note(ctx, info.FullMethod, err, time.Since(begun))
 	b.calls.WithLabelValues(info.FullMethod, wire.KindOf(err).String()).Observe(time.Since(begun).Seconds())
+	if answer, ok := resp.(*taplinev1.OpenSessionResponse); ok && err == nil {
+		b.decided(answer)
+	}
 	return resp, err
 }
 

@@ -40,6 +40,8 @@ type Ingest struct {
 	Now      func() time.Time
 	// Stored is called after records became durable.
 	Stored func()
+	// Seen, if it is set, is told of each record that became durable, once. It must not wait.
+	Seen func(record.Payload)
 }
 
 // Batch is some records of a chain, oldest first.
@@ -127,6 +129,11 @@ func (in *Ingest) try(ctx context.Context, b Batch) (record.Head, error) {
 		return head, err
 	}
 	in.Stored()
+	for i := range entries {
+		if in.Seen != nil {
+			in.Seen(entries[i].Payload)
+		}
+	}
 	return to, nil
 }
 

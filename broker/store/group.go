@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"time"
 
 	"tapline/broker/trace"
 )
@@ -77,7 +78,11 @@ func (s *Store) commitGroup() {
 		return
 	}
 	// The group's commit must not hang on the patience of any one caller.
+	begun := time.Now()
 	group, err := s.runGroup(context.WithoutCancel(group[0].ctx), group)
+	if err == nil && s.Committed != nil {
+		s.Committed(len(group), time.Since(begun))
+	}
 	s.notice(group, err)
 	for _, j := range group {
 		if err != nil {

@@ -27,6 +27,9 @@ var (
 
 // Store is an open database.
 type Store struct {
+	// Committed, if it is set before the first Update, is told of each group that was committed: how many updates, and how long it took. It must not wait.
+	Committed func(updates int, took time.Duration)
+
 	engine engine
 	read   *sql.DB
 	write  *sql.DB
@@ -128,6 +131,13 @@ func (s *Store) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
 	}
 	s.prepared[query] = stmt
 	return stmt, nil
+}
+
+// Waiting is how many updates wait for their commit.
+func (s *Store) Waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.queue)
 }
 
 // Where says which engine it is and where its data is, for a person.
