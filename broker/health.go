@@ -6,6 +6,9 @@ import (
 
 	"go.uber.org/zap"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"tapline/broker/alarm"
+	"tapline/broker/store"
 )
 
 const (
@@ -26,11 +29,11 @@ func (b *Broker) tellHealth(serving bool) {
 	b.health.SetServingStatus("", state)
 }
 
-// watchHealth keeps the answer true: a broker whose store is gone serves nobody.
+// watchHealth keeps the answer true: a broker whose store is gone, or takes nothing any more, serves nobody.
 func (b *Broker) watchHealth(ctx context.Context) error {
 	tick := time.NewTicker(healthEvery)
 	defer tick.Stop()
-	was := true
+	var since time.Time // when it fell ill; zero while all is well
 	for {
 		select {
 		case <-ctx.Done():
@@ -38,17 +41,43 @@ func (b *Broker) watchHealth(ctx context.Context) error {
 		case <-tick.C:
 		}
 		within, cancel := context.WithTimeout(ctx, healthWithin)
-		err := b.alive(within)
+		err := b.well(within)
 		cancel()
-		if good := err == nil; good != was && ctx.Err() == nil {
-			was = good
-			b.tellHealth(good)
-			if good {
-				b.log.Info("the store answers again")
-			} else {
-				b.log.Error("the store does not answer", zap.Error(err))
-			}
+		if ctx.Err() != nil || (err == nil) == since.IsZero() {
+			continue
 		}
+		b.tellHealth(err == nil)
+		if err != nil {
+			since = b.now()
+			b.log.Error("the store does not answer, or takes no writes: nobody is served", zap.Error(err))
+			continue
+		}
+		b.log.Info("the store answers again, and takes what is written")
+		b.recovered(ctx, since)
+		since = time.Time{}
+	}
+}
+
+// well asks whether the store answers, and whether it takes writes where it did not take the last one.
+func (b *Broker) well(ctx context.Context) error {
+	if err := b.alive(ctx); err != nil {
+		return err
+	}
+	if b.store.Unwritten() == nil {
+		return nil
+	}
+	return b.store.Probe(ctx)
+}
+
+// recovered leaves an alarm of what is over: while it lasted it could not be written.
+func (b *Broker) recovered(ctx context.Context, since time.Time) {
+	err := b.store.Update(ctx, func(tx *store.Tx) error {
+		now := b.now()
+		return alarm.Raise(tx, alarm.StoreUnwritten, "", now, "the store did not answer, or took no writes, from %s on for %s",
+			since.UTC().Format(time.RFC3339), now.Sub(since).Round(time.Second))
+	})
+	if err != nil {
+		b.log.Error("no alarm of the store's trouble could be left", zap.Error(err))
 	}
 }
 
@@ -63,6 +92,9 @@ func (b *Broker) unready(ctx context.Context) string {
 	defer cancel()
 	if err := b.alive(ctx); err != nil {
 		return "the store does not answer"
+	}
+	if b.store.Unwritten() != nil { // no text of the database's own: whoever asks here has shown no certificate
+		return "the store takes no writes; tapctl status says why"
 	}
 	return ""
 }

@@ -76,6 +76,9 @@ func (b *Broker) logStream(srv any, stream grpc.ServerStream, info *grpc.StreamS
 // note logs a call: one that failed inside as an error, one that was refused as a warning.
 func (b *Broker) note(ctx context.Context, method string, err error, took time.Duration) {
 	fields := []zap.Field{zap.String("method", method), zap.Duration("took", took)}
+	if id, ok := ctx.Value(requestKey{}).(string); ok {
+		fields = append(fields, zap.String("request", id))
+	}
 	if who, _, ok := wire.Caller(ctx); ok {
 		fields = append(fields, zap.Stringer("caller", who))
 	}

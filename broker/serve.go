@@ -27,7 +27,7 @@ const drainFor = 5 * time.Second
 // serve makes the server with all services. Reflection is open to administrators alone: the gate sees to that.
 func (b *Broker) serve() {
 	b.server = wire.NewServer(wire.ServerTLS(b.own.Get, b.authority.Roots, b.now), append(b.traces.Options(),
-		grpc.ChainUnaryInterceptor(b.logUnary, b.guard.Unary, b.gate.Unary), grpc.ChainStreamInterceptor(b.logStream, b.guard.Stream, b.gate.Stream))...)
+		grpc.ChainUnaryInterceptor(requestUnary, b.logUnary, b.guard.Unary, b.gate.Unary), grpc.ChainStreamInterceptor(requestStream, b.logStream, b.guard.Stream, b.gate.Stream))...)
 	taplinev1.RegisterStationServiceServer(b.server, b.stations)
 	taplinev1.RegisterAdminServiceServer(b.server, b.admin)
 	taplinev1.RegisterOfficerServiceServer(b.server, b.officers)
@@ -100,8 +100,8 @@ func (b *Broker) stop(ctx context.Context) error {
 	return nil
 }
 
-// serveMetrics serves /metrics and /healthz.
-func (b *Broker) serveMetrics(ctx context.Context) error {
+// metricsMux answers /metrics, /healthz and /readyz.
+func (b *Broker) metricsMux() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(b.metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
@@ -118,11 +118,16 @@ func (b *Broker) serveMetrics(ctx context.Context) error {
 		}
 		_, _ = fmt.Fprintln(w, "ready")
 	})
+	return mux
+}
+
+// serveMetrics serves them.
+func (b *Broker) serveMetrics(ctx context.Context) error {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", b.cfg.MetricsListen)
 	if err != nil {
 		return osservice.Fault(osservice.Config, fmt.Errorf("listen on %s: %w", b.cfg.MetricsListen, err), "set metrics_listen to a free port, or to nothing")
 	}
-	s := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second}
+	s := &http.Server{Handler: b.metricsMux(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second}
 	var g errgroup.Group
 	g.Go(func() error {
 		<-ctx.Done()

@@ -20,24 +20,25 @@ type Kind string
 
 // The kinds of alarm.
 const (
-	Clone         Kind = "clone"          // two copies of one station
-	Away          Kind = "away"           // a station was away for so long that its return needs approval
-	StoreBehind   Kind = "store-behind"   // a station knows more than the store: it was restored from a backup
-	BadRecord     Kind = "bad-record"     // records that do not verify
-	Fork          Kind = "fork"           // two histories of one chain
-	Gap           Kind = "gap"            // records are missing that the station says it sent
-	HeadBack      Kind = "head-back"      // a station's journal is shorter than what it sent
-	PolicyError   Kind = "policy-error"   // a policy could not be evaluated; the tap was denied
-	LeaseConflict Kind = "lease-conflict" // an account was used offline while somebody else held it
-	RotationStuck Kind = "rotation-stuck" // the secret of a shared account could not be changed
-	SetSecret     Kind = "set-secret"     // a person must set the secret of a shared account
-	Session       Kind = "session"        // records of a session that do not fit one another
-	LogFork       Kind = "log-fork"       // the Merkle log is not the one that was published
-	LogLate       Kind = "log-late"       // records wait for a checkpoint of the Merkle log
-	VaultAway     Kind = "vault-away"     // the outside vault that keeps secrets of shared accounts cannot be used
-	SyncFailed    Kind = "sync-failed"    // people are not as the outside directory has them
-	SyncHeld      Kind = "sync-held"      // by the outside directory too many people would lose their access at once
-	SyncEntry     Kind = "sync-entry"     // entries of the outside directory that cannot be taken as they are
+	Clone          Kind = "clone"           // two copies of one station
+	Away           Kind = "away"            // a station was away for so long that its return needs approval
+	StoreBehind    Kind = "store-behind"    // a station knows more than the store: it was restored from a backup
+	BadRecord      Kind = "bad-record"      // records that do not verify
+	Fork           Kind = "fork"            // two histories of one chain
+	Gap            Kind = "gap"             // records are missing that the station says it sent
+	HeadBack       Kind = "head-back"       // a station's journal is shorter than what it sent
+	PolicyError    Kind = "policy-error"    // a policy could not be evaluated; the tap was denied
+	LeaseConflict  Kind = "lease-conflict"  // an account was used offline while somebody else held it
+	RotationStuck  Kind = "rotation-stuck"  // the secret of a shared account could not be changed
+	SetSecret      Kind = "set-secret"      // a person must set the secret of a shared account
+	Session        Kind = "session"         // records of a session that do not fit one another
+	LogFork        Kind = "log-fork"        // the Merkle log is not the one that was published
+	LogLate        Kind = "log-late"        // records wait for a checkpoint of the Merkle log
+	StoreUnwritten Kind = "store-unwritten" // the store took no writes for a while: its disk was full, or failed
+	VaultAway      Kind = "vault-away"      // the outside vault that keeps secrets of shared accounts cannot be used
+	SyncFailed     Kind = "sync-failed"     // people are not as the outside directory has them
+	SyncHeld       Kind = "sync-held"       // by the outside directory too many people would lose their access at once
+	SyncEntry      Kind = "sync-entry"      // entries of the outside directory that cannot be taken as they are
 )
 
 func (k Kind) hint() string {
@@ -70,6 +71,8 @@ func (k Kind) hint() string {
 		return "stop every broker on the store; it was put back from an older copy, or changed: put back one that is not older than DATA/checkpoint"
 	case LogLate:
 		return "the broker's log says why; tapbroker log verify finds damage"
+	case StoreUnwritten:
+		return "make room, or see to the disk: stations decided alone meanwhile, and send what they wrote"
 	case VaultAway:
 		return "unseal or start it; tapbroker check asks it and says what is wrong. The alarm goes when it is back"
 	case SyncFailed:

@@ -143,13 +143,25 @@ func (s *Store) Waiting() int {
 // Where says which engine it is and where its data is, for a person.
 func (s *Store) Where() string { return s.engine.where() }
 
+// Unwritten says why the database did not take what was written last; nil when it did.
+func (s *Store) Unwritten() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unwritten
+}
+
+// Probe writes something small: after it Unwritten tells of the present.
+func (s *Store) Probe(ctx context.Context) error {
+	return s.Update(ctx, func(tx *Tx) error {
+		_, err := tx.Next("probe", 1)
+		return err
+	})
+}
+
 // Conditions are what a person should know of the database's state; none if all is well.
 func (s *Store) Conditions(ctx context.Context) []string {
-	s.mu.Lock()
-	unwritten := s.unwritten
-	s.mu.Unlock()
 	all := s.engine.conditions(ctx, s.read)
-	if unwritten != nil {
+	if unwritten := s.Unwritten(); unwritten != nil {
 		all = append(all, fmt.Sprintf("the store did not take what was written last, see its disk: %v", unwritten))
 	}
 	return all

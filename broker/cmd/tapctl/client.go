@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"tapline/installer/osservice"
@@ -58,7 +59,7 @@ func (o *options) stream(ctx context.Context, do func(context.Context, client) e
 func reach(ctx context.Context, brokers []string, c *tls.Config, patience time.Duration) (string, *grpc.ClientConn, error) {
 	each := min(patience/time.Duration(len(brokers)+1), 3*time.Second)
 	for i, address := range brokers {
-		conn, err := wire.Dial(address, c)
+		conn, err := wire.Dial(address, c, grpc.WithChainUnaryInterceptor(nameFaults))
 		if err != nil || i == len(brokers)-1 || answers(ctx, conn, each) {
 			return address, conn, err
 		}
@@ -68,6 +69,28 @@ func reach(ctx context.Context, brokers []string, c *tls.Config, patience time.D
 	}
 	return "", nil, errors.New("no broker is named")
 }
+
+// nameFaults adds to what the broker refuses the name by which its log knows the call.
+func nameFaults(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	var trailer metadata.MD
+	err := invoke(ctx, method, req, reply, conn, append(opts, grpc.Trailer(&trailer))...)
+	if id := trailer.Get(wire.RequestHeader); err != nil && len(id) > 0 {
+		return &namedFault{err, id[0]}
+	}
+	return err
+}
+
+// namedFault is an error of a call that has a name.
+type namedFault struct {
+	error
+	request string
+}
+
+// Unwrap is the error alone, and GRPCStatus what the broker said.
+func (f *namedFault) Unwrap() error { return f.error }
+
+// GRPCStatus implements what package status asks of an error.
+func (f *namedFault) GRPCStatus() *status.Status { return status.Convert(f.error) }
 
 // answers waits until a connection is up, fails, or the time is over.
 func answers(ctx context.Context, conn *grpc.ClientConn, patience time.Duration) bool {
@@ -115,6 +138,9 @@ func explain(err error, address string) error {
 		}
 	case wire.Exists, wire.Stale, wire.Precondition, wire.Busy:
 		return osservice.Fault(osservice.Refused, said, "look at the present state and try again")
+	}
+	if named := (*namedFault)(nil); errors.As(err, &named) {
+		return osservice.Fault(osservice.Failure, said, "the broker's log says more: look for the request "+named.request)
 	}
 	return osservice.Fault(osservice.Failure, said, "the broker's log says more")
 }
