@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -80,10 +81,13 @@ type Agent struct {
 	room     room
 	desk     *desk
 	api      *localapi.Server
-	sources  []reader.Source
+	rack     *rack
+	lines    *lines
 	started  time.Time
 
-	reloading sync.Mutex // one reload at a time
+	reloading sync.Mutex             // one reload at a time
+	inForce   atomic.Pointer[Config] // the settings in force; cfg is as they were at the start
+	moved     signal                 // the brokers of the configuration are others
 }
 
 // New checks the configuration and wires the parts. It opens the station's files, of which the journal is locked until Run ends, and starts
@@ -95,10 +99,11 @@ func New(cfg Config, opts Options) (*Agent, error) {
 	if opts.Log == nil {
 		opts.Log = zap.NewNop()
 	}
-	if opts.Panel == nil || cfg.Panel != "terminal" {
+	if opts.Panel == nil {
 		opts.Panel = io.Discard
 	}
 	a := &Agent{cfg: cfg, opts: opts, troubles: &troubles{}, desk: &desk{readers: map[reader.Name]*readerState{}}, started: time.Now()}
+	a.inForce.Store(&cfg)
 	a.log = opts.Log.WithOptions(zap.WrapCore(a.troubles.watch))
 	if err := a.openIdentity(); err != nil {
 		return nil, err
@@ -184,10 +189,12 @@ func (a *Agent) openState() (err error) {
 func (a *Agent) wire() {
 	id := a.identity.Current()
 	a.hub = newHub(id.Station)
-	a.panel = panel.New(a.opts.Panel, id.Station)
+	a.lines = &lines{out: a.opts.Panel}
+	a.lines.on.Store(a.cfg.Panel == "terminal")
+	a.panel = panel.New(a.lines, id.Station)
 	a.line = a.newLine()
 	decider := &decider{
-		broker: a.line, bundle: a.bundle, clock: a.clock, within: a.cfg.DecideWithin, log: a.log.Named("decide"),
+		broker: a.line, bundle: a.bundle, clock: a.clock, within: func() time.Duration { return a.settings().DecideWithin }, log: a.log.Named("decide"),
 		pins: a.pins, checker: pin.NewChecker(1), memory: a.memory,
 	}
 	a.loop = newLoop(loopConfig{
@@ -199,10 +206,7 @@ func (a *Agent) wire() {
 	})
 	a.api = a.newAPI()
 	a.today = &today{journal: a.journal, clock: a.clock}
-	a.sources = a.opts.Sources
-	if a.sources == nil {
-		a.sources = a.openSources()
-	}
+	a.rack = newRack(a.openSources())
 	if a.cfg.Mode != string(record.ModeAttribute) {
 		a.log.Warn("this build does not enforce: the station runs in the mode attribute", zap.String("wanted", a.cfg.Mode))
 	}
@@ -267,12 +271,11 @@ func (a *Agent) runStation(ctx, lost context.Context) error {
 	group.Go(task("mark of life", func() error { return a.live(ctx) }))
 	group.Go(task("journal's room", func() error { return a.watchRoom(ctx) }))
 	group.Go(task("clock", func() error { return a.watchClock(ctx) }))
-	if a.web != nil {
-		group.Go(task("panel", func() error { return a.web.Run(ctx) }))
-	}
-	for _, source := range a.sources {
-		group.Go(func() error { a.runSource(ctx, source); return nil })
-	}
+	group.Go(task("panel", func() error { return a.web.Run(ctx) }))
+	group.Go(func() error {
+		a.rack.run(ctx, a.runSource, func(had map[reader.Name]bool) { a.removed(ctx, had) })
+		return nil
+	})
 	osservice.Ready(ctx)
 	a.log.Info("station is up", zap.String("station", string(a.Station())), zap.String("build", a.opts.Build),
 		zap.String("keys", a.keys.Where()), zap.Uint64("records", a.found.Records))

@@ -15,7 +15,6 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"tapline/agent/identity"
-	"tapline/agent/session"
 	"tapline/installer/osservice"
 	taplinev1 "tapline/proto/tapline/v1"
 	"tapline/proto/wire"
@@ -263,26 +262,6 @@ func TestAnUnknownBadgeIsClaimedByWhoIsHereOrByAPIN(t *testing.T) {
 		if bytes.Contains(b, []byte("1234\"")) || bytes.Contains(b, []byte("9999\"")) {
 			t.Errorf("%s holds a PIN", name)
 		}
-	}
-}
-
-func TestReloadAppliesWhatItCan(t *testing.T) {
-	p := newPress(t)
-	p.start()
-	p.cfg.Session.TapOut, p.cfg.Heartbeat = string(session.Never), time.Hour
-	r, err := p.local.Reload(t.Context(), &taplinev1.ReloadRequest{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !slices.Equal(r.GetApplied(), []string{"session.tap_out"}) || !slices.Equal(r.GetPending(), []string{"heartbeat"}) {
-		t.Errorf("reload %v", r)
-	}
-	if got := p.agent.loop.currentRules().TapOut; got != session.Never {
-		t.Errorf("rules have tap_out %q", got)
-	}
-	p.cfg.Mode = "nonsense"
-	if _, err := p.local.Reload(t.Context(), &taplinev1.ReloadRequest{}); err == nil {
-		t.Error("a wrong configuration was taken")
 	}
 }
 

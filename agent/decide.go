@@ -31,7 +31,7 @@ type decider struct {
 	broker Caller
 	bundle *offline.Keeper
 	clock  *clock.Keeper
-	within time.Duration
+	within func() time.Duration // how long a tap waits for the broker
 	log    *zap.Logger
 
 	pins    *tries.Book
@@ -53,7 +53,7 @@ func (d *decider) askBroker(ctx context.Context, ask session.Decide, mode record
 	if !d.broker.Connected() {
 		return session.Answer{}, false
 	}
-	ctx, cancel := context.WithTimeout(ctx, d.within)
+	ctx, cancel := context.WithTimeout(ctx, d.within())
 	defer cancel()
 	tap := ask.Tap
 	resp, err := d.broker.OpenSession(ctx, &taplinev1.OpenSessionRequest{

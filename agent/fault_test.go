@@ -144,12 +144,11 @@ func (d *dying) Run(context.Context, func(reader.Event)) error {
 
 func TestASourceThatEndsIsStartedAgain(t *testing.T) {
 	p := newPress(t)
-	a, err := New(p.cfg, Options{Sources: []reader.Source{}})
+	d := &dying{}
+	a, err := New(p.cfg, Options{Sources: []reader.Source{d}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &dying{}
-	a.sources = []reader.Source{d}
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() {

@@ -16,10 +16,10 @@ import (
 func (a *Agent) newLine() Line {
 	id := a.identity.Current()
 	cfg := uplink.Config{
-		Station: id.Station, Chain: id.Chain, TLS: a.identity.TLS(), Changed: a.identity.Changed,
+		Station: id.Station, Chain: id.Chain, TLS: a.identity.TLS(), Changed: a.identity.Changed, Moved: a.moved.wait,
 		Brokers: func() []string {
-			if len(a.cfg.Brokers) > 0 {
-				return a.cfg.Brokers
+			if own := a.settings().Brokers; len(own) > 0 {
+				return own
 			}
 			return a.identity.Current().Brokers
 		},

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"go.uber.org/zap"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"tapline/agent/session"
@@ -118,20 +117,3 @@ func (d *desk) working() []string {
 
 // Latency is over the last taps, from the reader's event to the durable record.
 func (a *Agent) Latency() (taps int, p50, p99 time.Duration) { return a.loop.timings.percentiles() }
-
-// Reload reads the configuration again and applies what can change while the station runs.
-func (a *Agent) Reload(context.Context) (*taplinev1.ReloadResponse, error) {
-	if a.opts.Reload == nil {
-		return nil, wire.E(wire.Unsupported, "this agent has no configuration to read again")
-	}
-	cfg, err := a.opts.Reload()
-	if err == nil {
-		err = errors.Join(cfg.Check()...)
-	}
-	if err != nil {
-		return nil, wire.E(wire.Invalid, "the old configuration stays: %w", err)
-	}
-	changed := a.reloaded(cfg)
-	a.log.Info("configuration read again", zap.Strings("applied", changed.GetApplied()), zap.Strings("pending", changed.GetPending()))
-	return changed, nil
-}

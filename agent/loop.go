@@ -80,8 +80,11 @@ type loop struct {
 	deciding int
 	tries    map[record.SessionID]chan<- try // who waits for what comes of a PIN, by the session to be
 
-	mu    sync.Mutex // guards rules
+	retimed chan struct{} // the heartbeat is another; holds one
+
+	mu    sync.Mutex // guards rules and every
 	rules session.Rules
+	every time.Duration // between two heartbeats
 }
 
 // input is one event. done is closed when its effects were carried out.
@@ -114,6 +117,7 @@ func newLoop(cfg loopConfig) *loop {
 	}
 	return &loop{
 		cfg: cfg, log: cfg.Log, rules: cfg.Rules, inputs: make(chan input, inputQueue), ended: make(chan struct{}),
+		retimed: make(chan struct{}, 1), every: cfg.Heartbeat,
 		started: time.Now(), durable: true, tries: map[record.SessionID]chan<- try{}, timings: timings{open: map[record.SessionID]*tapTiming{}},
 		urgent: urgency{presses: make(chan input, pressQueue)},
 	}
@@ -124,6 +128,23 @@ func (l *loop) setRules(r session.Rules) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.rules = r
+}
+
+// setHeartbeat changes the time between two heartbeats, counted from now.
+func (l *loop) setHeartbeat(every time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.every = every
+	select {
+	case l.retimed <- struct{}{}:
+	default:
+	}
+}
+
+func (l *loop) heartbeat() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.every
 }
 
 func (l *loop) currentRules() session.Rules {
@@ -181,7 +202,7 @@ func (l *loop) look(ctx context.Context, see func(session.State)) error {
 
 // run deals with events until ctx ends, then with the end itself.
 func (l *loop) run(ctx context.Context) error {
-	beat := time.NewTicker(l.cfg.Heartbeat)
+	beat := time.NewTicker(l.heartbeat())
 	defer beat.Stop()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -205,6 +226,8 @@ func (l *loop) run(ctx context.Context) error {
 		case <-timer.C:
 			l.heal()
 			l.handle(input{event: session.Tick{}})
+		case <-l.retimed:
+			beat.Reset(l.heartbeat())
 		case <-beat.C:
 			l.beat()
 		}
@@ -387,6 +410,6 @@ func (l *loop) beat() {
 		state = "unattributed"
 	}
 	l.write(record.Payload{Type: record.StationHeartbeat, Mode: l.currentRules().Mode, Beat: &record.Beat{
-		Interval: int64(l.cfg.Heartbeat.Seconds()), Acked: l.cfg.Acked(), Uptime: int64(time.Since(l.started).Seconds()), State: state,
+		Interval: int64(l.heartbeat().Seconds()), Acked: l.cfg.Acked(), Uptime: int64(time.Since(l.started).Seconds()), State: state,
 	}})
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,7 +47,8 @@ type press struct {
 	reader *readertest.Fake
 	log    *buffer
 	panel  *buffer
-	disk   ledger.FS // nil is the machine's
+	disk   ledger.FS              // nil is the machine's
+	next   atomic.Pointer[Config] // what a reload reads
 
 	mu      sync.Mutex // guards the fields below
 	fence   uint64
@@ -187,7 +189,12 @@ func (p *press) start() {
 	core := zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(p.log), zap.DebugLevel)
 	a, err := New(p.cfg, Options{
 		Build: "test", Log: zap.New(core), Panel: p.panel, Sources: []reader.Source{p.reader}, Disk: p.disk,
-		Reload: func() (Config, error) { return p.cfg, nil },
+		Reload: func() (Config, error) {
+			if next := p.next.Load(); next != nil {
+				return *next, nil
+			}
+			return p.cfg, nil
+		},
 	})
 	if err != nil {
 		p.t.Fatal(err)

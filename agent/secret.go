@@ -124,7 +124,7 @@ func (a *Agent) rotateAccount(ctx context.Context, c *taplinev1.RotateAccount) *
 
 // changeAccount gives why not; empty if the account takes the new secret.
 func (a *Agent) changeAccount(ctx context.Context, line treasurer, c *taplinev1.RotateAccount) string {
-	if len(a.cfg.AccountHook) == 0 {
+	if len(a.settings().AccountHook) == 0 {
 		return "no-account-hook"
 	}
 	asking, cancel := context.WithTimeout(ctx, secretWithin)
@@ -145,7 +145,7 @@ func (a *Agent) changeAccount(ctx context.Context, line treasurer, c *taplinev1.
 	if r.GetName() == "" || strings.HasPrefix(r.GetName(), "-") {
 		return "bad-name"
 	}
-	if err := runHook(ctx, a.cfg.AccountHook, r.GetName(), plain); err != nil {
+	if err := runHook(ctx, a.settings().AccountHook, r.GetName(), plain); err != nil {
 		a.log.Warn("the account hook failed", zap.String("account", c.GetAccount()), zap.Error(err))
 		return "hook-failed"
 	}

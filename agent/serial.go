@@ -19,17 +19,3 @@ func (s Serial) source(log *zap.Logger) (reader.Source, error) {
 		Format: serial.Format(s.Format), Pattern: s.Pattern, MaxLength: s.MaxLength, IdleFrame: s.IdleFrame, Log: log,
 	})
 }
-
-// serialSources makes the readers on serial lines.
-func (a *Agent) serialSources() []reader.Source {
-	var sources []reader.Source
-	for _, s := range a.cfg.Readers.Serial {
-		source, err := s.source(a.log.Named("serial"))
-		if err != nil {
-			a.log.Error("serial reader not used", zap.String("device", s.Device), zap.Error(err))
-			continue
-		}
-		sources = append(sources, source)
-	}
-	return sources
-}

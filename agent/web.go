@@ -16,18 +16,21 @@ func (a *Agent) newAPI() *localapi.Server {
 }
 
 // page is what a browser sees at /. Requests of the page that change something carry token in the header localapi.TokenHeader.
+// While the station is to have no panel, there is none.
 func (a *Agent) page(token string) http.Handler {
-	if a.web == nil {
-		return http.NotFoundHandler()
-	}
-	return a.web.Handler(token)
+	page := a.web.Handler(token)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.settings().Panel == "none" {
+			http.NotFound(w, r)
+			return
+		}
+		page.ServeHTTP(w, r)
+	})
 }
 
-// openPage makes the panel's page, unless the station is to have no panel.
+// openPage makes the panel's page.
 func (a *Agent) openPage() (err error) {
-	if a.cfg.Panel != "none" {
-		a.web, err = panel.NewWeb(panel.WebConfig{Station: a, Language: a.cfg.Web.Language, Muted: !a.cfg.Web.Sounds})
-	}
+	a.web, err = panel.NewWeb(panel.WebConfig{Station: a, Language: a.cfg.Web.Language, Muted: !a.cfg.Web.Sounds})
 	return err
 }
 

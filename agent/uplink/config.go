@@ -41,6 +41,8 @@ type Config struct {
 	EvidenceKey func() record.PublicKey
 	// Changed returns a channel that is closed when the identity changes: the line is then made anew. Nil for never.
 	Changed func() <-chan struct{}
+	// Moved returns a channel that is closed when Brokers gives others: the line is then made anew. Nil for never.
+	Moved   func() <-chan struct{}
 	Journal Journal
 	// LastReceipt is the newest receipt that the journal kept; zero for none. A broker that is behind it has lost records.
 	LastReceipt record.Receipt
@@ -107,6 +109,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Log == nil {
 		c.Log = zap.NewNop()
+	}
+	if c.Moved == nil {
+		c.Moved = func() <-chan struct{} { return nil }
 	}
 	if c.Changed == nil {
 		c.Changed = func() <-chan struct{} { return nil }

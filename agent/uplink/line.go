@@ -30,9 +30,9 @@ type line struct {
 	end      context.CancelCauseFunc
 }
 
-// hold keeps a line to broker until it fails or ctx ends. It returns nil when only the identity changed.
+// hold keeps a line to broker until it fails or ctx ends. It returns nil when only the identity or the list of brokers changed.
 func (u *Uplink) hold(ctx context.Context, broker string) error {
-	changed := u.cfg.Changed()
+	changed, moved := u.cfg.Changed(), u.cfg.Moved()
 	conn, err := wire.Dial(broker, u.cfg.TLS, u.cfg.DialOptions...)
 	if err != nil {
 		u.away(broker, err.Error())
@@ -53,6 +53,8 @@ func (u *Uplink) hold(ctx context.Context, broker string) error {
 	group.Go(func() error {
 		select {
 		case <-changed:
+			return errRenewed
+		case <-moved:
 			return errRenewed
 		case <-ctx.Done():
 			return context.Cause(ctx)

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 
 	"tapline/agent"
 	"tapline/installer/osservice"
@@ -37,6 +38,9 @@ func notRunning(err error) error {
 	return osservice.Fault(osservice.NotRunning, err, "\"tapagent service status\" says whether the service runs; \"tapagent check\" finds what keeps it from running")
 }
 
+// said is what the agent said, without the words of the transport around it.
+func said(err error) error { return errors.New(status.Convert(err).Message()) }
+
 // localFault says what an error of the local API means.
 func localFault(err error) error {
 	switch wire.KindOf(err) {
@@ -45,9 +49,9 @@ func localFault(err error) error {
 	case wire.Unavailable, wire.Deadline:
 		return notRunning(err)
 	case wire.Denied:
-		return osservice.Fault(osservice.NotPermitted, err, "run it as root or as the agent's own account")
+		return osservice.Fault(osservice.NotPermitted, said(err), "run it as root or as the agent's own account")
 	case wire.NotFound:
-		return osservice.Fault(osservice.Refused, err, "")
+		return osservice.Fault(osservice.Refused, said(err), "")
 	}
 	return err
 }

@@ -10,7 +10,6 @@ import (
 
 	"tapline/agent"
 	"tapline/installer/osservice"
-	taplinev1 "tapline/proto/tapline/v1"
 )
 
 func (c *cli) runCommand(spec osservice.Spec, run osservice.Func) *cobra.Command {
@@ -53,18 +52,9 @@ func (c *cli) run(ctx context.Context) error {
 	return a.Run(ctx)
 }
 
-// reload asks the running agent, over its local API, to read the configuration again: the signal arrives outside of it.
+// reload is what a signal brings about. It goes over the local API, because the signal arrives outside of the agent.
 func (c *cli) reload(ctx context.Context) error {
-	cfg, err := c.load()
-	if err != nil {
-		return err
-	}
-	local, done, err := dial(cfg)
-	if err != nil {
-		return err
-	}
-	defer done()
-	_, err = local.Reload(ctx, &taplinev1.ReloadRequest{})
+	_, err := c.askReload(ctx)
 	return err
 }
 

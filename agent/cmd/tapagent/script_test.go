@@ -34,9 +34,10 @@ func TestScripts(t *testing.T) {
 			stranger := broker.Token(station, address)
 			stranger.Root[0] ^= 1
 			away := broker.Token(station, "127.0.0.1:1")
+			config := "state_dir: " + e.WorkDir + "/state\nsocket: " + e.WorkDir + "/s\nkeystore: file\nweb:\n  listen: \"\"\nreaders:\n  pcsc:\n    enabled: false\n"
 			files := map[string]string{
 				"token.txt": broker.Token(station, address).Encode(), "stranger.txt": stranger.Encode(), "away.txt": away.Encode(),
-				"agent.yaml": "state_dir: " + e.WorkDir + "/state\nsocket: " + e.WorkDir + "/s\nkeystore: file\nweb:\n  listen: \"\"\nreaders:\n  pcsc:\n    enabled: false\n",
+				"agent.yaml": config, "idle.yaml": config + "session:\n  idle: 1h\nlog:\n  format: json\n", "faulty.yaml": config + "session:\n  idle: 1h\n  tap_out: perhaps\n",
 			}
 			for name, text := range files {
 				if err := os.WriteFile(filepath.Join(e.WorkDir, name), []byte(text+"\n"), 0o600); err != nil {

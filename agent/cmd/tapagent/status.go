@@ -52,7 +52,7 @@ func askStatus(ctx context.Context, cfg agent.Config, wait time.Duration) (*tapl
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
 	for {
-		st, err := status(ctx, cfg)
+		st, err := statusOnce(ctx, cfg)
 		if err == nil {
 			return st, nil
 		}
@@ -64,7 +64,7 @@ func askStatus(ctx context.Context, cfg agent.Config, wait time.Duration) (*tapl
 	}
 }
 
-func status(ctx context.Context, cfg agent.Config) (*taplinev1.GetStatusResponse, error) {
+func statusOnce(ctx context.Context, cfg agent.Config) (*taplinev1.GetStatusResponse, error) {
 	local, done, err := dial(cfg)
 	if err != nil {
 		return nil, err
