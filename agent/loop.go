@@ -130,23 +130,6 @@ func (l *loop) setRules(r session.Rules) {
 	l.rules = r
 }
 
-// setHeartbeat changes the time between two heartbeats, counted from now.
-func (l *loop) setHeartbeat(every time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.every = every
-	select {
-	case l.retimed <- struct{}{}:
-	default:
-	}
-}
-
-func (l *loop) heartbeat() time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.every
-}
-
 func (l *loop) currentRules() session.Rules {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -396,20 +379,4 @@ func (l *loop) extend(e session.Extend) {
 		answer := l.cfg.Decider.extend(context.Background(), e)
 		_ = l.post(context.Background(), input{event: answer}) // too late is as good as never
 	})
-}
-
-// beat says that the station lives, and whether somebody is there.
-func (l *loop) beat() {
-	state := "idle"
-	switch {
-	case l.state.Emergency().ID != "":
-		state = "emergency"
-	case l.state.Session() != "" && l.durable:
-		state = "named"
-	case l.state.Session() != "":
-		state = "unattributed"
-	}
-	l.write(record.Payload{Type: record.StationHeartbeat, Mode: l.currentRules().Mode, Beat: &record.Beat{
-		Interval: int64(l.heartbeat().Seconds()), Acked: l.cfg.Acked(), Uptime: int64(time.Since(l.started).Seconds()), State: state,
-	}})
 }
