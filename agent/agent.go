@@ -270,6 +270,7 @@ func (a *Agent) runStation(ctx, lost context.Context) error {
 	group.Go(task("local API", func() error { return a.api.Run(ctx) }))
 	group.Go(task("mark of life", func() error { return a.live(ctx) }))
 	group.Go(task("journal's room", func() error { return a.watchRoom(ctx) }))
+	group.Go(task("logons", func() error { return a.watchLogons(ctx) }))
 	group.Go(task("clock", func() error { return a.watchClock(ctx) }))
 	group.Go(task("panel", func() error { return a.web.Run(ctx) }))
 	group.Go(func() error {

@@ -31,7 +31,7 @@ func (l *loop) beat() {
 		state = "emergency"
 	case l.state.Session() != "" && l.durable:
 		state = "named"
-	case l.state.Session() != "":
+	case l.state.Session() != "", l.state.Unattributed() != "":
 		state = "unattributed"
 	}
 	l.write(record.Payload{Type: record.StationHeartbeat, Mode: l.currentRules().Mode, Beat: &record.Beat{

@@ -48,6 +48,7 @@ func Check(ctx context.Context, cfg Config) []Finding {
 			list = append(list, checkBrokers(ctx, cfg, id)...)
 		}
 	}
+	list = append(list, checkLogons(ctx, cfg))
 	return append(list, checkReaders(ctx, cfg)...)
 }
 

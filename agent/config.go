@@ -48,7 +48,9 @@ type Config struct {
 	// Heartbeat is the time between two signs of life in the journal.
 	Heartbeat time.Duration `yaml:"heartbeat"`
 	Journal   JournalConfig `yaml:"journal"`
-	Log       LogConfig     `yaml:"log"`
+	// Unattributed says what counts as use that no tap explains.
+	Unattributed UnattributedConfig `yaml:"unattributed"`
+	Log          LogConfig          `yaml:"log"`
 }
 
 // Web is where browsers on the station find the panel's page and the local API.
@@ -146,8 +148,9 @@ func DefaultConfig() (Config, error) {
 		},
 		Emergency:    EmergencyConfig{Longest: r.EmergencyLongest, ClaimWithin: r.ClaimWithin, ClaimTap: r.ClaimTap},
 		DecideWithin: 400 * time.Millisecond, Heartbeat: 5 * time.Minute,
-		Journal: JournalConfig{WarnDays: 14, WarnFree: 200},
-		Log:     LogConfig{Level: "info", Format: "console"},
+		Unattributed: UnattributedConfig{Logons: true, InputQuiet: r.InputQuiet, Longest: r.UseLongest},
+		Journal:      JournalConfig{WarnDays: 14, WarnFree: 200},
+		Log:          LogConfig{Level: "info", Format: "console"},
 	}, nil
 }
 
@@ -221,6 +224,7 @@ func (c Config) Rules() session.Rules {
 	r.Longest, r.LeaveTheCard, r.CardGrace, r.ReaderGrace = s.Longest, s.LeaveTheCard, s.CardGrace, s.ReaderGrace
 	r.EmergencyLongest, r.ClaimWithin, r.ClaimTap = c.Emergency.Longest, c.Emergency.ClaimWithin, c.Emergency.ClaimTap
 	r.EndWarning, r.PINWithin, r.SecondWithin = s.EndWarning, s.PINWithin, s.SecondWithin
+	r.InputQuiet, r.UseLongest = c.Unattributed.InputQuiet, c.Unattributed.Longest
 	return r
 }
 
@@ -293,6 +297,8 @@ func (c Config) durations() []limit {
 	return []limit{
 		{"decide_within", c.DecideWithin, 10 * time.Millisecond},
 		{"heartbeat", c.Heartbeat, time.Second},
+		{"unattributed.input_quiet", c.Unattributed.InputQuiet, 0},
+		{"unattributed.longest", c.Unattributed.Longest, 0},
 		{"session.bounce", s.Bounce, 0},
 		{"session.ask", s.Ask, 0},
 		{"session.idle", s.Idle, 0},

@@ -105,6 +105,9 @@ func presenceOf(station record.StationID, who session.Presence, mode record.Mode
 		return p
 	}
 	if who.Session == "" {
+		if who.Used != "" {
+			p.State, p.Since = taplinev1.PresenceState_PRESENCE_STATE_UNATTRIBUTED, stamp(who.Since)
+		}
 		return p
 	}
 	p.State = taplinev1.PresenceState_PRESENCE_STATE_NAMED

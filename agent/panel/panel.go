@@ -29,6 +29,7 @@ type Panel struct {
 	shown record.SessionID
 	kept  bool             // the record of what is shown is durable
 	open  record.SessionID // the emergency that is shown
+	used  bool             // the station is in use and nobody is named
 }
 
 // New makes the panel of a station. A line that out does not take is lost.
@@ -51,11 +52,14 @@ func (p *Panel) Show(who session.Presence, durable bool) {
 			p.line("the emergency is over")
 		}
 	}
-	if who.Session == p.shown && (durable == p.kept || who.Session == "") {
+	used := who.Used != ""
+	if who.Session == p.shown && used == p.used && (durable == p.kept || who.Session == "") {
 		return
 	}
-	p.shown, p.kept = who.Session, durable
+	p.shown, p.kept, p.used = who.Session, durable, used
 	switch {
+	case used:
+		p.line("in use since %s, and nobody has tapped: tap your badge", clock(who.Since))
 	case who.Session == "":
 		p.line("nobody is here")
 	case !durable:

@@ -111,6 +111,8 @@ type Presence struct {
 	Reader    reader.Name
 	Second    Person    // who has to be there too; empty for nobody
 	Emergency Emergency // in force; its ID is empty for none
+	// Used is why the station is in use by nobody who can be named, since Since; empty when it is not.
+	Used record.Reason
 }
 
 // NoticeKind says what a notice is about.

@@ -25,6 +25,10 @@ type State struct {
 	stale     record.SessionID // the pending tap, if an emergency came after it
 
 	stopped bool
+
+	uses         []use         // of the machine, that the operating system or the input devices tell of
+	unattributed record.Reason // of the record that says so; empty when there is none
+	usedSince    time.Time
 }
 
 // open is the session in force; its ID is empty when there is none.
@@ -77,7 +81,7 @@ func (s State) Stopped() bool { return s.stopped }
 func (s State) Presence() Presence {
 	o := s.open
 	if o.id == "" {
-		return Presence{Emergency: s.Emergency()}
+		return Presence{Emergency: s.Emergency(), Used: s.unattributed, Since: s.usedSinceIf()}
 	}
 	p := Presence{
 		Emergency: s.Emergency(),
@@ -88,6 +92,14 @@ func (s State) Presence() Presence {
 		p.Second = o.second.person
 	}
 	return p
+}
+
+// usedSinceIf is since when the station has been in use by nobody who can be named; zero when it is not.
+func (s State) usedSinceIf() time.Time {
+	if s.unattributed == "" {
+		return time.Time{}
+	}
+	return s.usedSince
 }
 
 // Lease is the broker's lease of the session in force; false when there is none, also when the session began without the broker.
@@ -110,7 +122,7 @@ func (r Rules) Deadline(s State) (time.Time, bool) {
 }
 
 func (s State) deadlines() []time.Time {
-	list := s.emergencyDeadlines()
+	list := append(s.emergencyDeadlines(), s.useDeadlines()...)
 	if s.held != nil && s.pending == nil {
 		list = append(list, s.held.until)
 	}

@@ -17,6 +17,7 @@ const endedLasts = 30 * time.Second
 func (r Rules) Step(s State, e Event, now time.Time) (State, []Effect) {
 	st := step{rules: r, State: s, now: now}
 	e.apply(&st)
+	st.accountForUse()
 	return st.State, st.effects
 }
 
@@ -173,6 +174,7 @@ func (e Detached) apply(s *step) {
 
 func (Input) apply(s *step) {
 	if s.open.id == "" {
+		s.inputWithoutAnybody()
 		return
 	}
 	warned := s.open.warned

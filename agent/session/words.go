@@ -75,6 +75,9 @@ type Rules struct {
 	EmergencyLongest time.Duration
 	// ClaimWithin is how long two people have to answer for an emergency, ClaimTap how long the station waits for the tap of one who wants to.
 	ClaimWithin, ClaimTap time.Duration
+	// InputQuiet is how long after the last input the station counts as used, when nobody is there, in mode attribute; 0 counts no input. UseLongest is
+	// for how long a logon or an unlock at the station counts without a new sign; 0 is until it ends.
+	InputQuiet, UseLongest time.Duration
 	// ExtendRetry is the pause after an extension that did not reach the broker.
 	ExtendRetry time.Duration
 }
@@ -87,6 +90,7 @@ func DefaultRules() Rules {
 		PINWithin: 45 * time.Second, SecondWithin: time.Minute,
 		CardGrace: 5 * time.Second, ReaderGrace: 30 * time.Second, ExtendRetry: 30 * time.Second,
 		EmergencyLongest: 4 * time.Hour, ClaimWithin: 8 * time.Hour, ClaimTap: time.Minute,
+		InputQuiet: time.Minute, UseLongest: time.Hour,
 	}
 }
 

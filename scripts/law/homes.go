@@ -21,6 +21,7 @@ var homes = []home{
 	{"github.com/ebfe/scard", []string{"reader/pcsc"}},
 	{"go.bug.st/serial", []string{"reader/serial"}},
 	{"github.com/zalando/go-keyring", []string{"agent/keystore", "broker/vault"}},
+	{"github.com/godbus/dbus", []string{"agent/logons", "agent/station"}},
 	{"github.com/kardianos/service", []string{"installer/osservice"}},
 	{"modernc.org/sqlite", []string{"broker/store"}},
 	{"github.com/jackc/pgx", []string{"broker/store"}},

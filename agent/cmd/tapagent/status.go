@@ -126,6 +126,9 @@ func printStatus(out io.Writer, st *taplinev1.GetStatusResponse, now time.Time) 
 }
 
 func whoText(p *taplinev1.Presence, now time.Time) string {
+	if p.GetSession() == "" && p.GetState() == taplinev1.PresenceState_PRESENCE_STATE_UNATTRIBUTED {
+		return fmt.Sprintf("in use for %s, and NOBODY HAS TAPPED", ago(p.GetSince(), now))
+	}
 	if p.GetSession() == "" {
 		return "nobody"
 	}
