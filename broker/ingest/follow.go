@@ -55,7 +55,7 @@ func followOne(tx *store.Tx, p record.Payload, now time.Time) error {
 		// It has no ID of its own; the place in its chain is as good.
 		return openSession(tx, p, store.Unattributed, record.SessionID(fmt.Sprintf("%s.%d", p.Chain, p.Seq)))
 	case record.UnattributedEnded:
-		return tx.CloseKind(p.Chain, store.Unattributed, endOf(p, p.Reason))
+		return tx.CloseKind(p.Chain, store.Unattributed, endOf(p, p.Reason, now))
 	}
 	return nil
 }
@@ -75,7 +75,7 @@ func openSession(tx *store.Tx, p record.Payload, kind store.SessionKind, id reco
 }
 
 func closeSession(tx *store.Tx, p record.Payload, id record.SessionID, reason record.Reason, now time.Time) error {
-	if err := tx.CloseSession(p.Chain, id, endOf(p, reason)); err != nil {
+	if err := tx.CloseSession(p.Chain, id, endOf(p, reason, now)); err != nil {
 		return err
 	}
 	l, err := tx.LeaseOf(id)
@@ -85,8 +85,8 @@ func closeSession(tx *store.Tx, p record.Payload, id record.SessionID, reason re
 	return tx.EndLease(l.ID, string(reason), now)
 }
 
-func endOf(p record.Payload, reason record.Reason) store.End {
-	return store.End{At: p.Time.Wall, Error: clockError(p.Time), Reason: reason, Seq: p.Seq}
+func endOf(p record.Payload, reason record.Reason, now time.Time) store.End {
+	return store.End{At: p.Time.Wall, Error: clockError(p.Time), Reason: reason, Seq: p.Seq, Received: now}
 }
 
 // clockError is how far a record's time may be off; 0 when the station cannot say.

@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	taplinev1 "tapline/proto/tapline/v1"
@@ -11,6 +12,7 @@ import (
 	"tapline/broker/policy"
 	"tapline/broker/rulebook"
 	"tapline/broker/store"
+	"tapline/proto/record"
 )
 
 // extend keeps a lease, if policy still agrees.
@@ -66,11 +68,9 @@ func GoesOn(tx *store.Tx, rules *rulebook.Book, l store.Lease, p *taplinev1.Pers
 	case !errors.Is(err, store.ErrNotFound):
 		return policy.Decision{}, facts.Known{}, err
 	default: // decided by the station alone
-		s, err := tx.Session(l.Session)
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
+		if err := recall(tx, l.Session, &ask); err != nil {
 			return policy.Decision{}, facts.Known{}, err
 		}
-		ask.Assurance = taplinev1.Assurance(s.Assurance)
 	}
 	known, err := facts.Collect(tx, rules, ask)
 	if err != nil {
@@ -81,4 +81,35 @@ func GoesOn(tx *store.Tx, rules *rulebook.Book, l store.Lease, p *taplinev1.Pers
 		return policy.Decision{}, known, err
 	}
 	return set.Decide(known.Request), known, nil
+}
+
+// recall takes from the record that began a session what the station knew: the badge, the PIN, the second person.
+func recall(tx *store.Tx, id record.SessionID, ask *facts.Tap) error {
+	s, err := tx.Session(id)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	ask.Assurance = taplinev1.Assurance(s.Assurance)
+	found, err := tx.ChainRecords(s.Chain, s.OpenedSeq, 1)
+	if err != nil || len(found) == 0 || found[0].Seq != s.OpenedSeq {
+		return err
+	}
+	e, err := record.ParseEnvelope(found[0].Envelope)
+	if err != nil {
+		return err
+	}
+	began, err := e.Payload()
+	if err != nil {
+		return err
+	}
+	if began.Badge != nil {
+		ask.PIN = slices.Contains(began.Badge.Factors, "pin")
+	}
+	if second := began.Second; second != nil && second.Person != "" {
+		ask.Approver, err = facts.Person(tx, second.Person)
+	}
+	return err
 }

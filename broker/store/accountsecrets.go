@@ -222,10 +222,10 @@ func (tx *Tx) HoldsOfAccount(s Slot, now time.Time) (int, error) {
 	return n, nil
 }
 
-// EmergencySince says whether an emergency under a slot's account has ended after a time.
+// EmergencySince says whether the broker learnt after a time that an emergency under a slot's account has ended.
 func (tx *Tx) EmergencySince(s Slot, since time.Time) (bool, error) {
 	var n int
-	err := tx.one(`SELECT COUNT(*) FROM sessions WHERE kind = ? AND account = ? AND (? = '' OR station = ?) AND closed_at > ?`,
+	err := tx.one(`SELECT COUNT(*) FROM sessions WHERE kind = ? AND account = ? AND (? = '' OR station = ?) AND closed_at > 0 AND end_received_at > ?`,
 		[]any{string(Emergency), string(s.Account), string(s.Holder), string(s.Holder), micro(since)}, &n)
 	if err != nil {
 		return false, fmt.Errorf("look for emergencies: %w", err)

@@ -65,17 +65,18 @@ func (tx *Tx) AddSession(s Session) error {
 
 // End is how a session ended.
 type End struct {
-	At     time.Time
-	Error  time.Duration
-	Reason record.Reason
-	Seq    record.Seq
+	At       time.Time // by the station
+	Error    time.Duration
+	Reason   record.Reason
+	Seq      record.Seq
+	Received time.Time // when the broker learnt of it, by its own clock
 }
 
 // CloseSession ends a session of a chain, if it goes on.
 func (tx *Tx) CloseSession(chain record.ChainID, id record.SessionID, e End) error {
-	_, err := tx.exec(`UPDATE sessions SET closed_at = ?, closed_error = ?, reason = ?, closed_seq = ?
+	_, err := tx.exec(`UPDATE sessions SET closed_at = ?, closed_error = ?, reason = ?, closed_seq = ?, end_received_at = ?
 		WHERE session = ? AND chain = ? AND closed_at = 0`,
-		micro(e.At), e.Error.Microseconds(), string(e.Reason), int64(e.Seq), string(id), string(chain))
+		micro(e.At), e.Error.Microseconds(), string(e.Reason), int64(e.Seq), micro(e.Received), string(id), string(chain))
 	if err != nil {
 		return fmt.Errorf("close session %s: %w", id, err)
 	}
@@ -84,9 +85,9 @@ func (tx *Tx) CloseSession(chain record.ChainID, id record.SessionID, e End) err
 
 // CloseKind ends every session of a kind that goes on in a chain.
 func (tx *Tx) CloseKind(chain record.ChainID, kind SessionKind, e End) error {
-	_, err := tx.exec(`UPDATE sessions SET closed_at = ?, closed_error = ?, reason = ?, closed_seq = ?
+	_, err := tx.exec(`UPDATE sessions SET closed_at = ?, closed_error = ?, reason = ?, closed_seq = ?, end_received_at = ?
 		WHERE chain = ? AND kind = ? AND closed_at = 0`,
-		micro(e.At), e.Error.Microseconds(), string(e.Reason), int64(e.Seq), string(chain), string(kind))
+		micro(e.At), e.Error.Microseconds(), string(e.Reason), int64(e.Seq), micro(e.Received), string(chain), string(kind))
 	if err != nil {
 		return fmt.Errorf("close sessions of chain %s: %w", chain, err)
 	}
