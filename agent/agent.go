@@ -250,6 +250,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	calls, calling := errgroup.WithContext(calling)
 	calls.Go(task("line to the broker", func() error { return a.line.Run(calling) }))
 	calls.Go(task("memory", func() error { return a.memory.Run(calling) }))
+	calls.Go(task("time", func() error { return a.keepFloor(calling) }))
 	calls.Go(task("identity", func() error { return a.identity.Run(calling) }))
 
 	err := a.runStation(ctx, calling)

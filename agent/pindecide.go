@@ -67,6 +67,7 @@ func (a *Agent) openPeople() (err error) {
 	if a.pins, err = tries.Open(tries.Config{Dir: dir, Now: a.clock.Trusted, Log: a.log.Named("pin")}); err != nil {
 		return err
 	}
+	a.raiseClock()
 	a.memory, err = offline.OpenMemory(offline.MemoryConfig{Dir: dir, Now: a.clock.Trusted, Log: a.log.Named("people")})
 	return err
 }

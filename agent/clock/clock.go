@@ -57,6 +57,7 @@ type Keeper struct {
 	mu     sync.Mutex // guards the fields below
 	anchor *record.Anchor
 	last   Reading // of the last stamp; zero before the first
+	floor  Floor   // of earlier boots; zero when there is none
 }
 
 // New keeps time by source.
@@ -70,6 +71,7 @@ func (k *Keeper) Resume(last record.Time) {
 	if last.Anchor != nil {
 		anchor := *last.Anchor
 		k.anchor = &anchor
+		k.raise(Floor{Least: k.least(k.last), Boot: last.Boot, Monotonic: k.last.Monotonic})
 	}
 }
 
@@ -79,6 +81,7 @@ func (k *Keeper) Anchor(broker time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.anchor = &record.Anchor{Broker: broker.Round(0).UTC(), Boot: r.Boot, Monotonic: int64(r.Monotonic)}
+	k.floor = Floor{} // the broker knows better
 }
 
 // Stamp is the time for a record that is made now. Its state is ClockWasStepped once after each step: the next stamp starts afresh.
@@ -127,21 +130,14 @@ func (k *Keeper) State() (record.ClockState, time.Duration) {
 	return k.judge(r)
 }
 
-// Trusted is the time to judge expiries by: the wall clock, but never before what the broker told and the time that has passed since. So
-// setting the clock back prolongs nothing.
+// Trusted is the time to judge expiries by: the wall clock, but never before what the broker told and the time that has passed since, over restarts of the
+// machine too. So setting the clock back prolongs nothing, but for the time that the machine is switched off with a clock that is wrong.
 func (k *Keeper) Trusted() time.Time {
 	r := k.source()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	t := r.Wall.Round(0)
-	if k.anchor == nil {
-		return t
-	}
-	least := k.anchor.Broker
-	if k.anchor.Boot == r.Boot {
-		least = k.expected(r)
-	}
-	if t.Before(least) {
+	if least := k.least(r); t.Before(least) {
 		return least
 	}
 	return t

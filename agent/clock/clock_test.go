@@ -87,6 +87,71 @@ func TestSettingTheClockBackProlongsNothing(t *testing.T) {
 	}
 }
 
+func TestSettingTheClockBackProlongsNothingOverRestartsOfTheMachine(t *testing.T) {
+	m := newMachine()
+	k := New(m.read)
+	k.Anchor(m.r.Wall)
+	told, ran := m.r.Wall, time.Duration(0)
+	floor, last := Floor{}, record.Time{}
+	for boot := range 30 { // a day each, and each time somebody sets the clock back to the first day
+		m.pass(24 * time.Hour)
+		ran += 24 * time.Hour
+		m.r.Wall = told
+		floor, last = k.Floor(), k.Stamp()
+		m.r.Boot, m.r.Monotonic = "boot-"+string(rune('a'+boot)), time.Minute
+		ran += time.Minute
+		k = New(m.read)
+		k.Resume(last)
+		k.Raise(floor)
+		if got := k.Trusted(); got.Before(told.Add(ran)) || got.After(told.Add(ran+time.Hour)) {
+			t.Fatalf("after %d restarts: %s, want %s", boot+1, got, told.Add(ran))
+		}
+	}
+	k = New(m.read) // the file is lost: the last record still knows of its own boot and what was told before
+	k.Resume(last)
+	if got := k.Trusted(); got.Before(told.Add(time.Minute)) {
+		t.Errorf("without the file: %s", got)
+	}
+	k.Anchor(told) // the broker's clock was wrong before, and it says so
+	if got := k.Trusted(); !got.Equal(told) {
+		t.Errorf("after the broker told the time: %s, want %s", got, told)
+	}
+}
+
+func TestAClockThatWasYearsAheadLeavesNoFloor(t *testing.T) {
+	m := newMachine()
+	k := New(m.read)
+	if f := k.Floor(); f != (Floor{}) {
+		t.Errorf("a floor that nobody told: %+v", f)
+	}
+	k.Anchor(m.r.Wall)
+	truth := m.r.Wall
+	m.r.Wall = truth.AddDate(70, 0, 0)
+	k.Trusted()
+	floor := k.Floor()
+	m.r.Wall = truth
+	again := New(m.read)
+	again.Raise(floor)
+	if got := again.Trusted(); !got.Equal(truth) {
+		t.Errorf("trusted %s, want %s", got, truth)
+	}
+}
+
+func TestBootsWithGuessedNamesMayBeOne(t *testing.T) {
+	m := newMachine()
+	m.r.Boot = "at-20261122T0500Z"
+	k := New(m.read)
+	k.Anchor(m.r.Wall)
+	told := m.r.Wall
+	m.pass(time.Hour)
+	m.r.Boot = "at-20261121T0500Z" // the clock was set, and the agent began anew
+	again := New(m.read)
+	again.Raise(k.Floor())
+	if got := again.Floor().Least; !got.Equal(told.Add(time.Hour)) {
+		t.Errorf("at least %s, want %s", got, told.Add(time.Hour))
+	}
+}
+
 func TestTheMachinesOwnClock(t *testing.T) {
 	source, err := OS()
 	if err != nil {

@@ -16,7 +16,7 @@ func OS() (Source, error) {
 	boot := bootNumber()
 	if boot == "" {
 		at := time.Now().Add(-windows.DurationSinceBoot())
-		boot = "at-" + at.UTC().Truncate(time.Minute).Format("20060102T1504Z")
+		boot = guessPrefix + at.UTC().Truncate(time.Minute).Format("20060102T1504Z")
 	}
 	return func() Reading {
 		return Reading{Wall: time.Now(), Boot: boot, Monotonic: windows.DurationSinceBoot()}
