@@ -137,7 +137,7 @@ func (a *alone) open() {
 	pins, err := tries.Open(tries.Config{Dir: peopleDir(a.dir), Now: a.clock.Trusted, Disk: disk})
 	must(err)
 	a.decider = &decider{
-		broker: away{}, bundle: a.keeper, clock: a.clock, within: time.Second, log: zap.NewNop(),
+		broker: away{}, bundle: a.keeper, clock: a.clock, within: func() time.Duration { return time.Second }, log: zap.NewNop(),
 		pins: pins, checker: pin.NewChecker(1), memory: a.memory,
 	}
 }
