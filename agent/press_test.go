@@ -81,6 +81,12 @@ func (b *buffer) String() string {
 
 func newPress(t *testing.T) *press {
 	t.Helper()
+	return newPressIn(t, t.TempDir())
+}
+
+// newPressIn makes one whose state is in dir.
+func newPressIn(t *testing.T, dir string) *press {
+	t.Helper()
 	p := &press{t: t, broker: brokertest.New(t, time.Now), log: &buffer{}, panel: &buffer{}}
 	p.broker.Open = p.open
 	l := listen(t, "127.0.0.1:0")
@@ -90,8 +96,7 @@ func newPress(t *testing.T) *press {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	cfg.StateDir, cfg.Socket, cfg.KeyStore = filepath.Join(dir, "state"), filepath.Join(dir, "s"), "file"
+	cfg.StateDir, cfg.Socket, cfg.KeyStore = filepath.Join(dir, "state"), filepath.Join(t.TempDir(), "s"), "file"
 	cfg.Session.Bounce, cfg.Web.Listen = time.Millisecond, ""
 	p.cfg = cfg
 	token := p.broker.Token(pressName, l.Addr().String())

@@ -54,11 +54,13 @@ func (j *Journal) degrade(cause error) {
 // faultOf is the word for what is wrong.
 func faultOf(err error) string {
 	switch {
-	case errors.Is(err, ledger.ErrFull):
+	case errors.Is(err, ledger.ErrFull), errors.Is(err, syscall.ENOSPC): // the keys' disk is the journal's
 		return "full"
+	case errors.Is(err, syscall.EROFS):
+		return "read-only"
 	case errors.Is(err, errKeyStore):
 		return "key-store"
-	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, fs.ErrPermission):
 		return "read-only"
 	}
 	return "io"

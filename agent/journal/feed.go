@@ -77,11 +77,13 @@ func (j *Journal) saveReceipt() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if err != nil {
-		j.log.Warn("receipt not saved", zap.Error(err))
-		j.unsaved = true
+		if !j.unsavable { // once, not each second: the disk may be away for a day
+			j.log.Warn("receipt not saved", zap.Error(err))
+		}
+		j.unsaved, j.unsavable = true, true
 		return
 	}
-	j.saved = covers
+	j.saved, j.unsavable = covers, false
 }
 
 // trim lets go of the oldest records. The one that the saved receipt acknowledges stays: from it the next start goes on.

@@ -59,17 +59,18 @@ type Journal struct {
 	trouble *trouble           // nil as long as the disk takes records
 	pause   *backoff.ExponentialBackOff
 
-	mu       sync.Mutex // guards the fields below
-	queue    []*request
-	writing  int // statements that Run has taken and not yet dealt with
-	closed   bool
-	head     record.Head
-	receipt  record.Envelope
-	acked    record.Receipt
-	unsaved  bool       // receipt is newer than its file
-	saved    record.Seq // what the receipt in the file covers
-	degraded string
-	since    time.Time
+	mu        sync.Mutex // guards the fields below
+	queue     []*request
+	writing   int // statements that Run has taken and not yet dealt with
+	closed    bool
+	head      record.Head
+	receipt   record.Envelope
+	acked     record.Receipt
+	unsaved   bool       // receipt is newer than its file
+	unsavable bool       // the last attempt to save it failed
+	saved     record.Seq // what the receipt in the file covers
+	degraded  string
+	since     time.Time
 }
 
 // Statement is the broker's statement of the chain.
