@@ -154,19 +154,14 @@ func endOthers(tx *store.Tx, station record.StationID, scope []store.Lease, now 
 }
 
 func add(tx *store.Tx, w Want, t terms, now time.Time) (store.Lease, error) {
-	fence, err := tx.NextFence(t.scope)
-	if err != nil {
-		return store.Lease{}, err
-	}
 	id, err := uuid.NewV7()
 	if err != nil {
 		return store.Lease{}, fmt.Errorf("name lease: %w", err)
 	}
-	l := store.Lease{
-		ID: id.String(), Scope: t.scope, Account: w.Account, Fence: fence, Session: w.Session, Station: w.Station, Person: w.Person,
+	return tx.TakeLease(store.Lease{
+		ID: id.String(), Scope: t.scope, Account: w.Account, Session: w.Session, Station: w.Station, Person: w.Person,
 		OpenedAt: now, ExpiresAt: earliest(now.Add(t.time), w.Until, w.BadgeEndsAt), BadgeEndsAt: w.BadgeEndsAt,
-	}
-	return l, tx.AddLease(l)
+	})
 }
 
 // Errors of Extend and End.

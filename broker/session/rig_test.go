@@ -38,9 +38,17 @@ type plant struct {
 
 func newPlant(t testing.TB) *plant {
 	t.Helper()
-	p := &plant{TB: t, at: time.Date(2026, 11, 23, 6, 0, 0, 0, time.UTC)}
 	s, err := store.OpenSQLite(t.TempDir())
-	p.must(err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newPlantOn(t, s)
+}
+
+// newPlantOn is the plant on a store, which it closes.
+func newPlantOn(t testing.TB, s *store.Store) *plant {
+	t.Helper()
+	p := &plant{TB: t, at: time.Date(2026, 11, 23, 6, 0, 0, 0, time.UTC)}
 	t.Cleanup(func() { p.must(s.Close()) })
 	p.must(s.Migrate(t.Context()))
 	v, err := vault.New(make([]byte, vault.KeySize))

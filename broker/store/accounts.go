@@ -10,12 +10,17 @@ import (
 
 // Account reads one shared account.
 func (tx *Tx) Account(id record.AccountID) (*taplinev1.Account, error) {
-	var doc string
-	var revision int64
-	if err := tx.one(`SELECT doc, revision FROM accounts WHERE id = ?`, []any{string(id)}, &doc, &revision); err != nil {
-		return nil, fmt.Errorf("account %s: %w", id, err)
+	e, read := tx.accounts[id]
+	if !read {
+		if err := tx.one(`SELECT doc, revision FROM accounts WHERE id = ?`, []any{string(id)}, &e.doc, &e.revision); err != nil {
+			return nil, fmt.Errorf("account %s: %w", id, err)
+		}
+		if tx.accounts == nil {
+			tx.accounts = map[record.AccountID]entryDoc{}
+		}
+		tx.accounts[id] = e
 	}
-	return readAccount(doc, revision)
+	return readAccount(e.doc, e.revision)
 }
 
 func readAccount(doc string, revision int64) (*taplinev1.Account, error) {
@@ -33,6 +38,7 @@ func (tx *Tx) PutAccount(a *taplinev1.Account) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("put account %s: %w", a.GetId(), err)
 	}
+	tx.accounts = nil
 	revision, err := tx.put("accounts", a.GetId(), doc, a.GetRevision())
 	if err != nil {
 		return 0, fmt.Errorf("put account %s: %w", a.GetId(), err)
@@ -72,5 +78,6 @@ func (tx *Tx) AccountUser(id record.AccountID) (record.StationID, error) {
 
 // DeleteAccount removes a shared account.
 func (tx *Tx) DeleteAccount(id record.AccountID) error {
+	tx.accounts = nil
 	return tx.remove("account", `DELETE FROM accounts WHERE id = ?`, string(id))
 }

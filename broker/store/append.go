@@ -17,7 +17,7 @@ func (tx *Tx) addRecords(first uint64, entries []record.Entry, checked func(i in
 		rows.add(first+uint64(i), e, checked(i))
 	}
 	var err error
-	if tx.engine.name() == "postgres" {
+	if tx.engine.name() == postgresName {
 		_, err = tx.exec(recordInsert+`SELECT cursor, station, chain, seq, epoch, envelope, CAST(? AS BIGINT), type, wall, session, person, verified
 			FROM unnest(CAST(? AS BIGINT[]), CAST(? AS TEXT[]), CAST(? AS TEXT[]), CAST(? AS BIGINT[]), CAST(? AS BIGINT[]), CAST(? AS BYTEA[]),
 			CAST(? AS TEXT[]), CAST(? AS BIGINT[]), CAST(? AS TEXT[]), CAST(? AS TEXT[]), CAST(? AS INTEGER[]))
@@ -73,7 +73,7 @@ func (tx *Tx) SetVerifiedGood(cursors []uint64) error {
 	for i, c := range cursors {
 		numbers[i] = int64(c)
 	}
-	if tx.engine.name() == "postgres" {
+	if tx.engine.name() == postgresName {
 		if _, err := tx.exec(`UPDATE records SET verified = 1, fault = '' WHERE cursor = ANY(CAST(? AS BIGINT[]))`, numbers); err != nil {
 			return fmt.Errorf("note verification of %d records: %w", len(cursors), err)
 		}

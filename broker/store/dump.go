@@ -92,7 +92,7 @@ func (s *Store) Dump(ctx context.Context, to Sink) (err error) {
 // tables reads which tables there are, and their columns.
 func (tx *Tx) tables() ([]Table, error) {
 	query := `SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name`
-	if tx.engine.name() == "postgres" {
+	if tx.engine.name() == postgresName {
 		query = `SELECT CAST(relname AS TEXT) FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace ORDER BY 1`
 	}
 	names, err := all(tx, func(r scanner) (name string, err error) { return name, r.Scan(&name) }, query)

@@ -100,3 +100,6 @@ func (d direct) query(ctx context.Context, query string, args ...any) (*sql.Rows
 func (d direct) row(ctx context.Context, query string, args ...any) (*sql.Row, error) {
 	return d.to.QueryRowContext(ctx, d.form(query), args...), nil
 }
+
+// postgresName is the engine whose statements are ways over a network.
+const postgresName = "postgres"

@@ -226,7 +226,7 @@ func (s *Store) call(ctx context.Context, j *job) error {
 	if err := j.ctx.Err(); err != nil {
 		return err
 	}
-	err := guard(j.write, &Tx{ctx: ctx, engine: s.engine, run: s.writeRunner(ctx)})
+	err := guard(j.write, &Tx{ctx: ctx, engine: s.engine, run: s.writeRunner(ctx), asked: s.Asked})
 	if err == nil && s.engine.aborted(s.conn) {
 		err = errors.New("an update went on after a query of it had failed")
 	}

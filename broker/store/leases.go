@@ -45,6 +45,24 @@ func (tx *Tx) leases(query string, args ...any) ([]Lease, error) {
 	return found, nil
 }
 
+// inForce reads the leases in force that match. A decision asks the same for what it knows and again for what it takes; the second time is no way to
+// the database.
+func (tx *Tx) inForce(query, of string) ([]Lease, error) {
+	key := query + "\x00" + of
+	found, read := tx.near[key]
+	if !read {
+		var err error
+		if found, err = tx.leases(query, of); err != nil {
+			return nil, err
+		}
+		if tx.near == nil {
+			tx.near = map[string][]Lease{}
+		}
+		tx.near[key] = found
+	}
+	return slices.Clone(found), nil
+}
+
 // LeaseOf reads the lease of a session, in force or not.
 func (tx *Tx) LeaseOf(session record.SessionID) (Lease, error) {
 	found, err := tx.leases(`WHERE session = ?`, string(session))
@@ -73,19 +91,19 @@ func (tx *Tx) LeaseByID(id string) (Lease, error) {
 //
 // The order is made here: asked for it, SQLite goes through all leases that the scope ever had, because another index has them in that order.
 func (tx *Tx) LeasesOfScope(scope string) ([]Lease, error) {
-	found, err := tx.leases(`WHERE scope = ? AND ended_at = 0`, scope)
+	found, err := tx.inForce(`WHERE scope = ? AND ended_at = 0`, scope)
 	slices.SortFunc(found, func(a, b Lease) int { return cmp.Compare(a.Fence, b.Fence) })
 	return found, err
 }
 
 // LeasesOfStation reads the leases in force at a station.
 func (tx *Tx) LeasesOfStation(id record.StationID) ([]Lease, error) {
-	return tx.leases(`WHERE station = ? AND ended_at = 0 ORDER BY opened_at`, string(id))
+	return tx.inForce(`WHERE station = ? AND ended_at = 0 ORDER BY opened_at`, string(id))
 }
 
 // LeasesOfPerson reads the leases in force of a person.
 func (tx *Tx) LeasesOfPerson(id record.PersonID) ([]Lease, error) {
-	return tx.leases(`WHERE person = ? AND ended_at = 0 ORDER BY opened_at`, string(id))
+	return tx.inForce(`WHERE person = ? AND ended_at = 0 ORDER BY opened_at`, string(id))
 }
 
 // ExpiredLeases reads leases in force that should have ended by now.
@@ -101,6 +119,7 @@ func (tx *Tx) Leases(account record.AccountID, p Page) ([]Lease, error) {
 
 // AddLease writes a new lease.
 func (tx *Tx) AddLease(l Lease) error {
+	tx.near = nil
 	_, err := tx.exec(`INSERT INTO leases (`+leaseColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', ?)`,
 		l.ID, l.Scope, string(l.Account), int64(l.Fence), string(l.Session), string(l.Station), string(l.Person), micro(l.OpenedAt), micro(l.ExpiresAt),
 		micro(l.BadgeEndsAt))
@@ -110,8 +129,33 @@ func (tx *Tx) AddLease(l Lease) error {
 	return nil
 }
 
+// TakeLease writes a new lease under the next fencing number of its scope, and gives it with that.
+func (tx *Tx) TakeLease(l Lease) (Lease, error) {
+	var err error
+	if tx.engine.name() != postgresName {
+		if l.Fence, err = tx.NextFence(l.Scope); err != nil {
+			return l, err
+		}
+		return l, tx.AddLease(l)
+	}
+	tx.near = nil
+	var fence int64
+	err = tx.one(`WITH f AS (INSERT INTO fences (scope, last) VALUES (?, 1) ON CONFLICT (scope) DO UPDATE SET last = fences.last + 1 RETURNING last)
+		INSERT INTO leases (`+leaseColumns+`) SELECT ?, ?, ?, f.last, ?, ?, ?, ?, ?, 0, '', ? FROM f RETURNING fence`,
+		[]any{
+			l.Scope, l.ID, l.Scope, string(l.Account), string(l.Session), string(l.Station), string(l.Person), micro(l.OpenedAt), micro(l.ExpiresAt),
+			micro(l.BadgeEndsAt),
+		}, &fence)
+	if err != nil {
+		return l, fmt.Errorf("take lease: %w", err)
+	}
+	l.Fence = record.Fence(fence)
+	return l, nil
+}
+
 // ExtendLease moves the end of a lease.
 func (tx *Tx) ExtendLease(id string, until time.Time) error {
+	tx.near = nil
 	if _, err := tx.exec(`UPDATE leases SET expires_at = ? WHERE id = ? AND ended_at = 0`, micro(until), id); err != nil {
 		return fmt.Errorf("extend lease %s: %w", id, err)
 	}
@@ -120,6 +164,15 @@ func (tx *Tx) ExtendLease(id string, until time.Time) error {
 
 // EndLease ends a lease; one that has ended stays as it is.
 func (tx *Tx) EndLease(id, cause string, now time.Time) error {
+	tx.near = nil
+	if tx.engine.name() == postgresName {
+		_, err := tx.exec(counting(ends)+`UPDATE leases SET ended_at = ?, cause = ?, ended_number = n.value FROM n WHERE id = ? AND ended_at = 0`,
+			micro(now), cause, id)
+		if err != nil {
+			return fmt.Errorf("end lease %s: %w", id, err)
+		}
+		return nil
+	}
 	number, err := tx.Next(ends, 1)
 	if err == nil {
 		_, err = tx.exec(`UPDATE leases SET ended_at = ?, cause = ?, ended_number = ? WHERE id = ? AND ended_at = 0`, micro(now), cause, int64(number), id)

@@ -89,7 +89,7 @@ func (s *Store) provider(db *sql.DB) (*goose.Provider, error) {
 		return nil, fmt.Errorf("migrations: %w", err)
 	}
 	dialect := goose.DialectSQLite3
-	if s.engine.name() == "postgres" {
+	if s.engine.name() == postgresName {
 		dialect = goose.DialectPostgres
 	}
 	p, err := goose.NewProvider(dialect, db, files, goose.WithDisableGlobalRegistry(true))

@@ -176,7 +176,7 @@ func dialPostgres(ctx context.Context, network, address string) (net.Conn, error
 	return d.DialContext(ctx, network, address)
 }
 
-func (*postgres) name() string    { return "postgres" }
+func (*postgres) name() string    { return postgresName }
 func (e *postgres) where() string { return e.at }
 
 func (*postgres) snapshot() *sql.TxOptions {

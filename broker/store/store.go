@@ -29,6 +29,8 @@ var (
 type Store struct {
 	// Committed, if it is set before the first Update, is told of each group that was committed: how many updates, and how long it took. It must not wait.
 	Committed func(updates int, took time.Duration)
+	// Asked, if it is set before the first Update, is told of each statement of an update, for whoever counts them. It must not wait.
+	Asked func()
 
 	engine engine
 	read   *sql.DB

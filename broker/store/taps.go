@@ -36,6 +36,14 @@ func scanTap(r scanner) (Tap, error) {
 
 // AddTap keeps a decided tap; its Number is given here.
 func (tx *Tx) AddTap(t Tap) error {
+	if tx.engine.name() == postgresName {
+		_, err := tx.exec(counting("taps")+`INSERT INTO taps (`+tapColumns+`) SELECT n.value, ?, ?, ?, ?, ?, ?, ?, ? FROM n`,
+			string(t.Session), string(t.Station), string(t.Person), micro(t.At), flag(t.PIN), int(t.Assurance), flag(t.Approved), string(t.Facts))
+		if err != nil {
+			return fmt.Errorf("add tap of session %s: %w", t.Session, err)
+		}
+		return nil
+	}
 	number, err := tx.Next("taps", 1)
 	if err == nil {
 		_, err = tx.exec(`INSERT INTO taps (`+tapColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,

@@ -9,6 +9,8 @@ import (
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+
+	"tapline/proto/record"
 )
 
 // Tx is what an update or a view works with. It is good until the function that got it returns, for one goroutine.
@@ -16,10 +18,28 @@ type Tx struct {
 	ctx    context.Context //nolint:containedctx // a Tx lives as long as one call
 	engine engine
 	run    runner
+	asked  func() // told of each statement; may be nil
+	// What was read of accounts and leases stays so until this Tx changes it: nobody else writes meanwhile, and a View is one snapshot.
+	accounts map[record.AccountID]entryDoc
+	near     map[string][]Lease
+}
+
+// entryDoc is an entry of the directory as it is stored.
+type entryDoc struct {
+	doc      string
+	revision int64
+}
+
+// counted tells whoever counts that a statement goes to the database.
+func (tx *Tx) counted() {
+	if tx.asked != nil {
+		tx.asked()
+	}
 }
 
 // exec runs a statement and gives the number of rows that it touched.
 func (tx *Tx) exec(query string, args ...any) (int64, error) {
+	tx.counted()
 	r, err := tx.run.exec(tx.ctx, query, args...)
 	if err != nil {
 		return 0, err
@@ -29,6 +49,7 @@ func (tx *Tx) exec(query string, args ...any) (int64, error) {
 
 // one reads a single row into the places; ErrNotFound if there is none.
 func (tx *Tx) one(query string, args []any, into ...any) error {
+	tx.counted()
 	row, err := tx.run.row(tx.ctx, query, args...)
 	if err != nil {
 		return err
@@ -45,6 +66,7 @@ type scanner interface{ Scan(into ...any) error }
 
 // all reads every row.
 func all[T any](tx *Tx, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+	tx.counted()
 	rows, err := tx.run.query(tx.ctx, query, args...)
 	if err != nil {
 		return nil, err
@@ -104,6 +126,12 @@ func (tx *Tx) Next(name string, n uint64) (uint64, error) {
 		return 0, fmt.Errorf("count %s: %w", name, err)
 	}
 	return uint64(last) - n + 1, nil
+}
+
+// counting begins a statement on PostgreSQL that counts a name up by one and uses the number as n.value: one way to the server instead of two.
+func counting(name string) string {
+	return `WITH n AS (INSERT INTO counters (name, value) VALUES ('` + name + `', 1)
+		ON CONFLICT (name) DO UPDATE SET value = counters.value + excluded.value RETURNING value) `
 }
 
 // Count reads a counter; 0 before the first Next.
