@@ -100,7 +100,7 @@ func (all *tongues) find(tags ...string) *tongue {
 		if tag == "" || err != nil {
 			continue
 		}
-		if _, i, confidence := all.matcher.Match(t); confidence > language.No {
+		if _, i, confidence := all.matcher.Match(t); confidence >= language.High {
 			return all.list[i]
 		}
 	}
@@ -127,7 +127,7 @@ func CheckLanguage(tag string) error {
 	}
 	t, err := language.Parse(tag)
 	if err == nil {
-		if _, _, confidence := all.matcher.Match(t); confidence > language.No {
+		if _, _, confidence := all.matcher.Match(t); confidence >= language.High {
 			return nil
 		}
 	}

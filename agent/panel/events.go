@@ -9,6 +9,7 @@ import (
 
 const (
 	beatEvery   = 5 * time.Second  // a page that hears nothing for twice this long, and a bit, says so
+	retryAfter  = time.Second      // a page whose stream broke comes back then
 	writeWithin = 10 * time.Second // a browser that takes nothing is let go
 )
 
@@ -34,6 +35,9 @@ func (w *Web) events(out http.ResponseWriter, r *http.Request) {
 			return err
 		}
 		return control.Flush()
+	}
+	if _, err := fmt.Fprintf(out, "retry: %d\n", retryAfter.Milliseconds()); err != nil {
+		return
 	}
 	if send("hello", fmt.Appendf(nil, `{"build":%q,"now":%d}`, w.build, time.Now().UnixMilli())) != nil {
 		return

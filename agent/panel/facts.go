@@ -25,6 +25,9 @@ func (m *model) chips(v *view) {
 	if v.Open && v.Kind != kindEmergency {
 		v.Chips = append(v.Chips, chip{"emergency", t.Say("emergency.title"), "stop"})
 	}
+	if !v.Open && m.unclaimed() != nil {
+		v.Chips = append(v.Chips, chip{"unclaimed", t.Say("unclaimed.chip"), "hand"})
+	}
 	if m.isOffline() {
 		v.Chips = append(v.Chips, chip{"offline", t.Say("offline.chip"), "cut"})
 	}

@@ -40,9 +40,6 @@ type model struct {
 	sound sound
 }
 
-// calledOff is the reason of a tap that somebody cancelled.
-const calledOff = "called-off"
-
 func (m *model) ring(s sound) { m.cue, m.sound = m.cue+1, s }
 
 // apply takes in a change.
@@ -84,7 +81,8 @@ func (m *model) moved(p *taplinev1.Presence, now time.Time) {
 func (m *model) settle() {
 	switch m.notice.GetKind() {
 	case taplinev1.NoticeKind_NOTICE_KIND_REFUSED, taplinev1.NoticeKind_NOTICE_KIND_UNREADABLE, taplinev1.NoticeKind_NOTICE_KIND_ENDED,
-		taplinev1.NoticeKind_NOTICE_KIND_PIN_NEEDED, taplinev1.NoticeKind_NOTICE_KIND_SECOND_PERSON_NEEDED:
+		taplinev1.NoticeKind_NOTICE_KIND_PIN_NEEDED, taplinev1.NoticeKind_NOTICE_KIND_SECOND_PERSON_NEEDED,
+		taplinev1.NoticeKind_NOTICE_KIND_CLAIMED, taplinev1.NoticeKind_NOTICE_KIND_EMERGENCY_UNCLAIMED:
 	default:
 		m.notice = nil
 	}
@@ -100,7 +98,7 @@ func (m *model) told(n *taplinev1.Notice, now time.Time) {
 	shown, rings := lasts, sound("")
 	switch n.GetKind() {
 	case taplinev1.NoticeKind_NOTICE_KIND_REFUSED:
-		if n.GetReason() == calledOff {
+		if n.GetRefusal() == taplinev1.RefusalCause_REFUSAL_CAUSE_CALLED_OFF {
 			m.notice = nil // whoever touched "cancel" knows
 			return
 		}
@@ -119,7 +117,13 @@ func (m *model) told(n *taplinev1.Notice, now time.Time) {
 	case taplinev1.NoticeKind_NOTICE_KIND_ALREADY_HERE:
 	case taplinev1.NoticeKind_NOTICE_KIND_IDLE_WARNING, taplinev1.NoticeKind_NOTICE_KIND_CARD_GONE, taplinev1.NoticeKind_NOTICE_KIND_END_NEAR:
 		rings = soundExpiring
-	case taplinev1.NoticeKind_NOTICE_KIND_ENDED:
+	case taplinev1.NoticeKind_NOTICE_KIND_CLAIM_TAP:
+		if n.GetSamePerson() {
+			rings = soundRefused
+		}
+	case taplinev1.NoticeKind_NOTICE_KIND_CLAIMED:
+		shown, rings, m.answerBy = noticeLasts, soundOK, time.Time{}
+	case taplinev1.NoticeKind_NOTICE_KIND_ENDED, taplinev1.NoticeKind_NOTICE_KIND_EMERGENCY_UNCLAIMED:
 		shown, rings, m.answerBy = noticeLasts, soundExpiring, time.Time{}
 	default:
 		return // readers, broker and journal are read from the status

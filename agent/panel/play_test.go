@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -195,8 +196,10 @@ func (p *play) called() []call {
 // house is a page that is served.
 type house struct {
 	*play
-	web *Web
-	url string
+	web    *Web
+	url    string
+	server *httptest.Server
+	down   atomic.Bool // nobody answers
 }
 
 func openHouse(t *testing.T, cfg WebConfig) *house {
@@ -211,7 +214,14 @@ func openHouse(t *testing.T, cfg WebConfig) *house {
 	mux.Handle("/", w.Handler(testToken))
 	mux.HandleFunc("/api/", p.api)
 	ctx, stop := context.WithCancel(context.Background())
-	server := httptest.NewServer(mux)
+	h := &house{play: p, web: w}
+	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		if h.down.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		mux.ServeHTTP(out, r)
+	}))
+	h.server, h.url = server, server.URL
 	var group errgroup.Group
 	group.Go(func() error { return w.Run(ctx) })
 	t.Cleanup(func() {
@@ -222,7 +232,7 @@ func openHouse(t *testing.T, cfg WebConfig) *house {
 			t.Error(err)
 		}
 	})
-	return &house{play: p, web: w, url: server.URL}
+	return h
 }
 
 // scene is a state of the page. A sheet is what the page itself lays over it.
@@ -252,6 +262,12 @@ func anna(lang string) *taplinev1.Person {
 
 func ben(lang string) *taplinev1.Person { return person("p-ben", "Benjamin O.", lang) }
 
+// alarm is an emergency that began three minutes ago and that so many people have to claim.
+func alarm(missing uint32) *taplinev1.Emergency {
+	since := time.Now().Add(-3 * time.Minute)
+	return &taplinev1.Emergency{Id: "e-1", Reason: "injury", Since: timestamppb.New(since), ClaimBy: timestamppb.New(since.Add(time.Hour)), Missing: missing}
+}
+
 func lasts(d time.Duration) *durationpb.Duration { return durationpb.New(d) }
 
 // scenes are all states of the page.
@@ -270,8 +286,15 @@ func scenes() []scene {
 	}
 	emergency := func(h *house, _ string) {
 		h.be(func(p *taplinev1.Presence) {
-			p.State, p.Session = taplinev1.PresenceState_PRESENCE_STATE_EMERGENCY, "e-1"
-			p.Since = timestamppb.New(time.Now().Add(-3 * time.Minute))
+			e := alarm(2)
+			p.State, p.Emergency, p.Unclaimed = taplinev1.PresenceState_PRESENCE_STATE_EMERGENCY, e, []*taplinev1.Emergency{e}
+		})
+	}
+	claim := func(missing uint32, same bool) func(*house, string) {
+		return told(func(string) *notice {
+			return &notice{
+				Kind: taplinev1.NoticeKind_NOTICE_KIND_CLAIM_TAP, Emergency: "e-1", Missing: missing, SamePerson: same, Lasts: lasts(30 * time.Second),
+			}
 		})
 	}
 	unrecorded := func(h *house, lang string) {
@@ -332,11 +355,23 @@ func scenes() []scene {
 		{"end-near", "", kindEndNear, both(here, about(taplinev1.NoticeKind_NOTICE_KIND_END_NEAR, taplinev1.EndCause_END_CAUSE_SHIFT_END, 5*time.Minute))},
 		{"ended", "", kindEnded, about(taplinev1.NoticeKind_NOTICE_KIND_ENDED, taplinev1.EndCause_END_CAUSE_IDLE, 0)},
 		{"emergency", "", kindEmergency, emergency},
+		{"emergency-over", "", kindNamed, func(h *house, lang string) {
+			h.be(func(p *taplinev1.Presence) {
+				p.State, p.Person, p.Session = taplinev1.PresenceState_PRESENCE_STATE_NAMED, anna(lang), "s-2"
+				p.Since, p.Unclaimed = timestamppb.New(time.Now()), []*taplinev1.Emergency{alarm(2)}
+			})
+		}},
+		{"claim", "", kindClaim, both(emergency, claim(2, false))},
+		{"claim-same-person", "", kindClaim, both(emergency, claim(1, true))},
+		{"claimed", "", kindClaimed, told(func(string) *notice { return &notice{Kind: taplinev1.NoticeKind_NOTICE_KIND_CLAIMED, Emergency: "e-1"} })},
+		{"unclaimed", "", kindUnclaimed, told(func(string) *notice {
+			return &notice{Kind: taplinev1.NoticeKind_NOTICE_KIND_EMERGENCY_UNCLAIMED, Emergency: "e-1", Missing: 2}
+		})},
 		{"gone", "gone", kindIdle, func(*house, string) {}},
 		{"failed", "failed", kindNamed, here},
 		{"leave", "leave", kindNamed, here},
 		{"reasons", "reasons", kindIdle, func(*house, string) {}},
-		{"claim", "claim", kindEmergency, emergency},
+		{"emergency-end", "leave", kindEmergency, emergency},
 	}
 }
 
@@ -353,7 +388,10 @@ func (h *house) stage(p *tab, s scene, lang string) {
 	s.set(h, lang)
 	h.web.look()
 	p.wait(fmt.Sprintf(`document.documentElement.dataset.kind === %q && document.documentElement.lang === %q`, s.kind, lang))
+	h.web.mu.Lock()
+	h.web.model.noticeUntil, h.web.model.beforeUntil = time.Now().Add(time.Hour), time.Now().Add(time.Hour) // it is looked at for as long as that takes
+	h.web.mu.Unlock()
 	p.eval(fmt.Sprintf(`(() => { document.documentElement.dataset.sheet = %[1]q; for (const s of document.querySelectorAll(".sheet")) s.hidden = s.id !== %[1]q;
-		document.querySelector("#stage").inert = %[2]t; const act = document.querySelector("#act"); if (act) act.hidden = %[2]t;
-		document.querySelector("#emergency").hidden = %[1]q === "reasons"; })()`, s.sheet, s.sheet != ""), nil)
+		document.querySelector("#stage").inert = %[2]t; const acts = document.querySelector(".acts"); if (acts) acts.hidden = %[2]t;
+		document.querySelector("#emergency").hidden = ["reasons", "gone"].includes(%[1]q); })()`, s.sheet, s.sheet != ""), nil)
 }

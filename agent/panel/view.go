@@ -11,8 +11,8 @@ import (
 // kind is a state of the page. Its name is in the page's markup, in the names of its pictures, and in the tests.
 type kind string
 
-// The states that the agent brings about. Five more are the page's own and lie in it all the time: gone (the agent is not heard any more), reasons
-// (of an emergency), claim (waits for a badge), leave (asks once more) and failed.
+// The states that the agent brings about. Four more are the page's own and lie in it all the time: gone (the agent is not heard any more), reasons
+// (of an emergency), leave (asks once more) and failed.
 const (
 	kindIdle         kind = "idle"
 	kindReaderAway   kind = "reader-away"
@@ -31,6 +31,9 @@ const (
 	kindEndNear      kind = "end-near"
 	kindEnded        kind = "ended"
 	kindEmergency    kind = "emergency"
+	kindClaim        kind = "claim"
+	kindClaimed      kind = "claimed"
+	kindUnclaimed    kind = "unclaimed"
 )
 
 // view is what the page shows at one moment, in one language.
@@ -45,8 +48,8 @@ type view struct {
 	Code                    string
 	Bar                     *bar
 	PIN                     *pinPad
-	// Act is what can be touched at the end of the bottom edge; nil for nothing.
-	Act *act
+	// Acts are what can be touched at the end of the bottom edge.
+	Acts []act
 	// Open is set while the station is open in an emergency, whatever else is shown.
 	Open bool
 
@@ -83,8 +86,9 @@ func (m *model) view(t *tongue, now time.Time) view {
 		v.Who = nameOf(p)
 	}
 	m.chips(&v)
-	if v.Leave != "" && v.Act == nil {
-		v.Act = &act{Name: "leave", Label: t.Say("leave.button"), Icon: "door"}
+	m.offerClaim(&v)
+	if v.Leave != "" && !v.Open {
+		v.Acts = append(v.Acts, act{Name: "leave", Label: t.Say("leave.button"), Icon: "door"})
 	}
 	return v
 }
@@ -185,6 +189,9 @@ func (m *model) noticed(v *view) {
 	case taplinev1.NoticeKind_NOTICE_KIND_SECOND_PERSON_NEEDED:
 		m.second(v, name)
 		count("answer.left")
+	case taplinev1.NoticeKind_NOTICE_KIND_CLAIM_TAP, taplinev1.NoticeKind_NOTICE_KIND_CLAIMED, taplinev1.NoticeKind_NOTICE_KIND_EMERGENCY_UNCLAIMED:
+		m.claimNotice(v)
+		count("answer.left")
 	default:
 		why, next := refusalTexts(t, n)
 		v.is(kindRefused, "bad", "stop", why, name, next)
@@ -200,7 +207,7 @@ func (m *model) pin(v *view) {
 		v.Tone, v.Icon, v.Note = "bad", "stop", t.Say("pin.wrong")
 	}
 	v.PIN = &pinPad{Session: n.GetSession()}
-	v.Act = cancel(t, n.GetSession())
+	v.Acts = cancel(t, n.GetSession())
 }
 
 // second asks for another person's badge.
@@ -214,11 +221,11 @@ func (m *model) second(v *view, name string) {
 		text = t.Say(about+".text", "name", name)
 	}
 	v.is(kindSecond, "ask", "people", t.Say(about+".title"), text, t.Say(about+".next"))
-	v.Act = cancel(t, m.notice.GetSession())
+	v.Acts = cancel(t, m.notice.GetSession())
 }
 
-func cancel(t *tongue, session string) *act {
-	return &act{Name: "cancel", Label: t.Say("cancel"), Icon: "cross", ID: session}
+func cancel(t *tongue, session string) []act {
+	return []act{{Name: "cancel", Label: t.Say("cancel"), Icon: "cross", ID: session}}
 }
 
 func barOf(label string, until time.Time, total time.Duration) *bar {

@@ -2,15 +2,25 @@ package panel
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 )
 
 var update = flag.Bool("update", false, "take the pictures of the page anew")
 
-// screens are the sizes that the page is made for.
-func screens() [][2]int { return [][2]int{{800, 480}, {1280, 800}, {1920, 1080}, {3840, 2160}} }
+// screens are the sizes that the page is made for. From 1920x1080 on everything grows with the screen, so that but for the long suite three languages are
+// enough for the largest: it takes longer than all others together.
+func screens(lang string) [][2]int {
+	sizes := [][2]int{{800, 480}, {1280, 800}, {1920, 1080}}
+	if os.Getenv("TAPLINE_SUITE") == "long" || lang == "en" || lang == "de" || lang == "ar" {
+		sizes = append(sizes, [2]int{3840, 2160})
+	}
+	return sizes
+}
 
 // misfits are elements that do not fit into the screen or into what holds them, and targets that are too small for a glove.
 const misfits = `(() => {
@@ -45,6 +55,7 @@ const misfits = `(() => {
 
 // TestEveryStateFitsEveryScreen: no word is cut, nothing overflows, and all that can be touched has 96 px, in every language, state and size.
 func TestEveryStateFitsEveryScreen(t *testing.T) {
+	t.Parallel()
 	b := startBrowser(t)
 	for _, lang := range Languages() {
 		t.Run(lang, func(t *testing.T) {
@@ -52,7 +63,7 @@ func TestEveryStateFitsEveryScreen(t *testing.T) {
 			p := b.open(t, h.url)
 			for _, s := range scenes() {
 				h.stage(p, s, lang)
-				for _, screen := range screens() {
+				for _, screen := range screens(lang) {
 					p.size(screen[0], screen[1])
 					var wrong []string
 					p.eval(misfits, &wrong)
@@ -68,6 +79,7 @@ func TestEveryStateFitsEveryScreen(t *testing.T) {
 
 // TestAxeFindsNothing: axe-core has nothing to say about any state in any language, in light and dark.
 func TestAxeFindsNothing(t *testing.T) {
+	t.Parallel()
 	b := startBrowser(t)
 	source := axe(t)
 	for _, lang := range Languages() {
@@ -84,7 +96,7 @@ func TestAxeFindsNothing(t *testing.T) {
 						ID, Help string
 						Nodes    []struct{ HTML, FailureSummary string }
 					}
-					p.eval(`axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"], resultTypes: ["violations"] })
+					p.eval(`axe.run(document, { preload: false, runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"], resultTypes: ["violations"] })
 						.then((r) => r.violations.map((v) => ({ ID: v.id, Help: v.help, Nodes: v.nodes.map((n) => ({ HTML: n.html, FailureSummary: n.failureSummary })) })))`, &found)
 					for _, f := range found {
 						for _, n := range f.Nodes {
@@ -106,22 +118,92 @@ func themes(lang string) []string {
 	return []string{"light"}
 }
 
-// TestPictures takes the pictures that the README shows, with -update; without it every picture that is shown must be there.
-func TestPictures(t *testing.T) {
-	if !*update {
-		t.Skip("needs: -update")
+// picture is one of those that the README shows.
+type picture struct {
+	scene, lang string
+	dark        bool
+}
+
+func (p picture) file() string { return filepath.Join("screenshots", p.scene+"-"+p.lang+".webp") }
+
+func pictures() []picture {
+	return []picture{
+		{"idle", "en", false},
+		{"named", "en", false},
+		{"hand-over", "en", false},
+		{"ask", "en", false},
+		{"refused", "en", false},
+		{"pin", "en", false},
+		{"second", "pl", false},
+		{"idle-warning", "en", false},
+		{"named-offline", "de", true},
+		{"reasons", "en", false},
+		{"emergency", "en", false},
+		{"claim", "zh", true},
+		{"gone", "en", false},
+		{"pin-wrong", "ar", true},
 	}
+}
+
+const largestPicture = 16_000
+
+// TestPictures: the README shows every picture, and they stay small. With -update they are taken anew; TAPLINE_PICTURES names a folder that then gets all
+// states in all languages, to look at.
+func TestPictures(t *testing.T) {
+	if *update {
+		takePictures(t)
+	}
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range pictures() {
+		info, err := os.Stat(p.file())
+		switch {
+		case err != nil:
+			t.Errorf("%v: go test ./agent/panel -run TestPictures -update takes it", err)
+		case info.Size() > largestPicture:
+			t.Errorf("%s has %d bytes, %d at most", p.file(), info.Size(), largestPicture)
+		}
+		if !strings.Contains(string(readme), "("+filepath.ToSlash(p.file())+")") {
+			t.Errorf("the README does not show %s", p.file())
+		}
+	}
+}
+
+func takePictures(t *testing.T) {
 	b := startBrowser(t)
-	h := openHouse(t, WebConfig{Language: "en"})
-	dir := os.Getenv("TAPLINE_PICTURES")
-	p := b.open(t, h.url)
-	for _, s := range scenes() {
-		h.stage(p, s, "en")
-		p.size(800, 480)
-		if dir != "" {
-			if err := os.WriteFile(filepath.Join(dir, s.name+".png"), p.picture("png", 0), 0o600); err != nil {
-				t.Fatal(err)
+	all := os.Getenv("TAPLINE_PICTURES")
+	for _, lang := range Languages() {
+		h := openHouse(t, WebConfig{Language: lang})
+		p := b.open(t, h.url)
+		for _, s := range scenes() {
+			for _, dark := range []bool{false, true} {
+				shown := slices.Contains(pictures(), picture{s.name, lang, dark})
+				if !shown && (all == "" || dark && lang != "en") {
+					continue
+				}
+				theme := map[bool]string{false: "light", true: "dark"}[dark]
+				p.media("prefers-color-scheme", theme, "prefers-reduced-motion", "reduce")
+				h.stage(p, s, lang)
+				p.eval(`delete document.documentElement.dataset.cue`, nil)
+				if shown {
+					save(t, picture{s.name, lang, dark}.file(), p.picture("webp", 40))
+				}
+				if all != "" {
+					save(t, filepath.Join(all, fmt.Sprintf("%s-%s-%s.png", s.name, lang, theme)), p.picture("png", 0))
+				}
 			}
 		}
+	}
+}
+
+func save(t *testing.T, name string, body []byte) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, body, 0o600); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -40,8 +40,7 @@
     keepPIN();
     // A sheet that asks about what is over closes.
     if (sheet === 'leave' && !(find('[data-end]').dataset.end)) close();
-    if (sheet === 'claim' && !m.open) close();
-    if (sheet && sheet !== 'gone' && moved && ['pin', 'second', 'refused'].includes(m.kind)) close();
+    if (sheet && sheet !== 'gone' && moved && ['pin', 'second', 'refused', 'claim'].includes(m.kind)) close();
     lay();
     tick();
     if (moved) find('#say').textContent = m.say;
@@ -63,7 +62,6 @@
 
   function close() {
     clearTimeout(closing);
-    if (sheet === 'claim' && claiming) claiming.abort();
     sheet = '';
     lay();
   }
@@ -73,10 +71,10 @@
     for (const s of document.querySelectorAll('.sheet')) s.hidden = s.id !== sheet;
     root.dataset.sheet = sheet;
     find('#stage').inert = sheet !== '';
-    const act = find('#act');
-    if (act) act.hidden = sheet !== '';
+    const acts = find('.acts');
+    if (acts) acts.hidden = sheet !== '';
     const held = find('#emergency');
-    held.hidden = sheet === 'reasons';
+    held.hidden = sheet === 'reasons' || sheet === 'gone'; // a button that nobody hears is none
     held.classList.toggle('held', holding !== 0);
   }
 
@@ -95,7 +93,7 @@
         e.value = left;
         continue;
       }
-      const s = Math.ceil(left / 1000);
+      const s = Math.round(left / 1000);
       e.textContent = `${Math.floor(s / 60)}:${two(s % 60)}`;
     }
   }
@@ -148,9 +146,9 @@
 
   // ---- Telling the agent.
 
-  async function tell(path, body, signal) {
+  async function tell(path, body) {
     const answer = await fetch(path, {
-      method: 'POST', cache: 'no-store', credentials: 'same-origin', signal,
+      method: 'POST', cache: 'no-store', credentials: 'same-origin',
       headers: { 'Content-Type': 'application/json', 'X-Tapline-Token': token },
       body: JSON.stringify(body),
     });
@@ -237,20 +235,6 @@
   });
   addEventListener('contextmenu', (e) => e.preventDefault());
 
-  // ---- Claim: whoever taps next answers for it.
-
-  let claiming = null;
-
-  function claim(emergency) {
-    const mine = new AbortController();
-    claiming = mine;
-    open('claim', 60000);
-    tell('/api/v1/emergency/claim', { emergency }, mine.signal).then(
-      () => { if (claiming === mine && sheet === 'claim') close(); },
-      () => { if (claiming === mine && !mine.signal.aborted) failed(); },
-    );
-  }
-
   // ---- Touches and, where there are some, keys.
 
   addEventListener('click', (e) => {
@@ -264,7 +248,7 @@
     else if (d.end) { close(); tell('/api/v1/session/end', { session: d.end }).catch(failed); }
     else if (d.reason) { close(); tell('/api/v1/emergency', { reason: d.reason }).catch(failed); }
     else if (d.act === 'leave') open('leave', 20000);
-    else if (d.act === 'claim') claim(d.id);
+    else if (d.act === 'claim') tell('/api/v1/emergency/claim', { emergency: d.id }).catch(failed);
     else if (d.act === 'cancel') { forget(); tell('/api/v1/session/end', { session: d.id }).catch(failed); }
   });
   addEventListener('keydown', (e) => {

@@ -644,7 +644,7 @@ type Notice struct {
 	// Why a session ends or has ended; for END_NEAR and ENDED.
 	Cause EndCause `protobuf:"varint,8,opt,name=cause,proto3,enum=tapline.v1.EndCause" json:"cause,omitempty"`
 	// Why, in a short stable word; for JOURNAL: "full", "read-only", "io", "key-store", "slow" (records are late), "low" (room for few days); empty when all is well again.
-	// For REFUSED, what the station itself decided: "overtaken" (by the next tap), "called-off" (by the person), "agent-stopped", "revoked".
+	// For REFUSED, what refusal has no name for: "agent-stopped", "revoked".
 	Reason string `protobuf:"bytes,20,opt,name=reason,proto3" json:"reason,omitempty"`
 	// The emergency; for CLAIM_TAP, CLAIMED and EMERGENCY_UNCLAIMED.
 	Emergency string `protobuf:"bytes,9,opt,name=emergency,proto3" json:"emergency,omitempty"`
