@@ -83,6 +83,8 @@ type Agent struct {
 	api      *localapi.Server
 	rack     *rack
 	lines    *lines
+	ring     *logRing
+	metrics  *metrics
 	started  time.Time
 
 	reloading sync.Mutex             // one reload at a time
@@ -104,7 +106,8 @@ func New(cfg Config, opts Options) (*Agent, error) {
 	}
 	a := &Agent{cfg: cfg, opts: opts, troubles: &troubles{}, desk: &desk{readers: map[reader.Name]*readerState{}}, started: time.Now()}
 	a.inForce.Store(&cfg)
-	a.log = opts.Log.WithOptions(zap.WrapCore(a.troubles.watch))
+	a.ring, a.metrics = &logRing{}, newMetrics()
+	a.log = opts.Log.WithOptions(zap.WrapCore(a.troubles.watch), zap.WrapCore(a.ring.watch))
 	if err := a.openIdentity(); err != nil {
 		return nil, err
 	}
@@ -202,8 +205,9 @@ func (a *Agent) wire() {
 		Show: a.show, Remember: a.memory.Note, Heartbeat: a.cfg.Heartbeat, Found: a.found, Log: a.log,
 		Healthy: a.journal.Healthy, Fault: a.journal.Fault,
 		Acked: func() record.Seq { return a.journal.Receipt().Seq },
-		Start: a.startOf(),
+		Start: a.startOf(), Timed: a.metrics.tap,
 	})
+	a.metrics.register(a)
 	a.api = a.newAPI()
 	a.today = &today{journal: a.journal, clock: a.clock}
 	a.rack = newRack(a.openSources())

@@ -85,7 +85,11 @@ func (a *Agent) Status() *taplinev1.GetStatusResponse {
 	}
 	if b, ok := a.bundle.Status(a.clock.Trusted()); ok {
 		s.Bundle = &taplinev1.BundleStatus{Sequence: b.Sequence, IssuedAt: stamp(b.IssuedAt), NotAfter: stamp(b.NotAfter), Tier: string(b.Tier)}
+		s.BundleBadges = uint32(b.Badges) //nolint:gosec // a bundle has some thousands
 	}
+	n, p50, p99 := a.Latency()
+	s.Taps = &taplinev1.TapStatus{Count: uint32(n), P50: durationpb.New(p50), P99: durationpb.New(p99)} //nolint:gosec // at most keepTotals
+	s.Page, s.Findings = a.api.Address(), findings(s, a.clock.Trusted())
 	return s
 }
 

@@ -36,7 +36,9 @@ type loopConfig struct {
 	// Badges gives the key for references of badge numbers.
 	Badges func() []byte
 	// Show takes what the person at the station is to see. It does not wait.
-	Show      func(screen)
+	Show func(screen)
+	// Timed is told of each tap with a record.
+	Timed     func(finishedTap)
 	Heartbeat time.Duration
 	Found     journal.Recovery
 	Start     record.Start
@@ -111,6 +113,9 @@ func newLoop(cfg loopConfig) *loop {
 	}
 	if cfg.Fault == nil {
 		cfg.Fault = func() string { return "" }
+	}
+	if cfg.Timed == nil {
+		cfg.Timed = func(finishedTap) {}
 	}
 	if cfg.Acked == nil {
 		cfg.Acked = func() record.Seq { return 0 }
@@ -322,6 +327,7 @@ func (l *loop) handle(in input) {
 	}
 	for _, tap := range done {
 		tap.log(l.log)
+		l.cfg.Timed(tap)
 	}
 	l.tell(in, effects)
 	if in.done != nil {

@@ -56,7 +56,7 @@ func (a *Agent) watchRoom(ctx context.Context) error {
 	defer again.Stop()
 	for {
 		is := a.journal.Room()
-		if low, changed := a.room.look(is, a.cfg.Journal); changed {
+		if low, changed := a.room.look(is, a.settings().Journal); changed {
 			notice := session.Notice{Kind: session.JournalChanged}
 			if low {
 				notice.Reason = session.JournalLow

@@ -99,15 +99,27 @@ func (t *timings) percentiles() (n int, p50, p99 time.Duration) {
 	return len(all), at(50), at(99)
 }
 
+// outcome is what came of the tap: "opened", "handed-over", "refused"; "other" for a record that is none of these.
+func (f finishedTap) outcome() string {
+	words := map[record.Type]string{record.SessionOpened: "opened", record.SessionHandedOver: "handed-over", record.TapRefused: "refused"}
+	if w, ok := words[f.payload.Type]; ok {
+		return w
+	}
+	return "other"
+}
+
+// decidedBy is who decided: "broker", "bundle", "emergency", "station".
+func (f finishedTap) decidedBy() string {
+	if f.by == "" {
+		return "station"
+	}
+	return f.by
+}
+
 // log writes the one line that a tap has in the log. It names nobody.
 func (f finishedTap) log(log *zap.Logger) {
-	outcome := map[record.Type]string{record.SessionOpened: "opened", record.SessionHandedOver: "handed-over", record.TapRefused: "refused"}
-	by := f.by
-	if by == "" {
-		by = "station"
-	}
 	log.Info("tap",
-		zap.String("outcome", outcome[f.payload.Type]), zap.String("reason", string(f.payload.Reason)), zap.String("decided_by", by),
+		zap.String("outcome", f.outcome()), zap.String("reason", string(f.payload.Reason)), zap.String("decided_by", f.decidedBy()),
 		zap.Int64("read_us", f.read.took.Microseconds()), zap.Int64("decide_us", f.decide.Microseconds()),
 		zap.Int64("journal_us", f.journal.Microseconds()), zap.Int64("total_us", f.total.Microseconds()),
 		zap.String("session", string(f.payload.Session)), zap.String("reader", f.payload.Reader))

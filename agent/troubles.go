@@ -14,22 +14,34 @@ import (
 // keepTroubles is how many of the last warnings and errors the status screen has.
 const keepTroubles = 20
 
-// troubles keeps the last warnings and errors of the log for the status screen.
+// troubles keeps the last warnings and errors of the log for the status screen. What happens again and again is one of them, with a count.
 type troubles struct {
 	mu   sync.Mutex // guards last
-	last []*taplinev1.Trouble
+	last []trouble
+}
+
+type trouble struct {
+	part, message string             // what makes two of them the same
+	is            *taplinev1.Trouble // never changed once it is here
 }
 
 // watch puts itself between the logger and its core.
 func (t *troubles) watch(core zapcore.Core) zapcore.Core { return &troubleCore{Core: core, to: t} }
 
-func (t *troubles) add(at time.Time, part, what string) {
+// add takes in what the log says: message is the same whenever the same thing happens, what has its details.
+func (t *troubles) add(at time.Time, part, message, what string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if part == "" {
 		part = "station"
 	}
-	t.last = append(t.last, &taplinev1.Trouble{At: timestamppb.New(at), Part: part, What: what, Hint: troubleHint(part)})
+	now := timestamppb.New(at)
+	one := trouble{part, message, &taplinev1.Trouble{At: now, FirstAt: now, Count: 1, Part: part, What: what, Hint: troubleHint(part)}}
+	if i := slices.IndexFunc(t.last, func(o trouble) bool { return o.part == part && o.message == message }); i >= 0 {
+		one.is.FirstAt, one.is.Count = t.last[i].is.GetFirstAt(), t.last[i].is.GetCount()+1
+		t.last = slices.Delete(t.last, i, i+1)
+	}
+	t.last = append(t.last, one)
 	if len(t.last) > keepTroubles {
 		t.last = slices.Delete(t.last, 0, 1)
 	}
@@ -39,8 +51,10 @@ func (t *troubles) add(at time.Time, part, what string) {
 func (t *troubles) newestFirst() []*taplinev1.Trouble {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	list := slices.Clone(t.last)
-	slices.Reverse(list)
+	var list []*taplinev1.Trouble
+	for _, one := range slices.Backward(t.last) {
+		list = append(list, one.is)
+	}
 	return list
 }
 
@@ -79,7 +93,7 @@ func (c *troubleCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
 			what += ": " + err.Error()
 		}
 	}
-	c.to.add(e.Time, e.LoggerName, what)
+	c.to.add(e.Time, e.LoggerName, e.Message, what)
 	if !c.Enabled(e.Level) {
 		return nil
 	}

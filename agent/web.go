@@ -11,7 +11,7 @@ import (
 // newAPI makes the local API: the socket for programs, and the loopback listener for browsers.
 func (a *Agent) newAPI() *localapi.Server {
 	return localapi.New(localapi.Config{
-		Socket: a.cfg.Socket, Station: a, Listen: a.cfg.Web.Listen, Hosts: a.cfg.Web.Hosts, Page: a.page, Log: a.log.Named("local"),
+		Socket: a.cfg.Socket, Station: a, Listen: a.cfg.Web.Listen, Hosts: a.cfg.Web.Hosts, Page: a.page, Metrics: a.metrics.handler(), Log: a.log.Named("local"),
 	})
 }
 

@@ -47,6 +47,8 @@ type Station interface {
 	FetchSecret(ctx context.Context, session string) (*taplinev1.FetchSecretResponse, error)
 	// Status tells a technician how the agent is.
 	Status() *taplinev1.GetStatusResponse
+	// Diagnostics is what a technician sends to those who help: it names no person and holds no secret.
+	Diagnostics() (*taplinev1.GetDiagnosticsResponse, error)
 	// Reload reads the configuration again.
 	Reload(ctx context.Context) (*taplinev1.ReloadResponse, error)
 }

@@ -92,6 +92,10 @@ func (s *station) FetchSecret(context.Context, string) (*taplinev1.FetchSecretRe
 	return &taplinev1.FetchSecretResponse{}, nil
 }
 
+func (s *station) Diagnostics() (*taplinev1.GetDiagnosticsResponse, error) {
+	return &taplinev1.GetDiagnosticsResponse{}, nil
+}
+
 func (s *station) Reload(context.Context) (*taplinev1.ReloadResponse, error) {
 	return &taplinev1.ReloadResponse{}, nil
 }

@@ -36,6 +36,7 @@ func rights() map[string]class {
 		taplinev1.LocalService_Authorize_FullMethodName:      owner | local, // lockers ask as the account that they guard
 		taplinev1.LocalService_Reload_FullMethodName:         owner,
 		taplinev1.LocalService_FetchSecret_FullMethodName:    owner,
+		taplinev1.LocalService_GetDiagnostics_FullMethodName: owner,
 	}
 }
 

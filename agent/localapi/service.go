@@ -59,6 +59,10 @@ func (s *service) FetchSecret(ctx context.Context, req *taplinev1.FetchSecretReq
 	return s.station.FetchSecret(ctx, req.GetSession())
 }
 
+func (s *service) GetDiagnostics(context.Context, *taplinev1.GetDiagnosticsRequest) (*taplinev1.GetDiagnosticsResponse, error) {
+	return s.station.Diagnostics()
+}
+
 func (s *service) Reload(ctx context.Context, _ *taplinev1.ReloadRequest) (*taplinev1.ReloadResponse, error) {
 	return s.station.Reload(ctx)
 }

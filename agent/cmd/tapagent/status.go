@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,19 +13,31 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"tapline/agent"
+	"tapline/installer/osservice"
 	taplinev1 "tapline/proto/tapline/v1"
 )
 
 func (c *cli) statusCommand() *cobra.Command {
 	var output string
 	var wait time.Duration
+	var strict, watch bool
 	s := &cobra.Command{
-		Use:     "status",
-		Short:   "Tell on one screen how the station is",
-		Long:    "Asks the running agent how it is: who is here, readers, broker, journal, clock, keys, and the last troubles with what to do.",
-		Example: "  tapagent status\n  tapagent status -o json",
+		Use:   "status",
+		Short: "Tell on one screen how the station is, and what to do",
+		Long: `Asks the running agent how it is. What needs somebody's eye comes first, with what
+to do next; then who is here, mode, readers, broker, grants, journal, clock, keys,
+and the last troubles, each once with how often and when last.
+
+Exit codes: 0 well, or with warnings alone; 1 a fault: something that the station
+is for does not work; 7 the agent does not answer. With --strict a warning is 1, too.
+
+Whoever is neither root nor the agent's own account gets the outline alone.`,
+		Example: "  tapagent status\n  tapagent status --watch\n  tapagent status -o json | jq .findings",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if output != "text" && output != "json" {
+				return osservice.Fault(osservice.Usage, fmt.Errorf("output %q: want text or json", output), "")
+			}
 			cfg, err := c.load()
 			if err != nil {
 				return err
@@ -33,16 +46,97 @@ func (c *cli) statusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if output == "json" {
-				_, err := fmt.Fprintln(cmd.OutOrStdout(), protojson.MarshalOptions{Multiline: true, UseProtoNames: true}.Format(st))
+			out := cmd.OutOrStdout()
+			if watch {
+				return watchStatus(cmd.Context(), out, cfg, output, st)
+			}
+			if err := writeStatus(out, output, st); err != nil {
 				return err
 			}
-			return printStatus(cmd.OutOrStdout(), st, time.Now())
+			return health(st, strict)
 		},
 	}
 	s.Flags().StringVarP(&output, "output", "o", "text", "text or json")
 	s.Flags().DurationVar(&wait, "wait", 0, "how long to wait for an agent that is starting")
+	s.Flags().BoolVar(&strict, "strict", false, "end with 1 for warnings, too")
+	s.Flags().BoolVarP(&watch, "watch", "w", false, "show it again every two seconds, until Ctrl-C")
 	return s
+}
+
+// watchEvery is the time between two screens.
+const watchEvery = 2 * time.Second
+
+// watchStatus shows screen after screen until ctx ends. An agent that does not answer for a while is said, not the end.
+func watchStatus(ctx context.Context, out io.Writer, cfg agent.Config, output string, st *taplinev1.GetStatusResponse) error {
+	again := time.NewTicker(watchEvery)
+	defer again.Stop()
+	var err error
+	for {
+		if output == "text" {
+			_, _ = io.WriteString(out, "\x1b[H\x1b[2J")
+		}
+		if err != nil {
+			_, err = fmt.Fprintln(out, "the agent does not answer:", err)
+		} else {
+			err = writeStatus(out, output, st)
+		}
+		if err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-again.C:
+			st, err = statusOnce(ctx, cfg)
+		}
+	}
+}
+
+func writeStatus(out io.Writer, output string, st *taplinev1.GetStatusResponse) error {
+	if output == "json" {
+		_, err := fmt.Fprintln(out, protojson.MarshalOptions{Multiline: true, UseProtoNames: true}.Format(st))
+		return err
+	}
+	return printStatus(out, st, time.Now())
+}
+
+// health is the error, and so the exit code, that fits what was found.
+func health(st *taplinev1.GetStatusResponse, strict bool) error {
+	faults, warnings := count(st)
+	switch {
+	case faults > 0:
+		return osservice.Fault(osservice.Failure, fmt.Errorf("the station has %s", countText(faults, warnings)), "begin with the first line that says FAULT")
+	case warnings > 0 && strict:
+		return osservice.Fault(osservice.Failure, fmt.Errorf("the station has %s", countText(faults, warnings)), "begin with the first line that says WARNING")
+	}
+	return nil
+}
+
+func count(st *taplinev1.GetStatusResponse) (faults, warnings int) {
+	for _, f := range st.GetFindings() {
+		if f.GetSeverity() == taplinev1.Severity_SEVERITY_FAULT {
+			faults++
+		} else {
+			warnings++
+		}
+	}
+	return faults, warnings
+}
+
+func countText(faults, warnings int) string {
+	var parts []string
+	for _, p := range []struct {
+		n    int
+		word string
+	}{{faults, "fault"}, {warnings, "warning"}} {
+		switch {
+		case p.n == 1:
+			parts = append(parts, "1 "+p.word)
+		case p.n > 1:
+			parts = append(parts, fmt.Sprintf("%d %ss", p.n, p.word))
+		}
+	}
+	return strings.Join(parts, " and ")
 }
 
 // askStatus asks the running agent, again and again until it answers or wait is over.
@@ -74,55 +168,6 @@ func statusOnce(ctx context.Context, cfg agent.Config) (*taplinev1.GetStatusResp
 	defer cancel()
 	st, err := local.GetStatus(ctx, &taplinev1.GetStatusRequest{})
 	return st, localFault(err)
-}
-
-// screen collects lines; the first error that its writer gives stays.
-type screen struct {
-	out io.Writer
-	err error
-}
-
-func (s *screen) line(label, format string, args ...any) {
-	if s.err == nil {
-		_, s.err = fmt.Fprintf(s.out, "%-9s %s\n", label, fmt.Sprintf(format, args...))
-	}
-}
-
-func printStatus(out io.Writer, st *taplinev1.GetStatusResponse, now time.Time) error {
-	s := &screen{out: out}
-	s.line("station", "%s (tapagent %s, up %s)", st.GetStation(), st.GetBuild(), ago(st.GetStartedAt(), now))
-	s.line("here", "%s", whoText(st.GetPresence(), now))
-	if len(st.GetReaders()) == 0 {
-		s.line("reader", "NONE: plug one in; \"tapagent check\" looks for the smart card service")
-	}
-	for _, r := range st.GetReaders() {
-		s.line("reader", "%s", readerText(r, now))
-	}
-	s.line("broker", "%s", brokerText(st.GetBroker(), now))
-	s.line("grants", "%s", bundleText(st.GetBundle(), now))
-	s.line("journal", "%s", journalText(st.GetJournal()))
-	if st.GetToday() != nil {
-		s.line("today", "%s", todayText(st.GetToday()))
-	}
-	clock := st.GetClockState()
-	if e := st.GetClockError().AsDuration(); e > 0 {
-		clock += fmt.Sprintf(" (true time within %s)", e.Round(time.Millisecond))
-	}
-	s.line("clock", "%s", clock)
-	s.line("keys", "%s; certificate number %d until %s", st.GetKeyStore(), st.GetJoinSequence(), st.GetCertificateExpiresAt().AsTime().Local().Format("2006-01-02 15:04"))
-	if words := identityWords(st); words != "" {
-		s.line("identity", "%s", words)
-	}
-	for i, t := range st.GetTroubles() {
-		if i == 5 {
-			break
-		}
-		s.line("trouble", "%s ago, %s: %s", ago(t.GetAt(), now), t.GetPart(), t.GetWhat())
-		if t.GetHint() != "" {
-			s.line("", "hint: %s", t.GetHint())
-		}
-	}
-	return s.err
 }
 
 func whoText(p *taplinev1.Presence, now time.Time) string {
@@ -160,25 +205,22 @@ func brokerText(b *taplinev1.BrokerStatus, now time.Time) string {
 	return fmt.Sprintf("%s: AWAY for %s (%s)", b.GetAddress(), ago(b.GetSince(), now), b.GetReason())
 }
 
-func bundleText(b *taplinev1.BundleStatus, now time.Time) string {
+func bundleText(b *taplinev1.BundleStatus, badges uint32, now time.Time) string {
 	if b.GetSequence() == 0 {
 		return "NONE: without the broker nobody gets in"
 	}
-	return fmt.Sprintf("number %d, %s old, grants now: %s, ends %s", b.GetSequence(), ago(b.GetIssuedAt(), now), b.GetTier(),
-		b.GetNotAfter().AsTime().Local().Format("2006-01-02"))
+	return fmt.Sprintf("%d badges, number %d, %s old, without the broker in force for: %s; %s left", badges, b.GetSequence(), ago(b.GetIssuedAt(), now), b.GetTier(),
+		span(b.GetNotAfter().AsTime().Sub(now)))
 }
 
 func journalText(j *taplinev1.JournalStatus) string {
-	text := fmt.Sprintf("%d records, %d not yet at the broker, epoch %d, %d MB used, %d MB free",
-		j.GetSeq(), j.GetSeq()-min(j.GetAcked(), j.GetSeq()), j.GetEpoch(), j.GetBytes()>>20, j.GetFreeBytes()>>20)
+	text := fmt.Sprintf("%d records, %d not yet at the broker, epoch %d, %s used, %s free",
+		j.GetSeq(), j.GetSeq()-min(j.GetAcked(), j.GetSeq()), j.GetEpoch(), size(j.GetBytes()), size(j.GetFreeBytes()))
 	if j.GetDaysLeft() > 0 {
 		text += fmt.Sprintf(", room for %.0f days", j.GetDaysLeft())
 	}
-	if j.GetLow() {
-		text += ": LOW, make room on that disk or bring the broker back"
-	}
 	if j.GetDegraded() {
-		text += "; DEGRADED (" + j.GetReason() + "): records are kept in memory"
+		text += "; DEGRADED (" + j.GetReason() + ")"
 	}
 	return text
 }
@@ -207,24 +249,5 @@ func ago(t *timestamppb.Timestamp, now time.Time) string {
 		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
 	default:
 		return fmt.Sprintf("%d days", int(d.Hours())/24)
-	}
-}
-
-// identityWords says what is wrong with the station's identity and what to do; empty when all is well.
-func identityWords(st *taplinev1.GetStatusResponse) string {
-	switch c := st.GetIdentityCondition(); c {
-	case "identity-cloned":
-		return fmt.Sprintf("QUARANTINED: the broker has met a copy of this station. If this is the real machine, the administrator releases it: "+
-			"tapctl station release %s --number %d", st.GetStation(), st.GetJoinSequence())
-	case "identity-revoked":
-		return "REVOKED by an administrator. To come back it needs a new token: tapagent enrol --replace"
-	case "identity-needs-approval":
-		return "away too long, or quarantined. The administrator sees which: tapctl station show " + st.GetStation()
-	case "identity-expired":
-		return "the certificate has expired; it comes back by itself when the broker answers"
-	case "identity-renewal-late":
-		return "the certificate is late to be renewed: the broker does not answer"
-	default:
-		return c
 	}
 }

@@ -34,6 +34,7 @@ const (
 	LocalService_ClaimBadge_FullMethodName     = "/tapline.v1.LocalService/ClaimBadge"
 	LocalService_Reload_FullMethodName         = "/tapline.v1.LocalService/Reload"
 	LocalService_FetchSecret_FullMethodName    = "/tapline.v1.LocalService/FetchSecret"
+	LocalService_GetDiagnostics_FullMethodName = "/tapline.v1.LocalService/GetDiagnostics"
 )
 
 // LocalServiceClient is the client API for LocalService service.
@@ -75,6 +76,9 @@ type LocalServiceClient interface {
 	// FetchSecret asks the broker for the secret of the account of the session in force, for the program that signs the operating system in. The record
 	// that says so is durable before the secret is handed out. Root and the agent's own account alone.
 	FetchSecret(ctx context.Context, in *FetchSecretRequest, opts ...grpc.CallOption) (*FetchSecretResponse, error)
+	// GetDiagnostics gives what a technician sends to those who help: the last lines of the log, what the agent's goroutines do, its metrics. It names no
+	// person and holds no secret. Root and the agent's own account alone.
+	GetDiagnostics(ctx context.Context, in *GetDiagnosticsRequest, opts ...grpc.CallOption) (*GetDiagnosticsResponse, error)
 }
 
 type localServiceClient struct {
@@ -224,6 +228,16 @@ func (c *localServiceClient) FetchSecret(ctx context.Context, in *FetchSecretReq
 	return out, nil
 }
 
+func (c *localServiceClient) GetDiagnostics(ctx context.Context, in *GetDiagnosticsRequest, opts ...grpc.CallOption) (*GetDiagnosticsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetDiagnosticsResponse)
+	err := c.cc.Invoke(ctx, LocalService_GetDiagnostics_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // LocalServiceServer is the server API for LocalService service.
 // All implementations must embed UnimplementedLocalServiceServer
 // for forward compatibility.
@@ -263,6 +277,9 @@ type LocalServiceServer interface {
 	// FetchSecret asks the broker for the secret of the account of the session in force, for the program that signs the operating system in. The record
 	// that says so is durable before the secret is handed out. Root and the agent's own account alone.
 	FetchSecret(context.Context, *FetchSecretRequest) (*FetchSecretResponse, error)
+	// GetDiagnostics gives what a technician sends to those who help: the last lines of the log, what the agent's goroutines do, its metrics. It names no
+	// person and holds no secret. Root and the agent's own account alone.
+	GetDiagnostics(context.Context, *GetDiagnosticsRequest) (*GetDiagnosticsResponse, error)
 	mustEmbedUnimplementedLocalServiceServer()
 }
 
@@ -311,6 +328,9 @@ func (UnimplementedLocalServiceServer) Reload(context.Context, *ReloadRequest) (
 }
 func (UnimplementedLocalServiceServer) FetchSecret(context.Context, *FetchSecretRequest) (*FetchSecretResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method FetchSecret not implemented")
+}
+func (UnimplementedLocalServiceServer) GetDiagnostics(context.Context, *GetDiagnosticsRequest) (*GetDiagnosticsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetDiagnostics not implemented")
 }
 func (UnimplementedLocalServiceServer) mustEmbedUnimplementedLocalServiceServer() {}
 func (UnimplementedLocalServiceServer) testEmbeddedByValue()                      {}
@@ -560,6 +580,24 @@ func _LocalService_FetchSecret_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LocalService_GetDiagnostics_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetDiagnosticsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LocalServiceServer).GetDiagnostics(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LocalService_GetDiagnostics_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LocalServiceServer).GetDiagnostics(ctx, req.(*GetDiagnosticsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // LocalService_ServiceDesc is the grpc.ServiceDesc for LocalService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -614,6 +652,10 @@ var LocalService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "FetchSecret",
 			Handler:    _LocalService_FetchSecret_Handler,
+		},
+		{
+			MethodName: "GetDiagnostics",
+			Handler:    _LocalService_GetDiagnostics_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
