@@ -195,6 +195,59 @@ func (NoticeKind) EnumDescriptor() ([]byte, []int) {
 	return file_tapline_v1_local_proto_rawDescGZIP(), []int{1}
 }
 
+// Severity says how bad a finding is.
+type Severity int32
+
+const (
+	// Not stated.
+	Severity_SEVERITY_UNSPECIFIED Severity = 0
+	// The station works, and will not for ever.
+	Severity_SEVERITY_WARNING Severity = 1
+	// Something that the station is for does not work now.
+	Severity_SEVERITY_FAULT Severity = 2
+)
+
+// Enum value maps for Severity.
+var (
+	Severity_name = map[int32]string{
+		0: "SEVERITY_UNSPECIFIED",
+		1: "SEVERITY_WARNING",
+		2: "SEVERITY_FAULT",
+	}
+	Severity_value = map[string]int32{
+		"SEVERITY_UNSPECIFIED": 0,
+		"SEVERITY_WARNING":     1,
+		"SEVERITY_FAULT":       2,
+	}
+)
+
+func (x Severity) Enum() *Severity {
+	p := new(Severity)
+	*p = x
+	return p
+}
+
+func (x Severity) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Severity) Descriptor() protoreflect.EnumDescriptor {
+	return file_tapline_v1_local_proto_enumTypes[2].Descriptor()
+}
+
+func (Severity) Type() protoreflect.EnumType {
+	return &file_tapline_v1_local_proto_enumTypes[2]
+}
+
+func (x Severity) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Severity.Descriptor instead.
+func (Severity) EnumDescriptor() ([]byte, []int) {
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{2}
+}
+
 // Presence is who is at the station.
 type Presence struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1578,6 +1631,14 @@ type GetStatusResponse struct {
 	IdentityCondition string `protobuf:"bytes,21,opt,name=identity_condition,json=identityCondition,proto3" json:"identity_condition,omitempty"`
 	// True when the caller gets the outline alone: whoever is neither root nor the agent's own account.
 	Limited bool `protobuf:"varint,22,opt,name=limited,proto3" json:"limited,omitempty"`
+	// Where browsers find the panel's page, host:port; empty while they do not.
+	Page string `protobuf:"bytes,23,opt,name=page,proto3" json:"page,omitempty"`
+	// What needs somebody's eye, the most urgent first; empty when all is well.
+	Findings []*Finding `protobuf:"bytes,24,rep,name=findings,proto3" json:"findings,omitempty"`
+	// How long taps took.
+	Taps *TapStatus `protobuf:"bytes,25,opt,name=taps,proto3" json:"taps,omitempty"`
+	// Badges that the grant bundle knows.
+	BundleBadges uint32 `protobuf:"varint,26,opt,name=bundle_badges,json=bundleBadges,proto3" json:"bundle_badges,omitempty"`
 	// What became of the day so far, in the station's time zone.
 	Today         *CoverageStatus `protobuf:"bytes,40,opt,name=today,proto3" json:"today,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1726,6 +1787,34 @@ func (x *GetStatusResponse) GetLimited() bool {
 	return false
 }
 
+func (x *GetStatusResponse) GetPage() string {
+	if x != nil {
+		return x.Page
+	}
+	return ""
+}
+
+func (x *GetStatusResponse) GetFindings() []*Finding {
+	if x != nil {
+		return x.Findings
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetTaps() *TapStatus {
+	if x != nil {
+		return x.Taps
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetBundleBadges() uint32 {
+	if x != nil {
+		return x.BundleBadges
+	}
+	return 0
+}
+
 func (x *GetStatusResponse) GetToday() *CoverageStatus {
 	if x != nil {
 		return x.Today
@@ -1833,6 +1922,143 @@ func (x *CoverageStatus) GetAgentDown() *durationpb.Duration {
 	return nil
 }
 
+// Finding is one thing that needs somebody's eye.
+type Finding struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How bad it is.
+	Severity Severity `protobuf:"varint,1,opt,name=severity,proto3,enum=tapline.v1.Severity" json:"severity,omitempty"`
+	// The part: "readers", "broker", "grants", "journal", "clock", "certificate", "identity", "mode".
+	Part string `protobuf:"bytes,2,opt,name=part,proto3" json:"part,omitempty"`
+	// What is so, in words.
+	What string `protobuf:"bytes,3,opt,name=what,proto3" json:"what,omitempty"`
+	// What to do next.
+	Hint          string `protobuf:"bytes,4,opt,name=hint,proto3" json:"hint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Finding) Reset() {
+	*x = Finding{}
+	mi := &file_tapline_v1_local_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Finding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Finding) ProtoMessage() {}
+
+func (x *Finding) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_local_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Finding.ProtoReflect.Descriptor instead.
+func (*Finding) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Finding) GetSeverity() Severity {
+	if x != nil {
+		return x.Severity
+	}
+	return Severity_SEVERITY_UNSPECIFIED
+}
+
+func (x *Finding) GetPart() string {
+	if x != nil {
+		return x.Part
+	}
+	return ""
+}
+
+func (x *Finding) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+func (x *Finding) GetHint() string {
+	if x != nil {
+		return x.Hint
+	}
+	return ""
+}
+
+// TapStatus is how long the last thousand taps took, from the reader's event to the durable record.
+type TapStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many the figures are over.
+	Count uint32 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
+	// Half of them took no longer.
+	P50 *durationpb.Duration `protobuf:"bytes,2,opt,name=p50,proto3" json:"p50,omitempty"`
+	// All but one in a hundred took no longer.
+	P99           *durationpb.Duration `protobuf:"bytes,3,opt,name=p99,proto3" json:"p99,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TapStatus) Reset() {
+	*x = TapStatus{}
+	mi := &file_tapline_v1_local_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TapStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TapStatus) ProtoMessage() {}
+
+func (x *TapStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_local_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TapStatus.ProtoReflect.Descriptor instead.
+func (*TapStatus) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *TapStatus) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *TapStatus) GetP50() *durationpb.Duration {
+	if x != nil {
+		return x.P50
+	}
+	return nil
+}
+
+func (x *TapStatus) GetP99() *durationpb.Duration {
+	if x != nil {
+		return x.P99
+	}
+	return nil
+}
+
 // ReaderStatus is how a reader is.
 type ReaderStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1850,7 +2076,7 @@ type ReaderStatus struct {
 
 func (x *ReaderStatus) Reset() {
 	*x = ReaderStatus{}
-	mi := &file_tapline_v1_local_proto_msgTypes[24]
+	mi := &file_tapline_v1_local_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1862,7 +2088,7 @@ func (x *ReaderStatus) String() string {
 func (*ReaderStatus) ProtoMessage() {}
 
 func (x *ReaderStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[24]
+	mi := &file_tapline_v1_local_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1875,7 +2101,7 @@ func (x *ReaderStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReaderStatus.ProtoReflect.Descriptor instead.
 func (*ReaderStatus) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{24}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ReaderStatus) GetName() string {
@@ -1923,7 +2149,7 @@ type BrokerStatus struct {
 
 func (x *BrokerStatus) Reset() {
 	*x = BrokerStatus{}
-	mi := &file_tapline_v1_local_proto_msgTypes[25]
+	mi := &file_tapline_v1_local_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1935,7 +2161,7 @@ func (x *BrokerStatus) String() string {
 func (*BrokerStatus) ProtoMessage() {}
 
 func (x *BrokerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[25]
+	mi := &file_tapline_v1_local_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1948,7 +2174,7 @@ func (x *BrokerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BrokerStatus.ProtoReflect.Descriptor instead.
 func (*BrokerStatus) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{25}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *BrokerStatus) GetAddress() string {
@@ -2006,7 +2232,7 @@ type JournalStatus struct {
 
 func (x *JournalStatus) Reset() {
 	*x = JournalStatus{}
-	mi := &file_tapline_v1_local_proto_msgTypes[26]
+	mi := &file_tapline_v1_local_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2018,7 +2244,7 @@ func (x *JournalStatus) String() string {
 func (*JournalStatus) ProtoMessage() {}
 
 func (x *JournalStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[26]
+	mi := &file_tapline_v1_local_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2031,7 +2257,7 @@ func (x *JournalStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalStatus.ProtoReflect.Descriptor instead.
 func (*JournalStatus) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{26}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *JournalStatus) GetSeq() uint64 {
@@ -2114,7 +2340,7 @@ type BundleStatus struct {
 
 func (x *BundleStatus) Reset() {
 	*x = BundleStatus{}
-	mi := &file_tapline_v1_local_proto_msgTypes[27]
+	mi := &file_tapline_v1_local_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2126,7 +2352,7 @@ func (x *BundleStatus) String() string {
 func (*BundleStatus) ProtoMessage() {}
 
 func (x *BundleStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[27]
+	mi := &file_tapline_v1_local_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2139,7 +2365,7 @@ func (x *BundleStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BundleStatus.ProtoReflect.Descriptor instead.
 func (*BundleStatus) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{27}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *BundleStatus) GetSequence() uint64 {
@@ -2180,14 +2406,18 @@ type Trouble struct {
 	// What, in words.
 	What string `protobuf:"bytes,3,opt,name=what,proto3" json:"what,omitempty"`
 	// What to do.
-	Hint          string `protobuf:"bytes,4,opt,name=hint,proto3" json:"hint,omitempty"`
+	Hint string `protobuf:"bytes,4,opt,name=hint,proto3" json:"hint,omitempty"`
+	// How often it happened.
+	Count uint32 `protobuf:"varint,5,opt,name=count,proto3" json:"count,omitempty"`
+	// When it happened first; at is the last time.
+	FirstAt       *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=first_at,json=firstAt,proto3" json:"first_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Trouble) Reset() {
 	*x = Trouble{}
-	mi := &file_tapline_v1_local_proto_msgTypes[28]
+	mi := &file_tapline_v1_local_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2199,7 +2429,7 @@ func (x *Trouble) String() string {
 func (*Trouble) ProtoMessage() {}
 
 func (x *Trouble) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[28]
+	mi := &file_tapline_v1_local_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2212,7 +2442,7 @@ func (x *Trouble) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trouble.ProtoReflect.Descriptor instead.
 func (*Trouble) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{28}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Trouble) GetAt() *timestamppb.Timestamp {
@@ -2243,6 +2473,20 @@ func (x *Trouble) GetHint() string {
 	return ""
 }
 
+func (x *Trouble) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *Trouble) GetFirstAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FirstAt
+	}
+	return nil
+}
+
 // ReloadRequest asks for a reload.
 type ReloadRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2252,7 +2496,7 @@ type ReloadRequest struct {
 
 func (x *ReloadRequest) Reset() {
 	*x = ReloadRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[29]
+	mi := &file_tapline_v1_local_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2264,7 +2508,7 @@ func (x *ReloadRequest) String() string {
 func (*ReloadRequest) ProtoMessage() {}
 
 func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[29]
+	mi := &file_tapline_v1_local_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2277,7 +2521,7 @@ func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadRequest.ProtoReflect.Descriptor instead.
 func (*ReloadRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{29}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{31}
 }
 
 // ReloadResponse says what changed.
@@ -2293,7 +2537,7 @@ type ReloadResponse struct {
 
 func (x *ReloadResponse) Reset() {
 	*x = ReloadResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[30]
+	mi := &file_tapline_v1_local_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2305,7 +2549,7 @@ func (x *ReloadResponse) String() string {
 func (*ReloadResponse) ProtoMessage() {}
 
 func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[30]
+	mi := &file_tapline_v1_local_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2318,7 +2562,7 @@ func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadResponse.ProtoReflect.Descriptor instead.
 func (*ReloadResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{30}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ReloadResponse) GetApplied() []string {
@@ -2350,7 +2594,7 @@ type ClaimBadgeRequest struct {
 
 func (x *ClaimBadgeRequest) Reset() {
 	*x = ClaimBadgeRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[31]
+	mi := &file_tapline_v1_local_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2362,7 +2606,7 @@ func (x *ClaimBadgeRequest) String() string {
 func (*ClaimBadgeRequest) ProtoMessage() {}
 
 func (x *ClaimBadgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[31]
+	mi := &file_tapline_v1_local_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2375,7 +2619,7 @@ func (x *ClaimBadgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimBadgeRequest.ProtoReflect.Descriptor instead.
 func (*ClaimBadgeRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{31}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ClaimBadgeRequest) GetCode() string {
@@ -2414,7 +2658,7 @@ type ClaimBadgeResponse struct {
 
 func (x *ClaimBadgeResponse) Reset() {
 	*x = ClaimBadgeResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[32]
+	mi := &file_tapline_v1_local_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2426,7 +2670,7 @@ func (x *ClaimBadgeResponse) String() string {
 func (*ClaimBadgeResponse) ProtoMessage() {}
 
 func (x *ClaimBadgeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[32]
+	mi := &file_tapline_v1_local_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2439,7 +2683,7 @@ func (x *ClaimBadgeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimBadgeResponse.ProtoReflect.Descriptor instead.
 func (*ClaimBadgeResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{32}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ClaimBadgeResponse) GetPerson() string {
@@ -2474,7 +2718,7 @@ type FetchSecretRequest struct {
 
 func (x *FetchSecretRequest) Reset() {
 	*x = FetchSecretRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[33]
+	mi := &file_tapline_v1_local_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2486,7 +2730,7 @@ func (x *FetchSecretRequest) String() string {
 func (*FetchSecretRequest) ProtoMessage() {}
 
 func (x *FetchSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[33]
+	mi := &file_tapline_v1_local_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2499,7 +2743,7 @@ func (x *FetchSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSecretRequest.ProtoReflect.Descriptor instead.
 func (*FetchSecretRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{33}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *FetchSecretRequest) GetSession() string {
@@ -2528,7 +2772,7 @@ type FetchSecretResponse struct {
 
 func (x *FetchSecretResponse) Reset() {
 	*x = FetchSecretResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[34]
+	mi := &file_tapline_v1_local_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2540,7 +2784,7 @@ func (x *FetchSecretResponse) String() string {
 func (*FetchSecretResponse) ProtoMessage() {}
 
 func (x *FetchSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[34]
+	mi := &file_tapline_v1_local_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2553,7 +2797,7 @@ func (x *FetchSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSecretResponse.ProtoReflect.Descriptor instead.
 func (*FetchSecretResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{34}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *FetchSecretResponse) GetSession() string {
@@ -2589,6 +2833,107 @@ func (x *FetchSecretResponse) GetExpiresAt() *timestamppb.Timestamp {
 		return x.ExpiresAt
 	}
 	return nil
+}
+
+// GetDiagnosticsRequest asks for what a technician sends to those who help.
+type GetDiagnosticsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDiagnosticsRequest) Reset() {
+	*x = GetDiagnosticsRequest{}
+	mi := &file_tapline_v1_local_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDiagnosticsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDiagnosticsRequest) ProtoMessage() {}
+
+func (x *GetDiagnosticsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_local_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDiagnosticsRequest.ProtoReflect.Descriptor instead.
+func (*GetDiagnosticsRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{37}
+}
+
+// GetDiagnosticsResponse is what a technician sends to those who help.
+type GetDiagnosticsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The last lines of the log, oldest first, each a JSON object.
+	Log []string `protobuf:"bytes,1,rep,name=log,proto3" json:"log,omitempty"`
+	// What the agent's goroutines do, as Go's profile writes it.
+	Goroutines string `protobuf:"bytes,2,opt,name=goroutines,proto3" json:"goroutines,omitempty"`
+	// The metrics, in the text format of Prometheus.
+	Metrics       string `protobuf:"bytes,3,opt,name=metrics,proto3" json:"metrics,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDiagnosticsResponse) Reset() {
+	*x = GetDiagnosticsResponse{}
+	mi := &file_tapline_v1_local_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDiagnosticsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDiagnosticsResponse) ProtoMessage() {}
+
+func (x *GetDiagnosticsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_local_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDiagnosticsResponse.ProtoReflect.Descriptor instead.
+func (*GetDiagnosticsResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *GetDiagnosticsResponse) GetLog() []string {
+	if x != nil {
+		return x.Log
+	}
+	return nil
+}
+
+func (x *GetDiagnosticsResponse) GetGoroutines() string {
+	if x != nil {
+		return x.Goroutines
+	}
+	return ""
+}
+
+func (x *GetDiagnosticsResponse) GetMetrics() string {
+	if x != nil {
+		return x.Metrics
+	}
+	return ""
 }
 
 var File_tapline_v1_local_proto protoreflect.FileDescriptor
@@ -2682,7 +3027,7 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\aallowed\x18\x01 \x01(\bR\aallowed\x12*\n" +
 	"\x06person\x18\x02 \x01(\v2\x12.tapline.v1.PersonR\x06person\x12\x18\n" +
 	"\asession\x18\x03 \x01(\tR\asession\"\x12\n" +
-	"\x10GetStatusRequest\"\x9a\x06\n" +
+	"\x10GetStatusRequest\"\xaf\a\n" +
 	"\x11GetStatusResponse\x12\x14\n" +
 	"\x05build\x18\x01 \x01(\tR\x05build\x12\x18\n" +
 	"\astation\x18\x02 \x01(\tR\astation\x120\n" +
@@ -2703,7 +3048,11 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\x16certificate_expires_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\x14certificateExpiresAt\x12#\n" +
 	"\rjoin_sequence\x18\x14 \x01(\x04R\fjoinSequence\x12-\n" +
 	"\x12identity_condition\x18\x15 \x01(\tR\x11identityCondition\x12\x18\n" +
-	"\alimited\x18\x16 \x01(\bR\alimited\x120\n" +
+	"\alimited\x18\x16 \x01(\bR\alimited\x12\x12\n" +
+	"\x04page\x18\x17 \x01(\tR\x04page\x12/\n" +
+	"\bfindings\x18\x18 \x03(\v2\x13.tapline.v1.FindingR\bfindings\x12)\n" +
+	"\x04taps\x18\x19 \x01(\v2\x15.tapline.v1.TapStatusR\x04taps\x12#\n" +
+	"\rbundle_badges\x18\x1a \x01(\rR\fbundleBadges\x120\n" +
 	"\x05today\x18( \x01(\v2\x1a.tapline.v1.CoverageStatusR\x05today\"\x84\x03\n" +
 	"\x0eCoverageStatus\x12.\n" +
 	"\x04from\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x120\n" +
@@ -2713,7 +3062,16 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\funattributed\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\funattributed\x12-\n" +
 	"\x04idle\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x04idle\x128\n" +
 	"\n" +
-	"agent_down\x18\a \x01(\v2\x19.google.protobuf.DurationR\tagentDown\"\x92\x01\n" +
+	"agent_down\x18\a \x01(\v2\x19.google.protobuf.DurationR\tagentDown\"w\n" +
+	"\aFinding\x120\n" +
+	"\bseverity\x18\x01 \x01(\x0e2\x14.tapline.v1.SeverityR\bseverity\x12\x12\n" +
+	"\x04part\x18\x02 \x01(\tR\x04part\x12\x12\n" +
+	"\x04what\x18\x03 \x01(\tR\x04what\x12\x12\n" +
+	"\x04hint\x18\x04 \x01(\tR\x04hint\"{\n" +
+	"\tTapStatus\x12\x14\n" +
+	"\x05count\x18\x01 \x01(\rR\x05count\x12+\n" +
+	"\x03p50\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x03p50\x12+\n" +
+	"\x03p99\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x03p99\"\x92\x01\n" +
 	"\fReaderStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\battached\x18\x02 \x01(\bR\battached\x12:\n" +
@@ -2739,12 +3097,14 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x127\n" +
 	"\tissued_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bissuedAt\x127\n" +
 	"\tnot_after\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\x12\x12\n" +
-	"\x04tier\x18\x04 \x01(\tR\x04tier\"q\n" +
+	"\x04tier\x18\x04 \x01(\tR\x04tier\"\xbe\x01\n" +
 	"\aTrouble\x12*\n" +
 	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x12\n" +
 	"\x04part\x18\x02 \x01(\tR\x04part\x12\x12\n" +
 	"\x04what\x18\x03 \x01(\tR\x04what\x12\x12\n" +
-	"\x04hint\x18\x04 \x01(\tR\x04hint\"\x0f\n" +
+	"\x04hint\x18\x04 \x01(\tR\x04hint\x12\x14\n" +
+	"\x05count\x18\x05 \x01(\rR\x05count\x125\n" +
+	"\bfirst_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\afirstAt\"\x0f\n" +
 	"\rReloadRequest\"D\n" +
 	"\x0eReloadResponse\x12\x18\n" +
 	"\aapplied\x18\x01 \x03(\tR\aapplied\x12\x18\n" +
@@ -2766,7 +3126,14 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12\x1b\n" +
 	"\x06secret\x18\x04 \x01(\fB\x03\x80\x01\x01R\x06secret\x129\n" +
 	"\n" +
-	"expires_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt*\xa1\x01\n" +
+	"expires_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\x17\n" +
+	"\x15GetDiagnosticsRequest\"d\n" +
+	"\x16GetDiagnosticsResponse\x12\x10\n" +
+	"\x03log\x18\x01 \x03(\tR\x03log\x12\x1e\n" +
+	"\n" +
+	"goroutines\x18\x02 \x01(\tR\n" +
+	"goroutines\x12\x18\n" +
+	"\ametrics\x18\x03 \x01(\tR\ametrics*\xa1\x01\n" +
 	"\rPresenceState\x12\x1e\n" +
 	"\x1aPRESENCE_STATE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13PRESENCE_STATE_IDLE\x10\x01\x12\x18\n" +
@@ -2792,7 +3159,11 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\x15NOTICE_KIND_CARD_GONE\x10\r\x12\x19\n" +
 	"\x15NOTICE_KIND_CLAIM_TAP\x10\x0e\x12\x17\n" +
 	"\x13NOTICE_KIND_CLAIMED\x10\x0f\x12#\n" +
-	"\x1fNOTICE_KIND_EMERGENCY_UNCLAIMED\x10\x102\x82\b\n" +
+	"\x1fNOTICE_KIND_EMERGENCY_UNCLAIMED\x10\x10*N\n" +
+	"\bSeverity\x12\x18\n" +
+	"\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10SEVERITY_WARNING\x10\x01\x12\x12\n" +
+	"\x0eSEVERITY_FAULT\x10\x022\xdb\b\n" +
 	"\fLocalService\x12H\n" +
 	"\tWhoIsHere\x12\x1c.tapline.v1.WhoIsHereRequest\x1a\x1d.tapline.v1.WhoIsHereResponse\x12V\n" +
 	"\rWatchPresence\x12 .tapline.v1.WatchPresenceRequest\x1a!.tapline.v1.WatchPresenceResponse0\x01\x12K\n" +
@@ -2810,7 +3181,8 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\n" +
 	"ClaimBadge\x12\x1d.tapline.v1.ClaimBadgeRequest\x1a\x1e.tapline.v1.ClaimBadgeResponse\x12?\n" +
 	"\x06Reload\x12\x19.tapline.v1.ReloadRequest\x1a\x1a.tapline.v1.ReloadResponse\x12N\n" +
-	"\vFetchSecret\x12\x1e.tapline.v1.FetchSecretRequest\x1a\x1f.tapline.v1.FetchSecretResponseB$Z\"tapline/proto/tapline/v1;taplinev1b\x06proto3"
+	"\vFetchSecret\x12\x1e.tapline.v1.FetchSecretRequest\x1a\x1f.tapline.v1.FetchSecretResponse\x12W\n" +
+	"\x0eGetDiagnostics\x12!.tapline.v1.GetDiagnosticsRequest\x1a\".tapline.v1.GetDiagnosticsResponseB$Z\"tapline/proto/tapline/v1;taplinev1b\x06proto3"
 
 var (
 	file_tapline_v1_local_proto_rawDescOnce sync.Once
@@ -2824,136 +3196,149 @@ func file_tapline_v1_local_proto_rawDescGZIP() []byte {
 	return file_tapline_v1_local_proto_rawDescData
 }
 
-var file_tapline_v1_local_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_tapline_v1_local_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_tapline_v1_local_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_tapline_v1_local_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_tapline_v1_local_proto_goTypes = []any{
 	(PresenceState)(0),             // 0: tapline.v1.PresenceState
 	(NoticeKind)(0),                // 1: tapline.v1.NoticeKind
-	(*Presence)(nil),               // 2: tapline.v1.Presence
-	(*Emergency)(nil),              // 3: tapline.v1.Emergency
-	(*WhoIsHereRequest)(nil),       // 4: tapline.v1.WhoIsHereRequest
-	(*WhoIsHereResponse)(nil),      // 5: tapline.v1.WhoIsHereResponse
-	(*WatchPresenceRequest)(nil),   // 6: tapline.v1.WatchPresenceRequest
-	(*WatchPresenceResponse)(nil),  // 7: tapline.v1.WatchPresenceResponse
-	(*Notice)(nil),                 // 8: tapline.v1.Notice
-	(*IssueTokenRequest)(nil),      // 9: tapline.v1.IssueTokenRequest
-	(*IssueTokenResponse)(nil),     // 10: tapline.v1.IssueTokenResponse
-	(*SignActionRequest)(nil),      // 11: tapline.v1.SignActionRequest
-	(*SignActionResponse)(nil),     // 12: tapline.v1.SignActionResponse
-	(*BeginEmergencyRequest)(nil),  // 13: tapline.v1.BeginEmergencyRequest
-	(*BeginEmergencyResponse)(nil), // 14: tapline.v1.BeginEmergencyResponse
-	(*ClaimEmergencyRequest)(nil),  // 15: tapline.v1.ClaimEmergencyRequest
-	(*ClaimEmergencyResponse)(nil), // 16: tapline.v1.ClaimEmergencyResponse
-	(*EndSessionRequest)(nil),      // 17: tapline.v1.EndSessionRequest
-	(*EndSessionResponse)(nil),     // 18: tapline.v1.EndSessionResponse
-	(*EnterPinRequest)(nil),        // 19: tapline.v1.EnterPinRequest
-	(*EnterPinResponse)(nil),       // 20: tapline.v1.EnterPinResponse
-	(*AuthorizeRequest)(nil),       // 21: tapline.v1.AuthorizeRequest
-	(*AuthorizeResponse)(nil),      // 22: tapline.v1.AuthorizeResponse
-	(*GetStatusRequest)(nil),       // 23: tapline.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),      // 24: tapline.v1.GetStatusResponse
-	(*CoverageStatus)(nil),         // 25: tapline.v1.CoverageStatus
-	(*ReaderStatus)(nil),           // 26: tapline.v1.ReaderStatus
-	(*BrokerStatus)(nil),           // 27: tapline.v1.BrokerStatus
-	(*JournalStatus)(nil),          // 28: tapline.v1.JournalStatus
-	(*BundleStatus)(nil),           // 29: tapline.v1.BundleStatus
-	(*Trouble)(nil),                // 30: tapline.v1.Trouble
-	(*ReloadRequest)(nil),          // 31: tapline.v1.ReloadRequest
-	(*ReloadResponse)(nil),         // 32: tapline.v1.ReloadResponse
-	(*ClaimBadgeRequest)(nil),      // 33: tapline.v1.ClaimBadgeRequest
-	(*ClaimBadgeResponse)(nil),     // 34: tapline.v1.ClaimBadgeResponse
-	(*FetchSecretRequest)(nil),     // 35: tapline.v1.FetchSecretRequest
-	(*FetchSecretResponse)(nil),    // 36: tapline.v1.FetchSecretResponse
-	(*Person)(nil),                 // 37: tapline.v1.Person
-	(*timestamppb.Timestamp)(nil),  // 38: google.protobuf.Timestamp
-	(Assurance)(0),                 // 39: tapline.v1.Assurance
-	(Mode)(0),                      // 40: tapline.v1.Mode
-	(RefusalCause)(0),              // 41: tapline.v1.RefusalCause
-	(*durationpb.Duration)(nil),    // 42: google.protobuf.Duration
-	(EndCause)(0),                  // 43: tapline.v1.EndCause
-	(*Decision)(nil),               // 44: tapline.v1.Decision
+	(Severity)(0),                  // 2: tapline.v1.Severity
+	(*Presence)(nil),               // 3: tapline.v1.Presence
+	(*Emergency)(nil),              // 4: tapline.v1.Emergency
+	(*WhoIsHereRequest)(nil),       // 5: tapline.v1.WhoIsHereRequest
+	(*WhoIsHereResponse)(nil),      // 6: tapline.v1.WhoIsHereResponse
+	(*WatchPresenceRequest)(nil),   // 7: tapline.v1.WatchPresenceRequest
+	(*WatchPresenceResponse)(nil),  // 8: tapline.v1.WatchPresenceResponse
+	(*Notice)(nil),                 // 9: tapline.v1.Notice
+	(*IssueTokenRequest)(nil),      // 10: tapline.v1.IssueTokenRequest
+	(*IssueTokenResponse)(nil),     // 11: tapline.v1.IssueTokenResponse
+	(*SignActionRequest)(nil),      // 12: tapline.v1.SignActionRequest
+	(*SignActionResponse)(nil),     // 13: tapline.v1.SignActionResponse
+	(*BeginEmergencyRequest)(nil),  // 14: tapline.v1.BeginEmergencyRequest
+	(*BeginEmergencyResponse)(nil), // 15: tapline.v1.BeginEmergencyResponse
+	(*ClaimEmergencyRequest)(nil),  // 16: tapline.v1.ClaimEmergencyRequest
+	(*ClaimEmergencyResponse)(nil), // 17: tapline.v1.ClaimEmergencyResponse
+	(*EndSessionRequest)(nil),      // 18: tapline.v1.EndSessionRequest
+	(*EndSessionResponse)(nil),     // 19: tapline.v1.EndSessionResponse
+	(*EnterPinRequest)(nil),        // 20: tapline.v1.EnterPinRequest
+	(*EnterPinResponse)(nil),       // 21: tapline.v1.EnterPinResponse
+	(*AuthorizeRequest)(nil),       // 22: tapline.v1.AuthorizeRequest
+	(*AuthorizeResponse)(nil),      // 23: tapline.v1.AuthorizeResponse
+	(*GetStatusRequest)(nil),       // 24: tapline.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),      // 25: tapline.v1.GetStatusResponse
+	(*CoverageStatus)(nil),         // 26: tapline.v1.CoverageStatus
+	(*Finding)(nil),                // 27: tapline.v1.Finding
+	(*TapStatus)(nil),              // 28: tapline.v1.TapStatus
+	(*ReaderStatus)(nil),           // 29: tapline.v1.ReaderStatus
+	(*BrokerStatus)(nil),           // 30: tapline.v1.BrokerStatus
+	(*JournalStatus)(nil),          // 31: tapline.v1.JournalStatus
+	(*BundleStatus)(nil),           // 32: tapline.v1.BundleStatus
+	(*Trouble)(nil),                // 33: tapline.v1.Trouble
+	(*ReloadRequest)(nil),          // 34: tapline.v1.ReloadRequest
+	(*ReloadResponse)(nil),         // 35: tapline.v1.ReloadResponse
+	(*ClaimBadgeRequest)(nil),      // 36: tapline.v1.ClaimBadgeRequest
+	(*ClaimBadgeResponse)(nil),     // 37: tapline.v1.ClaimBadgeResponse
+	(*FetchSecretRequest)(nil),     // 38: tapline.v1.FetchSecretRequest
+	(*FetchSecretResponse)(nil),    // 39: tapline.v1.FetchSecretResponse
+	(*GetDiagnosticsRequest)(nil),  // 40: tapline.v1.GetDiagnosticsRequest
+	(*GetDiagnosticsResponse)(nil), // 41: tapline.v1.GetDiagnosticsResponse
+	(*Person)(nil),                 // 42: tapline.v1.Person
+	(*timestamppb.Timestamp)(nil),  // 43: google.protobuf.Timestamp
+	(Assurance)(0),                 // 44: tapline.v1.Assurance
+	(Mode)(0),                      // 45: tapline.v1.Mode
+	(RefusalCause)(0),              // 46: tapline.v1.RefusalCause
+	(*durationpb.Duration)(nil),    // 47: google.protobuf.Duration
+	(EndCause)(0),                  // 48: tapline.v1.EndCause
+	(*Decision)(nil),               // 49: tapline.v1.Decision
 }
 var file_tapline_v1_local_proto_depIdxs = []int32{
 	0,  // 0: tapline.v1.Presence.state:type_name -> tapline.v1.PresenceState
-	37, // 1: tapline.v1.Presence.person:type_name -> tapline.v1.Person
-	38, // 2: tapline.v1.Presence.since:type_name -> google.protobuf.Timestamp
-	38, // 3: tapline.v1.Presence.ends_at:type_name -> google.protobuf.Timestamp
-	39, // 4: tapline.v1.Presence.assurance:type_name -> tapline.v1.Assurance
-	40, // 5: tapline.v1.Presence.mode:type_name -> tapline.v1.Mode
-	37, // 6: tapline.v1.Presence.second:type_name -> tapline.v1.Person
-	3,  // 7: tapline.v1.Presence.emergency:type_name -> tapline.v1.Emergency
-	3,  // 8: tapline.v1.Presence.unclaimed:type_name -> tapline.v1.Emergency
-	38, // 9: tapline.v1.Emergency.since:type_name -> google.protobuf.Timestamp
-	38, // 10: tapline.v1.Emergency.ends_at:type_name -> google.protobuf.Timestamp
-	38, // 11: tapline.v1.Emergency.claim_by:type_name -> google.protobuf.Timestamp
-	2,  // 12: tapline.v1.WhoIsHereResponse.presence:type_name -> tapline.v1.Presence
-	2,  // 13: tapline.v1.WatchPresenceResponse.presence:type_name -> tapline.v1.Presence
-	8,  // 14: tapline.v1.WatchPresenceResponse.notice:type_name -> tapline.v1.Notice
+	42, // 1: tapline.v1.Presence.person:type_name -> tapline.v1.Person
+	43, // 2: tapline.v1.Presence.since:type_name -> google.protobuf.Timestamp
+	43, // 3: tapline.v1.Presence.ends_at:type_name -> google.protobuf.Timestamp
+	44, // 4: tapline.v1.Presence.assurance:type_name -> tapline.v1.Assurance
+	45, // 5: tapline.v1.Presence.mode:type_name -> tapline.v1.Mode
+	42, // 6: tapline.v1.Presence.second:type_name -> tapline.v1.Person
+	4,  // 7: tapline.v1.Presence.emergency:type_name -> tapline.v1.Emergency
+	4,  // 8: tapline.v1.Presence.unclaimed:type_name -> tapline.v1.Emergency
+	43, // 9: tapline.v1.Emergency.since:type_name -> google.protobuf.Timestamp
+	43, // 10: tapline.v1.Emergency.ends_at:type_name -> google.protobuf.Timestamp
+	43, // 11: tapline.v1.Emergency.claim_by:type_name -> google.protobuf.Timestamp
+	3,  // 12: tapline.v1.WhoIsHereResponse.presence:type_name -> tapline.v1.Presence
+	3,  // 13: tapline.v1.WatchPresenceResponse.presence:type_name -> tapline.v1.Presence
+	9,  // 14: tapline.v1.WatchPresenceResponse.notice:type_name -> tapline.v1.Notice
 	1,  // 15: tapline.v1.Notice.kind:type_name -> tapline.v1.NoticeKind
-	41, // 16: tapline.v1.Notice.refusal:type_name -> tapline.v1.RefusalCause
-	42, // 17: tapline.v1.Notice.lasts:type_name -> google.protobuf.Duration
-	37, // 18: tapline.v1.Notice.person:type_name -> tapline.v1.Person
-	38, // 19: tapline.v1.Notice.answer_by:type_name -> google.protobuf.Timestamp
-	43, // 20: tapline.v1.Notice.cause:type_name -> tapline.v1.EndCause
-	38, // 21: tapline.v1.IssueTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
-	38, // 22: tapline.v1.BeginEmergencyResponse.claim_by:type_name -> google.protobuf.Timestamp
-	44, // 23: tapline.v1.EnterPinResponse.decision:type_name -> tapline.v1.Decision
-	37, // 24: tapline.v1.AuthorizeResponse.person:type_name -> tapline.v1.Person
-	2,  // 25: tapline.v1.GetStatusResponse.presence:type_name -> tapline.v1.Presence
-	26, // 26: tapline.v1.GetStatusResponse.readers:type_name -> tapline.v1.ReaderStatus
-	27, // 27: tapline.v1.GetStatusResponse.broker:type_name -> tapline.v1.BrokerStatus
-	28, // 28: tapline.v1.GetStatusResponse.journal:type_name -> tapline.v1.JournalStatus
-	42, // 29: tapline.v1.GetStatusResponse.clock_error:type_name -> google.protobuf.Duration
-	29, // 30: tapline.v1.GetStatusResponse.bundle:type_name -> tapline.v1.BundleStatus
-	30, // 31: tapline.v1.GetStatusResponse.troubles:type_name -> tapline.v1.Trouble
-	38, // 32: tapline.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
-	38, // 33: tapline.v1.GetStatusResponse.certificate_expires_at:type_name -> google.protobuf.Timestamp
-	25, // 34: tapline.v1.GetStatusResponse.today:type_name -> tapline.v1.CoverageStatus
-	38, // 35: tapline.v1.CoverageStatus.from:type_name -> google.protobuf.Timestamp
-	38, // 36: tapline.v1.CoverageStatus.until:type_name -> google.protobuf.Timestamp
-	42, // 37: tapline.v1.CoverageStatus.named:type_name -> google.protobuf.Duration
-	42, // 38: tapline.v1.CoverageStatus.emergency:type_name -> google.protobuf.Duration
-	42, // 39: tapline.v1.CoverageStatus.unattributed:type_name -> google.protobuf.Duration
-	42, // 40: tapline.v1.CoverageStatus.idle:type_name -> google.protobuf.Duration
-	42, // 41: tapline.v1.CoverageStatus.agent_down:type_name -> google.protobuf.Duration
-	38, // 42: tapline.v1.ReaderStatus.last_tap_at:type_name -> google.protobuf.Timestamp
-	38, // 43: tapline.v1.BrokerStatus.since:type_name -> google.protobuf.Timestamp
-	38, // 44: tapline.v1.BundleStatus.issued_at:type_name -> google.protobuf.Timestamp
-	38, // 45: tapline.v1.BundleStatus.not_after:type_name -> google.protobuf.Timestamp
-	38, // 46: tapline.v1.Trouble.at:type_name -> google.protobuf.Timestamp
-	38, // 47: tapline.v1.ClaimBadgeResponse.expires_at:type_name -> google.protobuf.Timestamp
-	38, // 48: tapline.v1.FetchSecretResponse.expires_at:type_name -> google.protobuf.Timestamp
-	4,  // 49: tapline.v1.LocalService.WhoIsHere:input_type -> tapline.v1.WhoIsHereRequest
-	6,  // 50: tapline.v1.LocalService.WatchPresence:input_type -> tapline.v1.WatchPresenceRequest
-	9,  // 51: tapline.v1.LocalService.IssueToken:input_type -> tapline.v1.IssueTokenRequest
-	11, // 52: tapline.v1.LocalService.SignAction:input_type -> tapline.v1.SignActionRequest
-	13, // 53: tapline.v1.LocalService.BeginEmergency:input_type -> tapline.v1.BeginEmergencyRequest
-	15, // 54: tapline.v1.LocalService.ClaimEmergency:input_type -> tapline.v1.ClaimEmergencyRequest
-	17, // 55: tapline.v1.LocalService.EndSession:input_type -> tapline.v1.EndSessionRequest
-	19, // 56: tapline.v1.LocalService.EnterPin:input_type -> tapline.v1.EnterPinRequest
-	21, // 57: tapline.v1.LocalService.Authorize:input_type -> tapline.v1.AuthorizeRequest
-	23, // 58: tapline.v1.LocalService.GetStatus:input_type -> tapline.v1.GetStatusRequest
-	33, // 59: tapline.v1.LocalService.ClaimBadge:input_type -> tapline.v1.ClaimBadgeRequest
-	31, // 60: tapline.v1.LocalService.Reload:input_type -> tapline.v1.ReloadRequest
-	35, // 61: tapline.v1.LocalService.FetchSecret:input_type -> tapline.v1.FetchSecretRequest
-	5,  // 62: tapline.v1.LocalService.WhoIsHere:output_type -> tapline.v1.WhoIsHereResponse
-	7,  // 63: tapline.v1.LocalService.WatchPresence:output_type -> tapline.v1.WatchPresenceResponse
-	10, // 64: tapline.v1.LocalService.IssueToken:output_type -> tapline.v1.IssueTokenResponse
-	12, // 65: tapline.v1.LocalService.SignAction:output_type -> tapline.v1.SignActionResponse
-	14, // 66: tapline.v1.LocalService.BeginEmergency:output_type -> tapline.v1.BeginEmergencyResponse
-	16, // 67: tapline.v1.LocalService.ClaimEmergency:output_type -> tapline.v1.ClaimEmergencyResponse
-	18, // 68: tapline.v1.LocalService.EndSession:output_type -> tapline.v1.EndSessionResponse
-	20, // 69: tapline.v1.LocalService.EnterPin:output_type -> tapline.v1.EnterPinResponse
-	22, // 70: tapline.v1.LocalService.Authorize:output_type -> tapline.v1.AuthorizeResponse
-	24, // 71: tapline.v1.LocalService.GetStatus:output_type -> tapline.v1.GetStatusResponse
-	34, // 72: tapline.v1.LocalService.ClaimBadge:output_type -> tapline.v1.ClaimBadgeResponse
-	32, // 73: tapline.v1.LocalService.Reload:output_type -> tapline.v1.ReloadResponse
-	36, // 74: tapline.v1.LocalService.FetchSecret:output_type -> tapline.v1.FetchSecretResponse
-	62, // [62:75] is the sub-list for method output_type
-	49, // [49:62] is the sub-list for method input_type
-	49, // [49:49] is the sub-list for extension type_name
-	49, // [49:49] is the sub-list for extension extendee
-	0,  // [0:49] is the sub-list for field type_name
+	46, // 16: tapline.v1.Notice.refusal:type_name -> tapline.v1.RefusalCause
+	47, // 17: tapline.v1.Notice.lasts:type_name -> google.protobuf.Duration
+	42, // 18: tapline.v1.Notice.person:type_name -> tapline.v1.Person
+	43, // 19: tapline.v1.Notice.answer_by:type_name -> google.protobuf.Timestamp
+	48, // 20: tapline.v1.Notice.cause:type_name -> tapline.v1.EndCause
+	43, // 21: tapline.v1.IssueTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
+	43, // 22: tapline.v1.BeginEmergencyResponse.claim_by:type_name -> google.protobuf.Timestamp
+	49, // 23: tapline.v1.EnterPinResponse.decision:type_name -> tapline.v1.Decision
+	42, // 24: tapline.v1.AuthorizeResponse.person:type_name -> tapline.v1.Person
+	3,  // 25: tapline.v1.GetStatusResponse.presence:type_name -> tapline.v1.Presence
+	29, // 26: tapline.v1.GetStatusResponse.readers:type_name -> tapline.v1.ReaderStatus
+	30, // 27: tapline.v1.GetStatusResponse.broker:type_name -> tapline.v1.BrokerStatus
+	31, // 28: tapline.v1.GetStatusResponse.journal:type_name -> tapline.v1.JournalStatus
+	47, // 29: tapline.v1.GetStatusResponse.clock_error:type_name -> google.protobuf.Duration
+	32, // 30: tapline.v1.GetStatusResponse.bundle:type_name -> tapline.v1.BundleStatus
+	33, // 31: tapline.v1.GetStatusResponse.troubles:type_name -> tapline.v1.Trouble
+	43, // 32: tapline.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
+	43, // 33: tapline.v1.GetStatusResponse.certificate_expires_at:type_name -> google.protobuf.Timestamp
+	27, // 34: tapline.v1.GetStatusResponse.findings:type_name -> tapline.v1.Finding
+	28, // 35: tapline.v1.GetStatusResponse.taps:type_name -> tapline.v1.TapStatus
+	26, // 36: tapline.v1.GetStatusResponse.today:type_name -> tapline.v1.CoverageStatus
+	43, // 37: tapline.v1.CoverageStatus.from:type_name -> google.protobuf.Timestamp
+	43, // 38: tapline.v1.CoverageStatus.until:type_name -> google.protobuf.Timestamp
+	47, // 39: tapline.v1.CoverageStatus.named:type_name -> google.protobuf.Duration
+	47, // 40: tapline.v1.CoverageStatus.emergency:type_name -> google.protobuf.Duration
+	47, // 41: tapline.v1.CoverageStatus.unattributed:type_name -> google.protobuf.Duration
+	47, // 42: tapline.v1.CoverageStatus.idle:type_name -> google.protobuf.Duration
+	47, // 43: tapline.v1.CoverageStatus.agent_down:type_name -> google.protobuf.Duration
+	2,  // 44: tapline.v1.Finding.severity:type_name -> tapline.v1.Severity
+	47, // 45: tapline.v1.TapStatus.p50:type_name -> google.protobuf.Duration
+	47, // 46: tapline.v1.TapStatus.p99:type_name -> google.protobuf.Duration
+	43, // 47: tapline.v1.ReaderStatus.last_tap_at:type_name -> google.protobuf.Timestamp
+	43, // 48: tapline.v1.BrokerStatus.since:type_name -> google.protobuf.Timestamp
+	43, // 49: tapline.v1.BundleStatus.issued_at:type_name -> google.protobuf.Timestamp
+	43, // 50: tapline.v1.BundleStatus.not_after:type_name -> google.protobuf.Timestamp
+	43, // 51: tapline.v1.Trouble.at:type_name -> google.protobuf.Timestamp
+	43, // 52: tapline.v1.Trouble.first_at:type_name -> google.protobuf.Timestamp
+	43, // 53: tapline.v1.ClaimBadgeResponse.expires_at:type_name -> google.protobuf.Timestamp
+	43, // 54: tapline.v1.FetchSecretResponse.expires_at:type_name -> google.protobuf.Timestamp
+	5,  // 55: tapline.v1.LocalService.WhoIsHere:input_type -> tapline.v1.WhoIsHereRequest
+	7,  // 56: tapline.v1.LocalService.WatchPresence:input_type -> tapline.v1.WatchPresenceRequest
+	10, // 57: tapline.v1.LocalService.IssueToken:input_type -> tapline.v1.IssueTokenRequest
+	12, // 58: tapline.v1.LocalService.SignAction:input_type -> tapline.v1.SignActionRequest
+	14, // 59: tapline.v1.LocalService.BeginEmergency:input_type -> tapline.v1.BeginEmergencyRequest
+	16, // 60: tapline.v1.LocalService.ClaimEmergency:input_type -> tapline.v1.ClaimEmergencyRequest
+	18, // 61: tapline.v1.LocalService.EndSession:input_type -> tapline.v1.EndSessionRequest
+	20, // 62: tapline.v1.LocalService.EnterPin:input_type -> tapline.v1.EnterPinRequest
+	22, // 63: tapline.v1.LocalService.Authorize:input_type -> tapline.v1.AuthorizeRequest
+	24, // 64: tapline.v1.LocalService.GetStatus:input_type -> tapline.v1.GetStatusRequest
+	36, // 65: tapline.v1.LocalService.ClaimBadge:input_type -> tapline.v1.ClaimBadgeRequest
+	34, // 66: tapline.v1.LocalService.Reload:input_type -> tapline.v1.ReloadRequest
+	38, // 67: tapline.v1.LocalService.FetchSecret:input_type -> tapline.v1.FetchSecretRequest
+	40, // 68: tapline.v1.LocalService.GetDiagnostics:input_type -> tapline.v1.GetDiagnosticsRequest
+	6,  // 69: tapline.v1.LocalService.WhoIsHere:output_type -> tapline.v1.WhoIsHereResponse
+	8,  // 70: tapline.v1.LocalService.WatchPresence:output_type -> tapline.v1.WatchPresenceResponse
+	11, // 71: tapline.v1.LocalService.IssueToken:output_type -> tapline.v1.IssueTokenResponse
+	13, // 72: tapline.v1.LocalService.SignAction:output_type -> tapline.v1.SignActionResponse
+	15, // 73: tapline.v1.LocalService.BeginEmergency:output_type -> tapline.v1.BeginEmergencyResponse
+	17, // 74: tapline.v1.LocalService.ClaimEmergency:output_type -> tapline.v1.ClaimEmergencyResponse
+	19, // 75: tapline.v1.LocalService.EndSession:output_type -> tapline.v1.EndSessionResponse
+	21, // 76: tapline.v1.LocalService.EnterPin:output_type -> tapline.v1.EnterPinResponse
+	23, // 77: tapline.v1.LocalService.Authorize:output_type -> tapline.v1.AuthorizeResponse
+	25, // 78: tapline.v1.LocalService.GetStatus:output_type -> tapline.v1.GetStatusResponse
+	37, // 79: tapline.v1.LocalService.ClaimBadge:output_type -> tapline.v1.ClaimBadgeResponse
+	35, // 80: tapline.v1.LocalService.Reload:output_type -> tapline.v1.ReloadResponse
+	39, // 81: tapline.v1.LocalService.FetchSecret:output_type -> tapline.v1.FetchSecretResponse
+	41, // 82: tapline.v1.LocalService.GetDiagnostics:output_type -> tapline.v1.GetDiagnosticsResponse
+	69, // [69:83] is the sub-list for method output_type
+	55, // [55:69] is the sub-list for method input_type
+	55, // [55:55] is the sub-list for extension type_name
+	55, // [55:55] is the sub-list for extension extendee
+	0,  // [0:55] is the sub-list for field type_name
 }
 
 func init() { file_tapline_v1_local_proto_init() }
@@ -2967,8 +3352,8 @@ func file_tapline_v1_local_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tapline_v1_local_proto_rawDesc), len(file_tapline_v1_local_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   35,
+			NumEnums:      3,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
