@@ -251,13 +251,13 @@ func (l *loop) heal() {
 
 // begin says that the station is there, and closes what the last run left open.
 func (l *loop) begin() {
+	l.recall() // first: a station that was open stays so, whatever the disk is doing
 	start := l.cfg.Start
 	l.write(record.Payload{Type: record.StationStarted, Start: &start, Mode: l.currentRules().Mode})
 	if l.cfg.Found.Open != nil {
 		l.log.Warn("the last run left a session open", zap.String("session", string(l.cfg.Found.Open.Session)))
 		l.handle(input{event: session.Found{Begun: *l.cfg.Found.Open}})
 	}
-	l.recall()
 	l.show(l.state.Presence(), nil)
 }
 
