@@ -31,6 +31,14 @@ import (
 // away is a broker that nobody reaches.
 type away struct{}
 
+func (away) NameBadge(context.Context, *taplinev1.NameBadgeRequest) (*taplinev1.NameBadgeResponse, error) {
+	return nil, errors.New("no broker was to be asked")
+}
+
+func (away) VerifyPin(context.Context, *taplinev1.VerifyPinRequest) (*taplinev1.VerifyPinResponse, error) {
+	return nil, errors.New("no broker was to be asked")
+}
+
 func (away) Connected() bool { return false }
 
 func (away) OpenSession(context.Context, *taplinev1.OpenSessionRequest) (*taplinev1.OpenSessionResponse, error) {

@@ -21,6 +21,8 @@ import (
 type Caller interface {
 	Connected() bool
 	OpenSession(ctx context.Context, req *taplinev1.OpenSessionRequest) (*taplinev1.OpenSessionResponse, error)
+	NameBadge(ctx context.Context, req *taplinev1.NameBadgeRequest) (*taplinev1.NameBadgeResponse, error)
+	VerifyPin(ctx context.Context, req *taplinev1.VerifyPinRequest) (*taplinev1.VerifyPinResponse, error)
 	ExtendSession(ctx context.Context, req *taplinev1.ExtendSessionRequest) (*taplinev1.ExtendSessionResponse, error)
 	// CloseSession is told in the background; told is the record that says the same.
 	CloseSession(req *taplinev1.CloseSessionRequest, told record.Seq)
@@ -42,7 +44,12 @@ type decider struct {
 // decide answers within the deadline and the time that a look into the bundle takes.
 func (d *decider) decide(ctx context.Context, ask session.Decide, mode record.Mode) session.Answer {
 	began := time.Now()
-	a := d.tryPIN(ctx, ask, mode)
+	var a session.Answer
+	if ask.NameOnly {
+		a = d.name(ctx, ask.Tap)
+	} else {
+		a = d.tryPIN(ctx, ask, mode)
+	}
 	a.Session = ask.Tap.Session
 	a.Latency.Decide = max(1, time.Since(began).Microseconds())
 	return a

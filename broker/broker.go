@@ -191,7 +191,10 @@ func (b *Broker) wire(ctx context.Context, place vault.Place) error {
 		Office: desk, TwoPerson: b.cfg.TwoPerson, Directory: people, Roster: writer, Claims: b.stations.Claims, Sync: b.people, Rules: rules, Registrar: registrar, PINs: pins, Board: b.board,
 		Secrets: b.secrets, Changed: b.news.Changed, Build: b.build, Started: now, Conditions: b.conditions,
 	}
-	b.audit = &audit.Service{Store: b.store, Evidence: evidence, Authority: b.authority, Log: b.tree, Feed: feed, Now: b.now, Connected: b.board.Connected, Stopping: b.stopping}
+	b.audit = &audit.Service{
+		Store: b.store, Evidence: evidence, Authority: b.authority, Log: b.tree, Feed: feed, Now: b.now, ClaimWithin: b.cfg.claimWithin(),
+		Connected: b.board.Connected, Stopping: b.stopping,
+	}
 	b.own = &identity.Own{Authority: b.authority, Hosts: b.cfg.Hosts, Now: b.now}
 	if err := b.leaveAdmin(ctx); err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
 	"go.uber.org/zap/zapcore"
@@ -67,9 +68,14 @@ type Config struct {
 	OIDC *login.Config `yaml:"oidc"`
 	// Trace sends OpenTelemetry traces to a collector; nothing for none.
 	Trace *trace.Config `yaml:"trace"`
+	// EmergencyClaimWithin is after what time an emergency that two people have not answered for is an alarm. Default: 8h.
+	EmergencyClaimWithin time.Duration `yaml:"emergency_claim_within"`
 	// Witnesses are asked to cosign the checkpoints of the Merkle log. Default: none.
 	Witnesses []WitnessConfig `yaml:"witnesses"`
 }
+
+// claimWithin is EmergencyClaimWithin, or its default.
+func (c Config) claimWithin() time.Duration { return cmp.Or(c.EmergencyClaimWithin, 8*time.Hour) }
 
 // LogConfig says how much is logged, on standard error.
 type LogConfig struct {
@@ -164,6 +170,9 @@ func (c Config) Check() []error {
 		if !goodAddress(c.MetricsListen) {
 			bad("metrics_listen %q: want host:port, or nothing", c.MetricsListen)
 		}
+	}
+	if c.EmergencyClaimWithin != 0 && c.EmergencyClaimWithin < time.Minute {
+		bad("emergency_claim_within %s: want at least 1m", c.EmergencyClaimWithin)
 	}
 	if c.ScimListen != "" && !goodAddress(c.ScimListen) {
 		bad("scim_listen %q: want host:port, or nothing", c.ScimListen)

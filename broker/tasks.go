@@ -7,9 +7,11 @@ import (
 
 	"go.uber.org/zap"
 
+	"tapline/broker/alarm"
 	"tapline/broker/identity"
 	"tapline/broker/lease"
 	"tapline/broker/store"
+	"tapline/proto/record"
 	taplinev1 "tapline/proto/tapline/v1"
 )
 
@@ -78,6 +80,7 @@ func (b *Broker) keepHouse(ctx context.Context) error {
 			"old heads of the log could not be thinned": b.thinHeads,
 			"records of others could not be verified":   b.verifyLeft,
 			"old invitations could not be purged":       b.purgeInvitations,
+			"unclaimed emergencies could not be told":   b.tellUnclaimed,
 		} {
 			if err := do(ctx); err != nil && ctx.Err() == nil {
 				b.log.Error(what, zap.Error(err))
@@ -106,6 +109,30 @@ func (b *Broker) followAuthority(ctx context.Context, r *identity.Registrar) err
 		b.board.Tell(id, &taplinev1.StreamCommandsResponse{What: &taplinev1.StreamCommandsResponse_Trust{Trust: trust}})
 	}
 	return nil
+}
+
+// unclaimedAtOnce bounds one look at the emergencies that nobody answers for.
+const unclaimedAtOnce = 1000
+
+// tellUnclaimed raises an alarm, once, for each emergency that not enough people have answered for in time.
+func (b *Broker) tellUnclaimed(ctx context.Context) error {
+	return b.store.Update(ctx, func(tx *store.Tx) error {
+		now := b.now()
+		late, err := tx.Unclaimed(now.Add(-b.cfg.claimWithin()), unclaimedAtOnce)
+		if err != nil {
+			return err
+		}
+		for _, e := range late {
+			err := errors.Join(
+				alarm.Raise(tx, alarm.EmergencyUnclaimed, e.Station, now, "emergency %s of %s (%s) lacks %d of %d claims", e.ID,
+					e.OpenedAt.UTC().Format(time.RFC3339), e.Reason, e.Missing, record.ClaimsNeeded),
+				tx.MarkAlarmed(e.ID, now))
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // answersKept is how long a tap is answered again to the same request, and how long a help code is known.

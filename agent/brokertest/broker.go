@@ -51,14 +51,15 @@ type Broker struct {
 	evidence ed25519.PrivateKey
 	siteKey  []byte
 
-	mu       sync.Mutex // guards what follows
-	tokens   map[string]*token
-	stations map[string]*Station
-	nonces   map[string]string // nonce to station
-	closed   []*taplinev1.CloseSessionRequest
-	beats    int
-	reports  []*taplinev1.ReportRotationRequest
-	results  []*taplinev1.CommandResult
+	mu        sync.Mutex // guards what follows
+	tokens    map[string]*token
+	stations  map[string]*Station
+	nonces    map[string]string // nonce to station
+	closed    []*taplinev1.CloseSessionRequest
+	wrongPINs int
+	beats     int
+	reports   []*taplinev1.ReportRotationRequest
+	results   []*taplinev1.CommandResult
 }
 
 type token struct {

@@ -46,6 +46,35 @@ func (b *Broker) ExtendSession(ctx context.Context, r *taplinev1.ExtendSessionRe
 	}, nil
 }
 
+// NameBadge says whose badge it is, as OpenSession would, and lets nothing begin.
+func (b *Broker) NameBadge(ctx context.Context, r *taplinev1.NameBadgeRequest) (*taplinev1.NameBadgeResponse, error) {
+	opened, err := b.OpenSession(ctx, &taplinev1.OpenSessionRequest{Badge: r.GetBadge()})
+	if err != nil {
+		return nil, err
+	}
+	return &taplinev1.NameBadgeResponse{Decision: opened.GetDecision(), Person: opened.GetPerson(), BrokerTime: opened.GetBrokerTime()}, nil
+}
+
+// VerifyPin takes the PIN 1234 for anybody, and says that five wrong ones in a row are too many.
+func (b *Broker) VerifyPin(ctx context.Context, r *taplinev1.VerifyPinRequest) (*taplinev1.VerifyPinResponse, error) {
+	if _, _, err := b.known(ctx); err != nil {
+		return nil, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	d := &taplinev1.Decision{Allowed: r.GetPin() == "1234" && b.wrongPINs < 5}
+	switch {
+	case d.GetAllowed():
+		b.wrongPINs = 0
+	case b.wrongPINs >= 5:
+		d.Refusal, d.RetryAfter = taplinev1.RefusalCause_REFUSAL_CAUSE_PIN_LOCKED, durationpb.New(time.Minute)
+	default:
+		b.wrongPINs++
+		d.Refusal = taplinev1.RefusalCause_REFUSAL_CAUSE_PIN_WRONG
+	}
+	return &taplinev1.VerifyPinResponse{Decision: d, BrokerTime: timestamppb.New(b.Now())}, nil
+}
+
 // RequestBadge takes a request in which somebody shows who they are: by a session, or by the PIN 1234.
 func (b *Broker) RequestBadge(ctx context.Context, r *taplinev1.RequestBadgeRequest) (*taplinev1.RequestBadgeResponse, error) {
 	if _, _, err := b.known(ctx); err != nil {

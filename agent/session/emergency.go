@@ -19,7 +19,7 @@ const (
 )
 
 // ClaimsNeeded is how many different people have to answer for an emergency.
-const ClaimsNeeded = 2
+const ClaimsNeeded = record.ClaimsNeeded
 
 type (
 	// EmergencyPressed: somebody opened the station without a badge. ID names the emergency that begins, if none is in force.

@@ -113,6 +113,20 @@ func (u *Uplink) RequestBadge(ctx context.Context, req *taplinev1.RequestBadgeRe
 	})
 }
 
+// NameBadge asks the broker whose badge it is, within the deadline of ctx. Errors are as those of OpenSession.
+func (u *Uplink) NameBadge(ctx context.Context, req *taplinev1.NameBadgeRequest) (*taplinev1.NameBadgeResponse, error) {
+	return call(ctx, u, func(ctx context.Context, c taplinev1.StationServiceClient) (*taplinev1.NameBadgeResponse, error) {
+		return c.NameBadge(ctx, req)
+	})
+}
+
+// VerifyPin asks the broker whether a PIN is that of whoever is here, within the deadline of ctx. Errors are as those of OpenSession.
+func (u *Uplink) VerifyPin(ctx context.Context, req *taplinev1.VerifyPinRequest) (*taplinev1.VerifyPinResponse, error) {
+	return call(ctx, u, func(ctx context.Context, c taplinev1.StationServiceClient) (*taplinev1.VerifyPinResponse, error) {
+		return c.VerifyPin(ctx, req)
+	})
+}
+
 // ExtendSession asks the broker to keep a lease, within the deadline of ctx. Errors are as those of OpenSession.
 func (u *Uplink) ExtendSession(ctx context.Context, req *taplinev1.ExtendSessionRequest) (*taplinev1.ExtendSessionResponse, error) {
 	return call(ctx, u, func(ctx context.Context, c taplinev1.StationServiceClient) (*taplinev1.ExtendSessionResponse, error) {

@@ -39,6 +39,8 @@ const (
 	SyncFailed     Kind = "sync-failed"     // people are not as the outside directory has them
 	SyncHeld       Kind = "sync-held"       // by the outside directory too many people would lose their access at once
 	SyncEntry      Kind = "sync-entry"      // entries of the outside directory that cannot be taken as they are
+	// EmergencyUnclaimed: not enough people have answered for an emergency in time.
+	EmergencyUnclaimed Kind = "emergency-unclaimed"
 )
 
 func (k Kind) hint() string {
@@ -79,6 +81,8 @@ func (k Kind) hint() string {
 		return "tapctl sync status; tapbroker check asks the directory and says what is wrong"
 	case SyncHeld:
 		return "tapctl sync run --dry-run says who; if that is meant, tapctl sync accept"
+	case EmergencyUnclaimed:
+		return "tapctl emergency list; two people answer for it by a tap at the station, after \"I take responsibility\" there or tapagent emergency claim"
 	case SyncEntry:
 		return "tapctl sync status lists them; correct them in the directory"
 	}

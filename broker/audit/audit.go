@@ -33,6 +33,8 @@ type Service struct {
 	Log       *tlog.Log
 	Feed      *Feed
 	Now       func() time.Time
+	// ClaimWithin is after what time an emergency must have been claimed.
+	ClaimWithin time.Duration
 	// Connected reports whether a station's line stands.
 	Connected func(record.StationID) bool
 	// Stopping is closed when the broker stops: watches end.

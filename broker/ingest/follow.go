@@ -48,9 +48,9 @@ func followOne(tx *store.Tx, p record.Payload, now time.Time) error {
 	case record.SessionClosed:
 		return closeSession(tx, p, p.Session, p.Reason, now)
 	case record.EmergencyOpened:
-		return openSession(tx, p, store.Emergency, p.Session)
+		return openEmergency(tx, p, now)
 	case record.EmergencyClaimed:
-		return tx.ClaimEmergency(p.Chain, p.Claim.Emergency, p.Person)
+		return claimEmergency(tx, p, now)
 	case record.UnattributedBegan:
 		// It has no ID of its own; the place in its chain is as good.
 		return openSession(tx, p, store.Unattributed, record.SessionID(fmt.Sprintf("%s.%d", p.Chain, p.Seq)))
@@ -58,6 +58,33 @@ func followOne(tx *store.Tx, p record.Payload, now time.Time) error {
 		return tx.CloseKind(p.Chain, store.Unattributed, endOf(p, p.Reason, now))
 	}
 	return nil
+}
+
+func openEmergency(tx *store.Tx, p record.Payload, now time.Time) error {
+	opened := p.Time.Wall
+	if now.Before(opened) { // a clock that is ahead does not put off the alarm
+		opened = now
+	}
+	err := tx.AddEmergency(store.EmergencyEntry{
+		ID: p.Session, Chain: p.Chain, Station: p.Station, OpenedAt: opened, Reason: p.Reason, Missing: record.ClaimsNeeded,
+	})
+	if err != nil {
+		return err
+	}
+	return openSession(tx, p, store.Emergency, p.Session)
+}
+
+// claimEmergency takes an answer, and closes the alarm about it once nothing at the station waits for one any more.
+func claimEmergency(tx *store.Tx, p record.Payload, now time.Time) error {
+	e, err := tx.ClaimEmergency(p.Chain, p.Claim.Emergency, store.EmergencyClaim{Person: p.Person, At: p.Time.Wall, Seq: p.Seq})
+	if err != nil || e.Missing > 0 || e.AlarmedAt.IsZero() {
+		return err
+	}
+	left, err := tx.UnclaimedAt(e.Station)
+	if err != nil || left > 0 {
+		return err
+	}
+	return alarm.Over(tx, alarm.EmergencyUnclaimed, e.Station, now, "claimed")
 }
 
 func openSession(tx *store.Tx, p record.Payload, kind store.SessionKind, id record.SessionID) error {

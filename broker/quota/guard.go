@@ -59,7 +59,8 @@ func New(l Limits, open func(string) bool, now func() time.Time) *Guard {
 func (g *Guard) ClassOf(method string) Class {
 	switch method {
 	case taplinev1.StationService_OpenSession_FullMethodName, taplinev1.StationService_ExtendSession_FullMethodName,
-		taplinev1.StationService_CloseSession_FullMethodName, taplinev1.StationService_ReleaseSecret_FullMethodName:
+		taplinev1.StationService_CloseSession_FullMethodName, taplinev1.StationService_ReleaseSecret_FullMethodName,
+		taplinev1.StationService_NameBadge_FullMethodName, taplinev1.StationService_VerifyPin_FullMethodName:
 		return Tap
 	case "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch", "/grpc.health.v1.Health/List":
 		return Free

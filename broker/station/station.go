@@ -94,6 +94,16 @@ func (s *Service) CloseSession(ctx context.Context, req *taplinev1.CloseSessionR
 	return s.Desk.Close(ctx, gate.Station(ctx), req)
 }
 
+// NameBadge says whose badge it is.
+func (s *Service) NameBadge(ctx context.Context, req *taplinev1.NameBadgeRequest) (*taplinev1.NameBadgeResponse, error) {
+	return s.Desk.NameBadge(ctx, gate.Station(ctx), req)
+}
+
+// VerifyPin checks the PIN of whoever is at the station.
+func (s *Service) VerifyPin(ctx context.Context, req *taplinev1.VerifyPinRequest) (*taplinev1.VerifyPinResponse, error) {
+	return s.Desk.VerifyPIN(ctx, gate.Station(ctx), req)
+}
+
 // RequestBadge takes somebody's wish to have an unknown badge.
 func (s *Service) RequestBadge(ctx context.Context, req *taplinev1.RequestBadgeRequest) (*taplinev1.RequestBadgeResponse, error) {
 	return s.Claims.Ask(ctx, gate.Station(ctx), req)

@@ -106,16 +106,6 @@ func (tx *Tx) Session(id record.SessionID) (Session, error) {
 	return found[0], nil
 }
 
-// ClaimEmergency names the person who takes responsibility for an emergency; the first one counts.
-func (tx *Tx) ClaimEmergency(chain record.ChainID, id record.SessionID, person record.PersonID) error {
-	_, err := tx.exec(`UPDATE sessions SET person = ? WHERE session = ? AND chain = ? AND kind = 'emergency' AND person = ''`,
-		string(person), string(id), string(chain))
-	if err != nil {
-		return fmt.Errorf("claim emergency %s: %w", id, err)
-	}
-	return nil
-}
-
 // Sessions lists sessions that overlap the filter's time, newest first, limit at most. Types is ignored.
 func (tx *Tx) Sessions(f Filter, limit int) ([]Session, error) {
 	from, until := f.From, f.Until

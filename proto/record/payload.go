@@ -248,6 +248,9 @@ type Action struct {
 	Digest      Hash   `json:"digest"` // SHA-256 of what was signed
 }
 
+// ClaimsNeeded is how many different people have to answer for an emergency.
+const ClaimsNeeded = 2
+
 // Claim names an emergency and the person who takes responsibility for it.
 type Claim struct {
 	Emergency SessionID `json:"emergency"`

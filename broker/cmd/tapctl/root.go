@@ -87,7 +87,7 @@ refused ("tapctl exit-codes").`,
 	c.AddCommand(
 		personCommands(o), badgeCommands(o), shiftCommands(o), importCommand(o), scimCommands(o),
 		accountCommands(o), stationCommands(o), zoneCommands(o), tokenCommands(o), policyCommands(o),
-		leaseCommands(o), alarmCommands(o), syncCommands(o), sessionCommands(o), whoCommand(o),
+		leaseCommands(o), alarmCommands(o), emergencyCommands(o), syncCommands(o), sessionCommands(o), whoCommand(o),
 		exportCommand(o), logCommands(o), trustCommand(o), authorityCommands(o), statusCommand(o), versionCommand(),
 		adminCommands(o), loginCommand(o), whoamiCommand(o), contextCommands(o), actsCommands(o), exitCodes(),
 	)

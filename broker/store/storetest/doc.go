@@ -34,6 +34,7 @@ func Run(t *testing.T, e Engine) {
 	t.Run("taps", func(t *testing.T) { e.taps(t) })
 	t.Run("records", func(t *testing.T) { e.records(t) })
 	t.Run("sessions", func(t *testing.T) { e.sessions(t) })
+	t.Run("emergencies", func(t *testing.T) { e.emergencies(t) })
 	t.Run("alarms", func(t *testing.T) { e.alarms(t) })
 	t.Run("lead", func(t *testing.T) { e.lead(t) })
 	t.Run("log", func(t *testing.T) { e.log(t) })

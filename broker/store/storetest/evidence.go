@@ -233,3 +233,53 @@ func (e Engine) alarms(t *testing.T) {
 		})
 	})
 }
+
+func (e Engine) emergencies(t *testing.T) {
+	t.Run("an emergency is answered for by two people of its own chain, once each", func(t *testing.T) {
+		do(t, e.fresh(t), func(tx *store.Tx) error {
+			opened := store.EmergencyEntry{ID: "e-1", Chain: "c-1", Station: press, OpenedAt: begin(), Reason: "jam", Missing: 2}
+			other := opened
+			other.ID, other.OpenedAt = "e-2", begin().Add(time.Hour)
+			again := opened
+			again.Reason = "injury"
+			errs := []error{tx.AddEmergency(opened), tx.AddEmergency(other), tx.AddEmergency(again)}
+			for _, row := range []struct {
+				chain   record.ChainID
+				person  record.PersonID
+				missing int
+			}{{"c-1", "p-1", 1}, {"c-1", "p-1", 1}, {"c-2", "p-2", 1}, {"c-1", "p-2", 0}, {"c-1", "p-3", 0}} {
+				got, err := tx.ClaimEmergency(row.chain, "e-1", store.EmergencyClaim{Person: row.person, At: begin().Add(time.Minute), Seq: record.Seq(len(errs))})
+				if err != nil || got.Missing != row.missing || got.Reason != "jam" {
+					errs = append(errs, fmt.Errorf("after %s of %s: %+v, %w", row.person, row.chain, got, err))
+				}
+			}
+			claims, err := tx.EmergencyClaims("e-1")
+			if len(claims) != 2 || claims[0].Person != "p-1" || claims[1].Person != "p-2" {
+				errs = append(errs, fmt.Errorf("claims: %+v", claims))
+			}
+			_, err2 := tx.ClaimEmergency("c-1", "e-9", store.EmergencyClaim{Person: "p-1"})
+			return errors.Join(append(errs, err, err2)...)
+		})
+	})
+	t.Run("those that nobody answers for are told once, and listed until somebody does", func(t *testing.T) {
+		do(t, e.fresh(t), func(tx *store.Tx) error {
+			errs := []error{tx.AddEmergency(store.EmergencyEntry{ID: "e-1", Chain: "c-1", Station: press, OpenedAt: begin(), Missing: 2})}
+			for _, row := range []struct {
+				before time.Time
+				want   int
+			}{{begin(), 0}, {begin().Add(time.Second), 1}} {
+				if late, err := tx.Unclaimed(row.before, 10); err != nil || len(late) != row.want {
+					errs = append(errs, fmt.Errorf("before %s: %+v, %w", row.before, late, err))
+				}
+			}
+			errs = append(errs, tx.MarkAlarmed("e-1", begin().Add(time.Hour)))
+			late, err := tx.Unclaimed(begin().Add(time.Hour), 10)
+			n, err2 := tx.UnclaimedAt(press)
+			listed, err3 := tx.Emergencies(true, 10)
+			if len(late) != 0 || n != 1 || len(listed) != 1 || !listed[0].AlarmedAt.Equal(begin().Add(time.Hour)) {
+				errs = append(errs, fmt.Errorf("marked: %+v, %d, %+v", late, n, listed))
+			}
+			return errors.Join(append(errs, err, err2, err3)...)
+		})
+	})
+}

@@ -851,6 +851,298 @@ func (x *ListSessionsResponse) GetSession() *Session {
 	return nil
 }
 
+// ListEmergenciesRequest chooses emergencies.
+type ListEmergenciesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// All, also those that are over and claimed.
+	All bool `protobuf:"varint,1,opt,name=all,proto3" json:"all,omitempty"`
+	// At most this many; 0 means 1,000.
+	Limit         uint32 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEmergenciesRequest) Reset() {
+	*x = ListEmergenciesRequest{}
+	mi := &file_tapline_v1_audit_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEmergenciesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEmergenciesRequest) ProtoMessage() {}
+
+func (x *ListEmergenciesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_audit_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEmergenciesRequest.ProtoReflect.Descriptor instead.
+func (*ListEmergenciesRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_audit_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListEmergenciesRequest) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+func (x *ListEmergenciesRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+// ListEmergenciesResponse is the emergencies.
+type ListEmergenciesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Newest first.
+	Emergencies   []*EmergencyEntry `protobuf:"bytes,1,rep,name=emergencies,proto3" json:"emergencies,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEmergenciesResponse) Reset() {
+	*x = ListEmergenciesResponse{}
+	mi := &file_tapline_v1_audit_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEmergenciesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEmergenciesResponse) ProtoMessage() {}
+
+func (x *ListEmergenciesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_audit_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEmergenciesResponse.ProtoReflect.Descriptor instead.
+func (*ListEmergenciesResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_audit_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ListEmergenciesResponse) GetEmergencies() []*EmergencyEntry {
+	if x != nil {
+		return x.Emergencies
+	}
+	return nil
+}
+
+// EmergencyEntry is a time in which a station was open to anybody, and who has answered for it.
+type EmergencyEntry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its ID.
+	Emergency string `protobuf:"bytes,1,opt,name=emergency,proto3" json:"emergency,omitempty"`
+	// The station.
+	Station string `protobuf:"bytes,2,opt,name=station,proto3" json:"station,omitempty"`
+	// The word that was said with it.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// When it began.
+	OpenedAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=opened_at,json=openedAt,proto3" json:"opened_at,omitempty"`
+	// When it ended; unset while it goes on.
+	ClosedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=closed_at,json=closedAt,proto3" json:"closed_at,omitempty"`
+	// Why it ended, as in the record.
+	EndedBy string `protobuf:"bytes,6,opt,name=ended_by,json=endedBy,proto3" json:"ended_by,omitempty"`
+	// Who has claimed it, in their order.
+	Claims []*EmergencyClaim `protobuf:"bytes,7,rep,name=claims,proto3" json:"claims,omitempty"`
+	// How many people must claim it still.
+	Missing uint32 `protobuf:"varint,8,opt,name=missing,proto3" json:"missing,omitempty"`
+	// When it is an alarm unless they have.
+	ClaimBy       *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=claim_by,json=claimBy,proto3" json:"claim_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EmergencyEntry) Reset() {
+	*x = EmergencyEntry{}
+	mi := &file_tapline_v1_audit_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EmergencyEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EmergencyEntry) ProtoMessage() {}
+
+func (x *EmergencyEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_audit_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EmergencyEntry.ProtoReflect.Descriptor instead.
+func (*EmergencyEntry) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_audit_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *EmergencyEntry) GetEmergency() string {
+	if x != nil {
+		return x.Emergency
+	}
+	return ""
+}
+
+func (x *EmergencyEntry) GetStation() string {
+	if x != nil {
+		return x.Station
+	}
+	return ""
+}
+
+func (x *EmergencyEntry) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *EmergencyEntry) GetOpenedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OpenedAt
+	}
+	return nil
+}
+
+func (x *EmergencyEntry) GetClosedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ClosedAt
+	}
+	return nil
+}
+
+func (x *EmergencyEntry) GetEndedBy() string {
+	if x != nil {
+		return x.EndedBy
+	}
+	return ""
+}
+
+func (x *EmergencyEntry) GetClaims() []*EmergencyClaim {
+	if x != nil {
+		return x.Claims
+	}
+	return nil
+}
+
+func (x *EmergencyEntry) GetMissing() uint32 {
+	if x != nil {
+		return x.Missing
+	}
+	return 0
+}
+
+func (x *EmergencyEntry) GetClaimBy() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ClaimBy
+	}
+	return nil
+}
+
+// EmergencyClaim is one person's answer for an emergency.
+type EmergencyClaim struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The person's ID.
+	Person string `protobuf:"bytes,1,opt,name=person,proto3" json:"person,omitempty"`
+	// Display name, while the person is in the directory.
+	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	// When, by the station's clock.
+	ClaimedAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=claimed_at,json=claimedAt,proto3" json:"claimed_at,omitempty"`
+	// Sequence number of the record, which holds the note.
+	Seq           uint64 `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EmergencyClaim) Reset() {
+	*x = EmergencyClaim{}
+	mi := &file_tapline_v1_audit_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EmergencyClaim) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EmergencyClaim) ProtoMessage() {}
+
+func (x *EmergencyClaim) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_audit_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EmergencyClaim.ProtoReflect.Descriptor instead.
+func (*EmergencyClaim) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_audit_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *EmergencyClaim) GetPerson() string {
+	if x != nil {
+		return x.Person
+	}
+	return ""
+}
+
+func (x *EmergencyClaim) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+func (x *EmergencyClaim) GetClaimedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ClaimedAt
+	}
+	return nil
+}
+
+func (x *EmergencyClaim) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
 // ExportRequest chooses stations and a time.
 type ExportRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -866,7 +1158,7 @@ type ExportRequest struct {
 
 func (x *ExportRequest) Reset() {
 	*x = ExportRequest{}
-	mi := &file_tapline_v1_audit_proto_msgTypes[11]
+	mi := &file_tapline_v1_audit_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -878,7 +1170,7 @@ func (x *ExportRequest) String() string {
 func (*ExportRequest) ProtoMessage() {}
 
 func (x *ExportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_audit_proto_msgTypes[11]
+	mi := &file_tapline_v1_audit_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -891,7 +1183,7 @@ func (x *ExportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportRequest.ProtoReflect.Descriptor instead.
 func (*ExportRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_audit_proto_rawDescGZIP(), []int{11}
+	return file_tapline_v1_audit_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ExportRequest) GetStations() []string {
@@ -928,7 +1220,7 @@ type ExportResponse struct {
 
 func (x *ExportResponse) Reset() {
 	*x = ExportResponse{}
-	mi := &file_tapline_v1_audit_proto_msgTypes[12]
+	mi := &file_tapline_v1_audit_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -940,7 +1232,7 @@ func (x *ExportResponse) String() string {
 func (*ExportResponse) ProtoMessage() {}
 
 func (x *ExportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_audit_proto_msgTypes[12]
+	mi := &file_tapline_v1_audit_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -953,7 +1245,7 @@ func (x *ExportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportResponse.ProtoReflect.Descriptor instead.
 func (*ExportResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_audit_proto_rawDescGZIP(), []int{12}
+	return file_tapline_v1_audit_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ExportResponse) GetPath() string {
@@ -979,7 +1271,7 @@ type GetTrustRequest struct {
 
 func (x *GetTrustRequest) Reset() {
 	*x = GetTrustRequest{}
-	mi := &file_tapline_v1_audit_proto_msgTypes[13]
+	mi := &file_tapline_v1_audit_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -991,7 +1283,7 @@ func (x *GetTrustRequest) String() string {
 func (*GetTrustRequest) ProtoMessage() {}
 
 func (x *GetTrustRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_audit_proto_msgTypes[13]
+	mi := &file_tapline_v1_audit_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1004,7 +1296,7 @@ func (x *GetTrustRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTrustRequest.ProtoReflect.Descriptor instead.
 func (*GetTrustRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_audit_proto_rawDescGZIP(), []int{13}
+	return file_tapline_v1_audit_proto_rawDescGZIP(), []int{17}
 }
 
 // GetTrustResponse is the content of trust.json.
@@ -1022,7 +1314,7 @@ type GetTrustResponse struct {
 
 func (x *GetTrustResponse) Reset() {
 	*x = GetTrustResponse{}
-	mi := &file_tapline_v1_audit_proto_msgTypes[14]
+	mi := &file_tapline_v1_audit_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1034,7 +1326,7 @@ func (x *GetTrustResponse) String() string {
 func (*GetTrustResponse) ProtoMessage() {}
 
 func (x *GetTrustResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_audit_proto_msgTypes[14]
+	mi := &file_tapline_v1_audit_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1047,7 +1339,7 @@ func (x *GetTrustResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTrustResponse.ProtoReflect.Descriptor instead.
 func (*GetTrustResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_audit_proto_rawDescGZIP(), []int{14}
+	return file_tapline_v1_audit_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetTrustResponse) GetTrust() []byte {
@@ -1082,7 +1374,7 @@ type GetCheckpointRequest struct {
 
 func (x *GetCheckpointRequest) Reset() {
 	*x = GetCheckpointRequest{}
-	mi := &file_tapline_v1_audit_proto_msgTypes[15]
+	mi := &file_tapline_v1_audit_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1094,7 +1386,7 @@ func (x *GetCheckpointRequest) String() string {
 func (*GetCheckpointRequest) ProtoMessage() {}
 
 func (x *GetCheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_audit_proto_msgTypes[15]
+	mi := &file_tapline_v1_audit_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1107,7 +1399,7 @@ func (x *GetCheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCheckpointRequest.ProtoReflect.Descriptor instead.
 func (*GetCheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_audit_proto_rawDescGZIP(), []int{15}
+	return file_tapline_v1_audit_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetCheckpointRequest) GetCosignatures() uint32 {
@@ -1128,7 +1420,7 @@ type GetCheckpointResponse struct {
 
 func (x *GetCheckpointResponse) Reset() {
 	*x = GetCheckpointResponse{}
-	mi := &file_tapline_v1_audit_proto_msgTypes[16]
+	mi := &file_tapline_v1_audit_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1140,7 +1432,7 @@ func (x *GetCheckpointResponse) String() string {
 func (*GetCheckpointResponse) ProtoMessage() {}
 
 func (x *GetCheckpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_audit_proto_msgTypes[16]
+	mi := &file_tapline_v1_audit_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1153,7 +1445,7 @@ func (x *GetCheckpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCheckpointResponse.ProtoReflect.Descriptor instead.
 func (*GetCheckpointResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_audit_proto_rawDescGZIP(), []int{16}
+	return file_tapline_v1_audit_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetCheckpointResponse) GetCheckpoint() []byte {
@@ -1176,7 +1468,7 @@ type ProveInclusionRequest struct {
 
 func (x *ProveInclusionRequest) Reset() {
 	*x = ProveInclusionRequest{}
-	mi := &file_tapline_v1_audit_proto_msgTypes[17]
+	mi := &file_tapline_v1_audit_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1188,7 +1480,7 @@ func (x *ProveInclusionRequest) String() string {
 func (*ProveInclusionRequest) ProtoMessage() {}
 
 func (x *ProveInclusionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_audit_proto_msgTypes[17]
+	mi := &file_tapline_v1_audit_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1201,7 +1493,7 @@ func (x *ProveInclusionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProveInclusionRequest.ProtoReflect.Descriptor instead.
 func (*ProveInclusionRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_audit_proto_rawDescGZIP(), []int{17}
+	return file_tapline_v1_audit_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ProveInclusionRequest) GetLeaf() uint64 {
@@ -1231,7 +1523,7 @@ type ProveInclusionResponse struct {
 
 func (x *ProveInclusionResponse) Reset() {
 	*x = ProveInclusionResponse{}
-	mi := &file_tapline_v1_audit_proto_msgTypes[18]
+	mi := &file_tapline_v1_audit_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1243,7 +1535,7 @@ func (x *ProveInclusionResponse) String() string {
 func (*ProveInclusionResponse) ProtoMessage() {}
 
 func (x *ProveInclusionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_audit_proto_msgTypes[18]
+	mi := &file_tapline_v1_audit_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1256,7 +1548,7 @@ func (x *ProveInclusionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProveInclusionResponse.ProtoReflect.Descriptor instead.
 func (*ProveInclusionResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_audit_proto_rawDescGZIP(), []int{18}
+	return file_tapline_v1_audit_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ProveInclusionResponse) GetPath() [][]byte {
@@ -1286,7 +1578,7 @@ type ProveConsistencyRequest struct {
 
 func (x *ProveConsistencyRequest) Reset() {
 	*x = ProveConsistencyRequest{}
-	mi := &file_tapline_v1_audit_proto_msgTypes[19]
+	mi := &file_tapline_v1_audit_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1298,7 +1590,7 @@ func (x *ProveConsistencyRequest) String() string {
 func (*ProveConsistencyRequest) ProtoMessage() {}
 
 func (x *ProveConsistencyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_audit_proto_msgTypes[19]
+	mi := &file_tapline_v1_audit_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1311,7 +1603,7 @@ func (x *ProveConsistencyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProveConsistencyRequest.ProtoReflect.Descriptor instead.
 func (*ProveConsistencyRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_audit_proto_rawDescGZIP(), []int{19}
+	return file_tapline_v1_audit_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ProveConsistencyRequest) GetFromSize() uint64 {
@@ -1341,7 +1633,7 @@ type ProveConsistencyResponse struct {
 
 func (x *ProveConsistencyResponse) Reset() {
 	*x = ProveConsistencyResponse{}
-	mi := &file_tapline_v1_audit_proto_msgTypes[20]
+	mi := &file_tapline_v1_audit_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1353,7 +1645,7 @@ func (x *ProveConsistencyResponse) String() string {
 func (*ProveConsistencyResponse) ProtoMessage() {}
 
 func (x *ProveConsistencyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_audit_proto_msgTypes[20]
+	mi := &file_tapline_v1_audit_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1366,7 +1658,7 @@ func (x *ProveConsistencyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProveConsistencyResponse.ProtoReflect.Descriptor instead.
 func (*ProveConsistencyResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_audit_proto_rawDescGZIP(), []int{20}
+	return file_tapline_v1_audit_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ProveConsistencyResponse) GetPath() [][]byte {
@@ -1394,7 +1686,7 @@ type GetTileRequest struct {
 
 func (x *GetTileRequest) Reset() {
 	*x = GetTileRequest{}
-	mi := &file_tapline_v1_audit_proto_msgTypes[21]
+	mi := &file_tapline_v1_audit_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1406,7 +1698,7 @@ func (x *GetTileRequest) String() string {
 func (*GetTileRequest) ProtoMessage() {}
 
 func (x *GetTileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_audit_proto_msgTypes[21]
+	mi := &file_tapline_v1_audit_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1419,7 +1711,7 @@ func (x *GetTileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTileRequest.ProtoReflect.Descriptor instead.
 func (*GetTileRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_audit_proto_rawDescGZIP(), []int{21}
+	return file_tapline_v1_audit_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GetTileRequest) GetPath() string {
@@ -1440,7 +1732,7 @@ type GetTileResponse struct {
 
 func (x *GetTileResponse) Reset() {
 	*x = GetTileResponse{}
-	mi := &file_tapline_v1_audit_proto_msgTypes[22]
+	mi := &file_tapline_v1_audit_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1452,7 +1744,7 @@ func (x *GetTileResponse) String() string {
 func (*GetTileResponse) ProtoMessage() {}
 
 func (x *GetTileResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_audit_proto_msgTypes[22]
+	mi := &file_tapline_v1_audit_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1465,7 +1757,7 @@ func (x *GetTileResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTileResponse.ProtoReflect.Descriptor instead.
 func (*GetTileResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_audit_proto_rawDescGZIP(), []int{22}
+	return file_tapline_v1_audit_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GetTileResponse) GetData() []byte {
@@ -1537,7 +1829,28 @@ const file_tapline_v1_audit_proto_rawDesc = "" +
 	"\x06filter\x18\x01 \x01(\v2\x18.tapline.v1.RecordFilterR\x06filter\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\rR\x05limit\"E\n" +
 	"\x14ListSessionsResponse\x12-\n" +
-	"\asession\x18\x01 \x01(\v2\x13.tapline.v1.SessionR\asession\"z\n" +
+	"\asession\x18\x01 \x01(\v2\x13.tapline.v1.SessionR\asession\"@\n" +
+	"\x16ListEmergenciesRequest\x12\x10\n" +
+	"\x03all\x18\x01 \x01(\bR\x03all\x12\x14\n" +
+	"\x05limit\x18\x02 \x01(\rR\x05limit\"W\n" +
+	"\x17ListEmergenciesResponse\x12<\n" +
+	"\vemergencies\x18\x01 \x03(\v2\x1a.tapline.v1.EmergencyEntryR\vemergencies\"\xf2\x02\n" +
+	"\x0eEmergencyEntry\x12\x1c\n" +
+	"\temergency\x18\x01 \x01(\tR\temergency\x12\x18\n" +
+	"\astation\x18\x02 \x01(\tR\astation\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x127\n" +
+	"\topened_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bopenedAt\x127\n" +
+	"\tclosed_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bclosedAt\x12\x19\n" +
+	"\bended_by\x18\x06 \x01(\tR\aendedBy\x122\n" +
+	"\x06claims\x18\a \x03(\v2\x1a.tapline.v1.EmergencyClaimR\x06claims\x12\x18\n" +
+	"\amissing\x18\b \x01(\rR\amissing\x125\n" +
+	"\bclaim_by\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aclaimBy\"\x98\x01\n" +
+	"\x0eEmergencyClaim\x12\x16\n" +
+	"\x06person\x18\x01 \x01(\tR\x06person\x12!\n" +
+	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x129\n" +
+	"\n" +
+	"claimed_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tclaimedAt\x12\x10\n" +
+	"\x03seq\x18\x04 \x01(\x04R\x03seq\"z\n" +
 	"\rExportRequest\x12\x1a\n" +
 	"\bstations\x18\x01 \x03(\tR\bstations\x12.\n" +
 	"\x04from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12\x1d\n" +
@@ -1585,12 +1898,13 @@ const file_tapline_v1_audit_proto_rawDesc = "" +
 	"\x14CONFIDENCE_EMERGENCY\x10\x03\x12\x1b\n" +
 	"\x17CONFIDENCE_UNATTRIBUTED\x10\x04\x12\x15\n" +
 	"\x11CONFIDENCE_NOBODY\x10\x05\x12\x16\n" +
-	"\x12CONFIDENCE_UNKNOWN\x10\x062\xb0\x06\n" +
+	"\x12CONFIDENCE_UNKNOWN\x10\x062\x8c\a\n" +
 	"\fAuditService\x12S\n" +
 	"\fQueryRecords\x12\x1f.tapline.v1.QueryRecordsRequest\x1a .tapline.v1.QueryRecordsResponse0\x01\x12S\n" +
 	"\fWatchRecords\x12\x1f.tapline.v1.WatchRecordsRequest\x1a .tapline.v1.WatchRecordsResponse0\x01\x12E\n" +
 	"\bWhoWasAt\x12\x1b.tapline.v1.WhoWasAtRequest\x1a\x1c.tapline.v1.WhoWasAtResponse\x12S\n" +
-	"\fListSessions\x12\x1f.tapline.v1.ListSessionsRequest\x1a .tapline.v1.ListSessionsResponse0\x01\x12A\n" +
+	"\fListSessions\x12\x1f.tapline.v1.ListSessionsRequest\x1a .tapline.v1.ListSessionsResponse0\x01\x12Z\n" +
+	"\x0fListEmergencies\x12\".tapline.v1.ListEmergenciesRequest\x1a#.tapline.v1.ListEmergenciesResponse\x12A\n" +
 	"\x06Export\x12\x19.tapline.v1.ExportRequest\x1a\x1a.tapline.v1.ExportResponse0\x01\x12E\n" +
 	"\bGetTrust\x12\x1b.tapline.v1.GetTrustRequest\x1a\x1c.tapline.v1.GetTrustResponse\x12T\n" +
 	"\rGetCheckpoint\x12 .tapline.v1.GetCheckpointRequest\x1a!.tapline.v1.GetCheckpointResponse\x12W\n" +
@@ -1611,7 +1925,7 @@ func file_tapline_v1_audit_proto_rawDescGZIP() []byte {
 }
 
 var file_tapline_v1_audit_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tapline_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_tapline_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_tapline_v1_audit_proto_goTypes = []any{
 	(Confidence)(0),                  // 0: tapline.v1.Confidence
 	(*RecordFilter)(nil),             // 1: tapline.v1.RecordFilter
@@ -1625,65 +1939,77 @@ var file_tapline_v1_audit_proto_goTypes = []any{
 	(*Session)(nil),                  // 9: tapline.v1.Session
 	(*ListSessionsRequest)(nil),      // 10: tapline.v1.ListSessionsRequest
 	(*ListSessionsResponse)(nil),     // 11: tapline.v1.ListSessionsResponse
-	(*ExportRequest)(nil),            // 12: tapline.v1.ExportRequest
-	(*ExportResponse)(nil),           // 13: tapline.v1.ExportResponse
-	(*GetTrustRequest)(nil),          // 14: tapline.v1.GetTrustRequest
-	(*GetTrustResponse)(nil),         // 15: tapline.v1.GetTrustResponse
-	(*GetCheckpointRequest)(nil),     // 16: tapline.v1.GetCheckpointRequest
-	(*GetCheckpointResponse)(nil),    // 17: tapline.v1.GetCheckpointResponse
-	(*ProveInclusionRequest)(nil),    // 18: tapline.v1.ProveInclusionRequest
-	(*ProveInclusionResponse)(nil),   // 19: tapline.v1.ProveInclusionResponse
-	(*ProveConsistencyRequest)(nil),  // 20: tapline.v1.ProveConsistencyRequest
-	(*ProveConsistencyResponse)(nil), // 21: tapline.v1.ProveConsistencyResponse
-	(*GetTileRequest)(nil),           // 22: tapline.v1.GetTileRequest
-	(*GetTileResponse)(nil),          // 23: tapline.v1.GetTileResponse
-	(*timestamppb.Timestamp)(nil),    // 24: google.protobuf.Timestamp
-	(Mode)(0),                        // 25: tapline.v1.Mode
-	(Assurance)(0),                   // 26: tapline.v1.Assurance
+	(*ListEmergenciesRequest)(nil),   // 12: tapline.v1.ListEmergenciesRequest
+	(*ListEmergenciesResponse)(nil),  // 13: tapline.v1.ListEmergenciesResponse
+	(*EmergencyEntry)(nil),           // 14: tapline.v1.EmergencyEntry
+	(*EmergencyClaim)(nil),           // 15: tapline.v1.EmergencyClaim
+	(*ExportRequest)(nil),            // 16: tapline.v1.ExportRequest
+	(*ExportResponse)(nil),           // 17: tapline.v1.ExportResponse
+	(*GetTrustRequest)(nil),          // 18: tapline.v1.GetTrustRequest
+	(*GetTrustResponse)(nil),         // 19: tapline.v1.GetTrustResponse
+	(*GetCheckpointRequest)(nil),     // 20: tapline.v1.GetCheckpointRequest
+	(*GetCheckpointResponse)(nil),    // 21: tapline.v1.GetCheckpointResponse
+	(*ProveInclusionRequest)(nil),    // 22: tapline.v1.ProveInclusionRequest
+	(*ProveInclusionResponse)(nil),   // 23: tapline.v1.ProveInclusionResponse
+	(*ProveConsistencyRequest)(nil),  // 24: tapline.v1.ProveConsistencyRequest
+	(*ProveConsistencyResponse)(nil), // 25: tapline.v1.ProveConsistencyResponse
+	(*GetTileRequest)(nil),           // 26: tapline.v1.GetTileRequest
+	(*GetTileResponse)(nil),          // 27: tapline.v1.GetTileResponse
+	(*timestamppb.Timestamp)(nil),    // 28: google.protobuf.Timestamp
+	(Mode)(0),                        // 29: tapline.v1.Mode
+	(Assurance)(0),                   // 30: tapline.v1.Assurance
 }
 var file_tapline_v1_audit_proto_depIdxs = []int32{
-	24, // 0: tapline.v1.RecordFilter.from:type_name -> google.protobuf.Timestamp
-	24, // 1: tapline.v1.RecordFilter.until:type_name -> google.protobuf.Timestamp
-	24, // 2: tapline.v1.StoredRecord.received_at:type_name -> google.protobuf.Timestamp
+	28, // 0: tapline.v1.RecordFilter.from:type_name -> google.protobuf.Timestamp
+	28, // 1: tapline.v1.RecordFilter.until:type_name -> google.protobuf.Timestamp
+	28, // 2: tapline.v1.StoredRecord.received_at:type_name -> google.protobuf.Timestamp
 	1,  // 3: tapline.v1.QueryRecordsRequest.filter:type_name -> tapline.v1.RecordFilter
 	2,  // 4: tapline.v1.QueryRecordsResponse.record:type_name -> tapline.v1.StoredRecord
 	1,  // 5: tapline.v1.WatchRecordsRequest.filter:type_name -> tapline.v1.RecordFilter
 	2,  // 6: tapline.v1.WatchRecordsResponse.record:type_name -> tapline.v1.StoredRecord
-	24, // 7: tapline.v1.WhoWasAtRequest.at:type_name -> google.protobuf.Timestamp
+	28, // 7: tapline.v1.WhoWasAtRequest.at:type_name -> google.protobuf.Timestamp
 	0,  // 8: tapline.v1.WhoWasAtResponse.confidence:type_name -> tapline.v1.Confidence
 	9,  // 9: tapline.v1.WhoWasAtResponse.sessions:type_name -> tapline.v1.Session
-	24, // 10: tapline.v1.Session.opened_at:type_name -> google.protobuf.Timestamp
-	24, // 11: tapline.v1.Session.closed_at:type_name -> google.protobuf.Timestamp
-	25, // 12: tapline.v1.Session.mode:type_name -> tapline.v1.Mode
-	26, // 13: tapline.v1.Session.assurance:type_name -> tapline.v1.Assurance
+	28, // 10: tapline.v1.Session.opened_at:type_name -> google.protobuf.Timestamp
+	28, // 11: tapline.v1.Session.closed_at:type_name -> google.protobuf.Timestamp
+	29, // 12: tapline.v1.Session.mode:type_name -> tapline.v1.Mode
+	30, // 13: tapline.v1.Session.assurance:type_name -> tapline.v1.Assurance
 	1,  // 14: tapline.v1.ListSessionsRequest.filter:type_name -> tapline.v1.RecordFilter
 	9,  // 15: tapline.v1.ListSessionsResponse.session:type_name -> tapline.v1.Session
-	24, // 16: tapline.v1.ExportRequest.from:type_name -> google.protobuf.Timestamp
-	3,  // 17: tapline.v1.AuditService.QueryRecords:input_type -> tapline.v1.QueryRecordsRequest
-	5,  // 18: tapline.v1.AuditService.WatchRecords:input_type -> tapline.v1.WatchRecordsRequest
-	7,  // 19: tapline.v1.AuditService.WhoWasAt:input_type -> tapline.v1.WhoWasAtRequest
-	10, // 20: tapline.v1.AuditService.ListSessions:input_type -> tapline.v1.ListSessionsRequest
-	12, // 21: tapline.v1.AuditService.Export:input_type -> tapline.v1.ExportRequest
-	14, // 22: tapline.v1.AuditService.GetTrust:input_type -> tapline.v1.GetTrustRequest
-	16, // 23: tapline.v1.AuditService.GetCheckpoint:input_type -> tapline.v1.GetCheckpointRequest
-	18, // 24: tapline.v1.AuditService.ProveInclusion:input_type -> tapline.v1.ProveInclusionRequest
-	20, // 25: tapline.v1.AuditService.ProveConsistency:input_type -> tapline.v1.ProveConsistencyRequest
-	22, // 26: tapline.v1.AuditService.GetTile:input_type -> tapline.v1.GetTileRequest
-	4,  // 27: tapline.v1.AuditService.QueryRecords:output_type -> tapline.v1.QueryRecordsResponse
-	6,  // 28: tapline.v1.AuditService.WatchRecords:output_type -> tapline.v1.WatchRecordsResponse
-	8,  // 29: tapline.v1.AuditService.WhoWasAt:output_type -> tapline.v1.WhoWasAtResponse
-	11, // 30: tapline.v1.AuditService.ListSessions:output_type -> tapline.v1.ListSessionsResponse
-	13, // 31: tapline.v1.AuditService.Export:output_type -> tapline.v1.ExportResponse
-	15, // 32: tapline.v1.AuditService.GetTrust:output_type -> tapline.v1.GetTrustResponse
-	17, // 33: tapline.v1.AuditService.GetCheckpoint:output_type -> tapline.v1.GetCheckpointResponse
-	19, // 34: tapline.v1.AuditService.ProveInclusion:output_type -> tapline.v1.ProveInclusionResponse
-	21, // 35: tapline.v1.AuditService.ProveConsistency:output_type -> tapline.v1.ProveConsistencyResponse
-	23, // 36: tapline.v1.AuditService.GetTile:output_type -> tapline.v1.GetTileResponse
-	27, // [27:37] is the sub-list for method output_type
-	17, // [17:27] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	14, // 16: tapline.v1.ListEmergenciesResponse.emergencies:type_name -> tapline.v1.EmergencyEntry
+	28, // 17: tapline.v1.EmergencyEntry.opened_at:type_name -> google.protobuf.Timestamp
+	28, // 18: tapline.v1.EmergencyEntry.closed_at:type_name -> google.protobuf.Timestamp
+	15, // 19: tapline.v1.EmergencyEntry.claims:type_name -> tapline.v1.EmergencyClaim
+	28, // 20: tapline.v1.EmergencyEntry.claim_by:type_name -> google.protobuf.Timestamp
+	28, // 21: tapline.v1.EmergencyClaim.claimed_at:type_name -> google.protobuf.Timestamp
+	28, // 22: tapline.v1.ExportRequest.from:type_name -> google.protobuf.Timestamp
+	3,  // 23: tapline.v1.AuditService.QueryRecords:input_type -> tapline.v1.QueryRecordsRequest
+	5,  // 24: tapline.v1.AuditService.WatchRecords:input_type -> tapline.v1.WatchRecordsRequest
+	7,  // 25: tapline.v1.AuditService.WhoWasAt:input_type -> tapline.v1.WhoWasAtRequest
+	10, // 26: tapline.v1.AuditService.ListSessions:input_type -> tapline.v1.ListSessionsRequest
+	12, // 27: tapline.v1.AuditService.ListEmergencies:input_type -> tapline.v1.ListEmergenciesRequest
+	16, // 28: tapline.v1.AuditService.Export:input_type -> tapline.v1.ExportRequest
+	18, // 29: tapline.v1.AuditService.GetTrust:input_type -> tapline.v1.GetTrustRequest
+	20, // 30: tapline.v1.AuditService.GetCheckpoint:input_type -> tapline.v1.GetCheckpointRequest
+	22, // 31: tapline.v1.AuditService.ProveInclusion:input_type -> tapline.v1.ProveInclusionRequest
+	24, // 32: tapline.v1.AuditService.ProveConsistency:input_type -> tapline.v1.ProveConsistencyRequest
+	26, // 33: tapline.v1.AuditService.GetTile:input_type -> tapline.v1.GetTileRequest
+	4,  // 34: tapline.v1.AuditService.QueryRecords:output_type -> tapline.v1.QueryRecordsResponse
+	6,  // 35: tapline.v1.AuditService.WatchRecords:output_type -> tapline.v1.WatchRecordsResponse
+	8,  // 36: tapline.v1.AuditService.WhoWasAt:output_type -> tapline.v1.WhoWasAtResponse
+	11, // 37: tapline.v1.AuditService.ListSessions:output_type -> tapline.v1.ListSessionsResponse
+	13, // 38: tapline.v1.AuditService.ListEmergencies:output_type -> tapline.v1.ListEmergenciesResponse
+	17, // 39: tapline.v1.AuditService.Export:output_type -> tapline.v1.ExportResponse
+	19, // 40: tapline.v1.AuditService.GetTrust:output_type -> tapline.v1.GetTrustResponse
+	21, // 41: tapline.v1.AuditService.GetCheckpoint:output_type -> tapline.v1.GetCheckpointResponse
+	23, // 42: tapline.v1.AuditService.ProveInclusion:output_type -> tapline.v1.ProveInclusionResponse
+	25, // 43: tapline.v1.AuditService.ProveConsistency:output_type -> tapline.v1.ProveConsistencyResponse
+	27, // 44: tapline.v1.AuditService.GetTile:output_type -> tapline.v1.GetTileResponse
+	34, // [34:45] is the sub-list for method output_type
+	23, // [23:34] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_tapline_v1_audit_proto_init() }
@@ -1698,7 +2024,7 @@ func file_tapline_v1_audit_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tapline_v1_audit_proto_rawDesc), len(file_tapline_v1_audit_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   23,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

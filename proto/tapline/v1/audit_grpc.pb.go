@@ -25,6 +25,7 @@ const (
 	AuditService_WatchRecords_FullMethodName     = "/tapline.v1.AuditService/WatchRecords"
 	AuditService_WhoWasAt_FullMethodName         = "/tapline.v1.AuditService/WhoWasAt"
 	AuditService_ListSessions_FullMethodName     = "/tapline.v1.AuditService/ListSessions"
+	AuditService_ListEmergencies_FullMethodName  = "/tapline.v1.AuditService/ListEmergencies"
 	AuditService_Export_FullMethodName           = "/tapline.v1.AuditService/Export"
 	AuditService_GetTrust_FullMethodName         = "/tapline.v1.AuditService/GetTrust"
 	AuditService_GetCheckpoint_FullMethodName    = "/tapline.v1.AuditService/GetCheckpoint"
@@ -47,6 +48,8 @@ type AuditServiceClient interface {
 	WhoWasAt(ctx context.Context, in *WhoWasAtRequest, opts ...grpc.CallOption) (*WhoWasAtResponse, error)
 	// ListSessions streams sessions with their ends, newest first.
 	ListSessions(ctx context.Context, in *ListSessionsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListSessionsResponse], error)
+	// ListEmergencies returns emergencies with who has answered for them, newest first.
+	ListEmergencies(ctx context.Context, in *ListEmergenciesRequest, opts ...grpc.CallOption) (*ListEmergenciesResponse, error)
 	// Export streams the evidence of stations as files: what `tapaudit verify` reads.
 	Export(ctx context.Context, in *ExportRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportResponse], error)
 	// GetTrust returns the broker's public evidence keys.
@@ -136,6 +139,16 @@ func (c *auditServiceClient) ListSessions(ctx context.Context, in *ListSessionsR
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AuditService_ListSessionsClient = grpc.ServerStreamingClient[ListSessionsResponse]
 
+func (c *auditServiceClient) ListEmergencies(ctx context.Context, in *ListEmergenciesRequest, opts ...grpc.CallOption) (*ListEmergenciesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListEmergenciesResponse)
+	err := c.cc.Invoke(ctx, AuditService_ListEmergencies_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *auditServiceClient) Export(ctx context.Context, in *ExportRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &AuditService_ServiceDesc.Streams[3], AuditService_Export_FullMethodName, cOpts...)
@@ -219,6 +232,8 @@ type AuditServiceServer interface {
 	WhoWasAt(context.Context, *WhoWasAtRequest) (*WhoWasAtResponse, error)
 	// ListSessions streams sessions with their ends, newest first.
 	ListSessions(*ListSessionsRequest, grpc.ServerStreamingServer[ListSessionsResponse]) error
+	// ListEmergencies returns emergencies with who has answered for them, newest first.
+	ListEmergencies(context.Context, *ListEmergenciesRequest) (*ListEmergenciesResponse, error)
 	// Export streams the evidence of stations as files: what `tapaudit verify` reads.
 	Export(*ExportRequest, grpc.ServerStreamingServer[ExportResponse]) error
 	// GetTrust returns the broker's public evidence keys.
@@ -252,6 +267,9 @@ func (UnimplementedAuditServiceServer) WhoWasAt(context.Context, *WhoWasAtReques
 }
 func (UnimplementedAuditServiceServer) ListSessions(*ListSessionsRequest, grpc.ServerStreamingServer[ListSessionsResponse]) error {
 	return status.Error(codes.Unimplemented, "method ListSessions not implemented")
+}
+func (UnimplementedAuditServiceServer) ListEmergencies(context.Context, *ListEmergenciesRequest) (*ListEmergenciesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListEmergencies not implemented")
 }
 func (UnimplementedAuditServiceServer) Export(*ExportRequest, grpc.ServerStreamingServer[ExportResponse]) error {
 	return status.Error(codes.Unimplemented, "method Export not implemented")
@@ -342,6 +360,24 @@ func _AuditService_ListSessions_Handler(srv interface{}, stream grpc.ServerStrea
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AuditService_ListSessionsServer = grpc.ServerStreamingServer[ListSessionsResponse]
+
+func _AuditService_ListEmergencies_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListEmergenciesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuditServiceServer).ListEmergencies(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuditService_ListEmergencies_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuditServiceServer).ListEmergencies(ctx, req.(*ListEmergenciesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
 
 func _AuditService_Export_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(ExportRequest)
@@ -454,6 +490,10 @@ var AuditService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "WhoWasAt",
 			Handler:    _AuditService_WhoWasAt_Handler,
+		},
+		{
+			MethodName: "ListEmergencies",
+			Handler:    _AuditService_ListEmergencies_Handler,
 		},
 		{
 			MethodName: "GetTrust",

@@ -2276,6 +2276,235 @@ func (x *ReleaseSecretResponse) GetName() string {
 	return ""
 }
 
+// NameBadgeRequest is a badge that was tapped.
+type NameBadgeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The badge.
+	Badge         *BadgeProof `protobuf:"bytes,1,opt,name=badge,proto3" json:"badge,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NameBadgeRequest) Reset() {
+	*x = NameBadgeRequest{}
+	mi := &file_tapline_v1_station_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NameBadgeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NameBadgeRequest) ProtoMessage() {}
+
+func (x *NameBadgeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_station_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NameBadgeRequest.ProtoReflect.Descriptor instead.
+func (*NameBadgeRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_station_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *NameBadgeRequest) GetBadge() *BadgeProof {
+	if x != nil {
+		return x.Badge
+	}
+	return nil
+}
+
+// NameBadgeResponse says whose it is.
+type NameBadgeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Allowed when the badge and its person are in good standing.
+	Decision *Decision `protobuf:"bytes,1,opt,name=decision,proto3" json:"decision,omitempty"`
+	// Who; unset when the badge is unknown.
+	Person *Person `protobuf:"bytes,2,opt,name=person,proto3" json:"person,omitempty"`
+	// The broker's time.
+	BrokerTime    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=broker_time,json=brokerTime,proto3" json:"broker_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NameBadgeResponse) Reset() {
+	*x = NameBadgeResponse{}
+	mi := &file_tapline_v1_station_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NameBadgeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NameBadgeResponse) ProtoMessage() {}
+
+func (x *NameBadgeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_station_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NameBadgeResponse.ProtoReflect.Descriptor instead.
+func (*NameBadgeResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_station_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *NameBadgeResponse) GetDecision() *Decision {
+	if x != nil {
+		return x.Decision
+	}
+	return nil
+}
+
+func (x *NameBadgeResponse) GetPerson() *Person {
+	if x != nil {
+		return x.Person
+	}
+	return nil
+}
+
+func (x *NameBadgeResponse) GetBrokerTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.BrokerTime
+	}
+	return nil
+}
+
+// VerifyPinRequest is a PIN of whoever is at the station.
+type VerifyPinRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The session in force.
+	Session string `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	// The PIN. Never logged.
+	Pin           string `protobuf:"bytes,2,opt,name=pin,proto3" json:"pin,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyPinRequest) Reset() {
+	*x = VerifyPinRequest{}
+	mi := &file_tapline_v1_station_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyPinRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyPinRequest) ProtoMessage() {}
+
+func (x *VerifyPinRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_station_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyPinRequest.ProtoReflect.Descriptor instead.
+func (*VerifyPinRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_station_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *VerifyPinRequest) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *VerifyPinRequest) GetPin() string {
+	if x != nil {
+		return x.Pin
+	}
+	return ""
+}
+
+// VerifyPinResponse says whether it is right.
+type VerifyPinResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Allowed when it is; else PIN_WRONG, or PIN_LOCKED with the time after which one is taken again.
+	Decision *Decision `protobuf:"bytes,1,opt,name=decision,proto3" json:"decision,omitempty"`
+	// Whose PIN it is.
+	Person string `protobuf:"bytes,2,opt,name=person,proto3" json:"person,omitempty"`
+	// The broker's time.
+	BrokerTime    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=broker_time,json=brokerTime,proto3" json:"broker_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyPinResponse) Reset() {
+	*x = VerifyPinResponse{}
+	mi := &file_tapline_v1_station_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyPinResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyPinResponse) ProtoMessage() {}
+
+func (x *VerifyPinResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_station_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyPinResponse.ProtoReflect.Descriptor instead.
+func (*VerifyPinResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_station_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *VerifyPinResponse) GetDecision() *Decision {
+	if x != nil {
+		return x.Decision
+	}
+	return nil
+}
+
+func (x *VerifyPinResponse) GetPerson() string {
+	if x != nil {
+		return x.Person
+	}
+	return ""
+}
+
+func (x *VerifyPinResponse) GetBrokerTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.BrokerTime
+	}
+	return nil
+}
+
 // TakeRotationRequest asks for the new secret of a rotation.
 type TakeRotationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2291,7 +2520,7 @@ type TakeRotationRequest struct {
 
 func (x *TakeRotationRequest) Reset() {
 	*x = TakeRotationRequest{}
-	mi := &file_tapline_v1_station_proto_msgTypes[30]
+	mi := &file_tapline_v1_station_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2303,7 +2532,7 @@ func (x *TakeRotationRequest) String() string {
 func (*TakeRotationRequest) ProtoMessage() {}
 
 func (x *TakeRotationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_station_proto_msgTypes[30]
+	mi := &file_tapline_v1_station_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2316,7 +2545,7 @@ func (x *TakeRotationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeRotationRequest.ProtoReflect.Descriptor instead.
 func (*TakeRotationRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_station_proto_rawDescGZIP(), []int{30}
+	return file_tapline_v1_station_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *TakeRotationRequest) GetRotation() string {
@@ -2359,7 +2588,7 @@ type TakeRotationResponse struct {
 
 func (x *TakeRotationResponse) Reset() {
 	*x = TakeRotationResponse{}
-	mi := &file_tapline_v1_station_proto_msgTypes[31]
+	mi := &file_tapline_v1_station_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2371,7 +2600,7 @@ func (x *TakeRotationResponse) String() string {
 func (*TakeRotationResponse) ProtoMessage() {}
 
 func (x *TakeRotationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_station_proto_msgTypes[31]
+	mi := &file_tapline_v1_station_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2384,7 +2613,7 @@ func (x *TakeRotationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeRotationResponse.ProtoReflect.Descriptor instead.
 func (*TakeRotationResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_station_proto_rawDescGZIP(), []int{31}
+	return file_tapline_v1_station_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *TakeRotationResponse) GetEncapsulated() []byte {
@@ -2437,7 +2666,7 @@ type ReportRotationRequest struct {
 
 func (x *ReportRotationRequest) Reset() {
 	*x = ReportRotationRequest{}
-	mi := &file_tapline_v1_station_proto_msgTypes[32]
+	mi := &file_tapline_v1_station_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2449,7 +2678,7 @@ func (x *ReportRotationRequest) String() string {
 func (*ReportRotationRequest) ProtoMessage() {}
 
 func (x *ReportRotationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_station_proto_msgTypes[32]
+	mi := &file_tapline_v1_station_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2462,7 +2691,7 @@ func (x *ReportRotationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRotationRequest.ProtoReflect.Descriptor instead.
 func (*ReportRotationRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_station_proto_rawDescGZIP(), []int{32}
+	return file_tapline_v1_station_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ReportRotationRequest) GetRotation() string {
@@ -2495,7 +2724,7 @@ type ReportRotationResponse struct {
 
 func (x *ReportRotationResponse) Reset() {
 	*x = ReportRotationResponse{}
-	mi := &file_tapline_v1_station_proto_msgTypes[33]
+	mi := &file_tapline_v1_station_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2507,7 +2736,7 @@ func (x *ReportRotationResponse) String() string {
 func (*ReportRotationResponse) ProtoMessage() {}
 
 func (x *ReportRotationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_station_proto_msgTypes[33]
+	mi := &file_tapline_v1_station_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2520,7 +2749,7 @@ func (x *ReportRotationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRotationResponse.ProtoReflect.Descriptor instead.
 func (*ReportRotationResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_station_proto_rawDescGZIP(), []int{33}
+	return file_tapline_v1_station_proto_rawDescGZIP(), []int{37}
 }
 
 // RequestBadgeRequest is the refused tap, and who wants the badge: by a session that they have opened since with a badge of theirs, or by ID and PIN.
@@ -2540,7 +2769,7 @@ type RequestBadgeRequest struct {
 
 func (x *RequestBadgeRequest) Reset() {
 	*x = RequestBadgeRequest{}
-	mi := &file_tapline_v1_station_proto_msgTypes[34]
+	mi := &file_tapline_v1_station_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2552,7 +2781,7 @@ func (x *RequestBadgeRequest) String() string {
 func (*RequestBadgeRequest) ProtoMessage() {}
 
 func (x *RequestBadgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_station_proto_msgTypes[34]
+	mi := &file_tapline_v1_station_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2565,7 +2794,7 @@ func (x *RequestBadgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestBadgeRequest.ProtoReflect.Descriptor instead.
 func (*RequestBadgeRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_station_proto_rawDescGZIP(), []int{34}
+	return file_tapline_v1_station_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *RequestBadgeRequest) GetCode() string {
@@ -2613,7 +2842,7 @@ type RequestBadgeResponse struct {
 
 func (x *RequestBadgeResponse) Reset() {
 	*x = RequestBadgeResponse{}
-	mi := &file_tapline_v1_station_proto_msgTypes[35]
+	mi := &file_tapline_v1_station_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2625,7 +2854,7 @@ func (x *RequestBadgeResponse) String() string {
 func (*RequestBadgeResponse) ProtoMessage() {}
 
 func (x *RequestBadgeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_station_proto_msgTypes[35]
+	mi := &file_tapline_v1_station_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2638,7 +2867,7 @@ func (x *RequestBadgeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestBadgeResponse.ProtoReflect.Descriptor instead.
 func (*RequestBadgeResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_station_proto_rawDescGZIP(), []int{35}
+	return file_tapline_v1_station_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *RequestBadgeResponse) GetRequest() string {
@@ -2842,7 +3071,22 @@ const file_tapline_v1_station_proto_rawDesc = "" +
 	"\n" +
 	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x18\n" +
 	"\aaccount\x18\x04 \x01(\tR\aaccount\x12\x12\n" +
-	"\x04name\x18\x05 \x01(\tR\x04name\"h\n" +
+	"\x04name\x18\x05 \x01(\tR\x04name\"@\n" +
+	"\x10NameBadgeRequest\x12,\n" +
+	"\x05badge\x18\x01 \x01(\v2\x16.tapline.v1.BadgeProofR\x05badge\"\xae\x01\n" +
+	"\x11NameBadgeResponse\x120\n" +
+	"\bdecision\x18\x01 \x01(\v2\x14.tapline.v1.DecisionR\bdecision\x12*\n" +
+	"\x06person\x18\x02 \x01(\v2\x12.tapline.v1.PersonR\x06person\x12;\n" +
+	"\vbroker_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"brokerTime\"C\n" +
+	"\x10VerifyPinRequest\x12\x18\n" +
+	"\asession\x18\x01 \x01(\tR\asession\x12\x15\n" +
+	"\x03pin\x18\x02 \x01(\tB\x03\x80\x01\x01R\x03pin\"\x9a\x01\n" +
+	"\x11VerifyPinResponse\x120\n" +
+	"\bdecision\x18\x01 \x01(\v2\x14.tapline.v1.DecisionR\bdecision\x12\x16\n" +
+	"\x06person\x18\x02 \x01(\tR\x06person\x12;\n" +
+	"\vbroker_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"brokerTime\"h\n" +
 	"\x13TakeRotationRequest\x12\x1a\n" +
 	"\brotation\x18\x01 \x01(\tR\brotation\x12\x1f\n" +
 	"\vsession_key\x18\x02 \x01(\fR\n" +
@@ -2872,7 +3116,8 @@ const file_tapline_v1_station_proto_rawDesc = "" +
 	"\x06person\x18\x02 \x01(\tR\x06person\x12\x1a\n" +
 	"\bapproved\x18\x03 \x01(\bR\bapproved\x129\n" +
 	"\n" +
-	"expires_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt2\xf8\b\n" +
+	"expires_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt2\x8c\n" +
+	"\n" +
 	"\x0eStationService\x12<\n" +
 	"\x05Enrol\x12\x18.tapline.v1.EnrolRequest\x1a\x19.tapline.v1.EnrolResponse\x12<\n" +
 	"\x05Renew\x12\x18.tapline.v1.RenewRequest\x1a\x19.tapline.v1.RenewResponse\x12Q\n" +
@@ -2885,7 +3130,9 @@ const file_tapline_v1_station_proto_rawDesc = "" +
 	"\vFetchBundle\x12\x1e.tapline.v1.FetchBundleRequest\x1a\x1f.tapline.v1.FetchBundleResponse\x12[\n" +
 	"\x0eStreamCommands\x12!.tapline.v1.StreamCommandsRequest\x1a\".tapline.v1.StreamCommandsResponse(\x010\x01\x12T\n" +
 	"\rReleaseSecret\x12 .tapline.v1.ReleaseSecretRequest\x1a!.tapline.v1.ReleaseSecretResponse\x12Q\n" +
-	"\fRequestBadge\x12\x1f.tapline.v1.RequestBadgeRequest\x1a .tapline.v1.RequestBadgeResponse\x12Q\n" +
+	"\fRequestBadge\x12\x1f.tapline.v1.RequestBadgeRequest\x1a .tapline.v1.RequestBadgeResponse\x12H\n" +
+	"\tNameBadge\x12\x1c.tapline.v1.NameBadgeRequest\x1a\x1d.tapline.v1.NameBadgeResponse\x12H\n" +
+	"\tVerifyPin\x12\x1c.tapline.v1.VerifyPinRequest\x1a\x1d.tapline.v1.VerifyPinResponse\x12Q\n" +
 	"\fTakeRotation\x12\x1f.tapline.v1.TakeRotationRequest\x1a .tapline.v1.TakeRotationResponse\x12W\n" +
 	"\x0eReportRotation\x12!.tapline.v1.ReportRotationRequest\x1a\".tapline.v1.ReportRotationResponseB$Z\"tapline/proto/tapline/v1;taplinev1b\x06proto3"
 
@@ -2901,7 +3148,7 @@ func file_tapline_v1_station_proto_rawDescGZIP() []byte {
 	return file_tapline_v1_station_proto_rawDescData
 }
 
-var file_tapline_v1_station_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_tapline_v1_station_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_tapline_v1_station_proto_goTypes = []any{
 	(*EnrolRequest)(nil),           // 0: tapline.v1.EnrolRequest
 	(*Identity)(nil),               // 1: tapline.v1.Identity
@@ -2933,97 +3180,111 @@ var file_tapline_v1_station_proto_goTypes = []any{
 	(*TrustUpdate)(nil),            // 27: tapline.v1.TrustUpdate
 	(*ReleaseSecretRequest)(nil),   // 28: tapline.v1.ReleaseSecretRequest
 	(*ReleaseSecretResponse)(nil),  // 29: tapline.v1.ReleaseSecretResponse
-	(*TakeRotationRequest)(nil),    // 30: tapline.v1.TakeRotationRequest
-	(*TakeRotationResponse)(nil),   // 31: tapline.v1.TakeRotationResponse
-	(*ReportRotationRequest)(nil),  // 32: tapline.v1.ReportRotationRequest
-	(*ReportRotationResponse)(nil), // 33: tapline.v1.ReportRotationResponse
-	(*RequestBadgeRequest)(nil),    // 34: tapline.v1.RequestBadgeRequest
-	(*RequestBadgeResponse)(nil),   // 35: tapline.v1.RequestBadgeResponse
-	nil,                            // 36: tapline.v1.EnrolRequest.HintsEntry
-	(*timestamppb.Timestamp)(nil),  // 37: google.protobuf.Timestamp
-	(*BadgeProof)(nil),             // 38: tapline.v1.BadgeProof
-	(Mode)(0),                      // 39: tapline.v1.Mode
-	(*Decision)(nil),               // 40: tapline.v1.Decision
-	(*Person)(nil),                 // 41: tapline.v1.Person
-	(*Lease)(nil),                  // 42: tapline.v1.Lease
-	(*SessionTerms)(nil),           // 43: tapline.v1.SessionTerms
-	(Factor)(0),                    // 44: tapline.v1.Factor
-	(EndCause)(0),                  // 45: tapline.v1.EndCause
-	(*durationpb.Duration)(nil),    // 46: google.protobuf.Duration
+	(*NameBadgeRequest)(nil),       // 30: tapline.v1.NameBadgeRequest
+	(*NameBadgeResponse)(nil),      // 31: tapline.v1.NameBadgeResponse
+	(*VerifyPinRequest)(nil),       // 32: tapline.v1.VerifyPinRequest
+	(*VerifyPinResponse)(nil),      // 33: tapline.v1.VerifyPinResponse
+	(*TakeRotationRequest)(nil),    // 34: tapline.v1.TakeRotationRequest
+	(*TakeRotationResponse)(nil),   // 35: tapline.v1.TakeRotationResponse
+	(*ReportRotationRequest)(nil),  // 36: tapline.v1.ReportRotationRequest
+	(*ReportRotationResponse)(nil), // 37: tapline.v1.ReportRotationResponse
+	(*RequestBadgeRequest)(nil),    // 38: tapline.v1.RequestBadgeRequest
+	(*RequestBadgeResponse)(nil),   // 39: tapline.v1.RequestBadgeResponse
+	nil,                            // 40: tapline.v1.EnrolRequest.HintsEntry
+	(*timestamppb.Timestamp)(nil),  // 41: google.protobuf.Timestamp
+	(*BadgeProof)(nil),             // 42: tapline.v1.BadgeProof
+	(Mode)(0),                      // 43: tapline.v1.Mode
+	(*Decision)(nil),               // 44: tapline.v1.Decision
+	(*Person)(nil),                 // 45: tapline.v1.Person
+	(*Lease)(nil),                  // 46: tapline.v1.Lease
+	(*SessionTerms)(nil),           // 47: tapline.v1.SessionTerms
+	(Factor)(0),                    // 48: tapline.v1.Factor
+	(EndCause)(0),                  // 49: tapline.v1.EndCause
+	(*durationpb.Duration)(nil),    // 50: google.protobuf.Duration
 }
 var file_tapline_v1_station_proto_depIdxs = []int32{
-	36, // 0: tapline.v1.EnrolRequest.hints:type_name -> tapline.v1.EnrolRequest.HintsEntry
-	37, // 1: tapline.v1.Identity.renew_at:type_name -> google.protobuf.Timestamp
+	40, // 0: tapline.v1.EnrolRequest.hints:type_name -> tapline.v1.EnrolRequest.HintsEntry
+	41, // 1: tapline.v1.Identity.renew_at:type_name -> google.protobuf.Timestamp
 	1,  // 2: tapline.v1.EnrolResponse.identity:type_name -> tapline.v1.Identity
 	1,  // 3: tapline.v1.RenewResponse.identity:type_name -> tapline.v1.Identity
-	37, // 4: tapline.v1.GetChallengeResponse.broker_time:type_name -> google.protobuf.Timestamp
+	41, // 4: tapline.v1.GetChallengeResponse.broker_time:type_name -> google.protobuf.Timestamp
 	1,  // 5: tapline.v1.RecoverResponse.identity:type_name -> tapline.v1.Identity
-	38, // 6: tapline.v1.OpenSessionRequest.badge:type_name -> tapline.v1.BadgeProof
-	39, // 7: tapline.v1.OpenSessionRequest.mode:type_name -> tapline.v1.Mode
-	37, // 8: tapline.v1.OpenSessionRequest.tapped_at:type_name -> google.protobuf.Timestamp
-	38, // 9: tapline.v1.OpenSessionRequest.approver:type_name -> tapline.v1.BadgeProof
-	40, // 10: tapline.v1.OpenSessionResponse.decision:type_name -> tapline.v1.Decision
-	41, // 11: tapline.v1.OpenSessionResponse.person:type_name -> tapline.v1.Person
-	42, // 12: tapline.v1.OpenSessionResponse.lease:type_name -> tapline.v1.Lease
-	43, // 13: tapline.v1.OpenSessionResponse.terms:type_name -> tapline.v1.SessionTerms
-	37, // 14: tapline.v1.OpenSessionResponse.broker_time:type_name -> google.protobuf.Timestamp
-	44, // 15: tapline.v1.OpenSessionResponse.factors:type_name -> tapline.v1.Factor
-	41, // 16: tapline.v1.OpenSessionResponse.approver:type_name -> tapline.v1.Person
-	40, // 17: tapline.v1.ExtendSessionResponse.decision:type_name -> tapline.v1.Decision
-	42, // 18: tapline.v1.ExtendSessionResponse.lease:type_name -> tapline.v1.Lease
-	45, // 19: tapline.v1.CloseSessionRequest.cause:type_name -> tapline.v1.EndCause
-	37, // 20: tapline.v1.CloseSessionRequest.closed_at:type_name -> google.protobuf.Timestamp
-	37, // 21: tapline.v1.CloseSessionResponse.broker_time:type_name -> google.protobuf.Timestamp
-	37, // 22: tapline.v1.StreamRecordsResponse.broker_time:type_name -> google.protobuf.Timestamp
+	42, // 6: tapline.v1.OpenSessionRequest.badge:type_name -> tapline.v1.BadgeProof
+	43, // 7: tapline.v1.OpenSessionRequest.mode:type_name -> tapline.v1.Mode
+	41, // 8: tapline.v1.OpenSessionRequest.tapped_at:type_name -> google.protobuf.Timestamp
+	42, // 9: tapline.v1.OpenSessionRequest.approver:type_name -> tapline.v1.BadgeProof
+	44, // 10: tapline.v1.OpenSessionResponse.decision:type_name -> tapline.v1.Decision
+	45, // 11: tapline.v1.OpenSessionResponse.person:type_name -> tapline.v1.Person
+	46, // 12: tapline.v1.OpenSessionResponse.lease:type_name -> tapline.v1.Lease
+	47, // 13: tapline.v1.OpenSessionResponse.terms:type_name -> tapline.v1.SessionTerms
+	41, // 14: tapline.v1.OpenSessionResponse.broker_time:type_name -> google.protobuf.Timestamp
+	48, // 15: tapline.v1.OpenSessionResponse.factors:type_name -> tapline.v1.Factor
+	45, // 16: tapline.v1.OpenSessionResponse.approver:type_name -> tapline.v1.Person
+	44, // 17: tapline.v1.ExtendSessionResponse.decision:type_name -> tapline.v1.Decision
+	46, // 18: tapline.v1.ExtendSessionResponse.lease:type_name -> tapline.v1.Lease
+	49, // 19: tapline.v1.CloseSessionRequest.cause:type_name -> tapline.v1.EndCause
+	41, // 20: tapline.v1.CloseSessionRequest.closed_at:type_name -> google.protobuf.Timestamp
+	41, // 21: tapline.v1.CloseSessionResponse.broker_time:type_name -> google.protobuf.Timestamp
+	41, // 22: tapline.v1.StreamRecordsResponse.broker_time:type_name -> google.protobuf.Timestamp
 	20, // 23: tapline.v1.StreamCommandsRequest.beat:type_name -> tapline.v1.StationBeat
 	21, // 24: tapline.v1.StreamCommandsRequest.result:type_name -> tapline.v1.CommandResult
-	39, // 25: tapline.v1.StationBeat.mode:type_name -> tapline.v1.Mode
-	37, // 26: tapline.v1.StationBeat.wall:type_name -> google.protobuf.Timestamp
-	37, // 27: tapline.v1.StreamCommandsResponse.broker_time:type_name -> google.protobuf.Timestamp
-	46, // 28: tapline.v1.StreamCommandsResponse.beat_interval:type_name -> google.protobuf.Duration
+	43, // 25: tapline.v1.StationBeat.mode:type_name -> tapline.v1.Mode
+	41, // 26: tapline.v1.StationBeat.wall:type_name -> google.protobuf.Timestamp
+	41, // 27: tapline.v1.StreamCommandsResponse.broker_time:type_name -> google.protobuf.Timestamp
+	50, // 28: tapline.v1.StreamCommandsResponse.beat_interval:type_name -> google.protobuf.Duration
 	23, // 29: tapline.v1.StreamCommandsResponse.end_session:type_name -> tapline.v1.EndSession
 	24, // 30: tapline.v1.StreamCommandsResponse.renew_now:type_name -> tapline.v1.RenewNow
 	25, // 31: tapline.v1.StreamCommandsResponse.rotate_account:type_name -> tapline.v1.RotateAccount
 	26, // 32: tapline.v1.StreamCommandsResponse.visit:type_name -> tapline.v1.VisitNotice
 	27, // 33: tapline.v1.StreamCommandsResponse.trust:type_name -> tapline.v1.TrustUpdate
-	45, // 34: tapline.v1.EndSession.cause:type_name -> tapline.v1.EndCause
-	37, // 35: tapline.v1.VisitNotice.ends_at:type_name -> google.protobuf.Timestamp
-	37, // 36: tapline.v1.ReleaseSecretResponse.expires_at:type_name -> google.protobuf.Timestamp
-	37, // 37: tapline.v1.TakeRotationResponse.expires_at:type_name -> google.protobuf.Timestamp
-	37, // 38: tapline.v1.RequestBadgeResponse.expires_at:type_name -> google.protobuf.Timestamp
-	0,  // 39: tapline.v1.StationService.Enrol:input_type -> tapline.v1.EnrolRequest
-	3,  // 40: tapline.v1.StationService.Renew:input_type -> tapline.v1.RenewRequest
-	5,  // 41: tapline.v1.StationService.GetChallenge:input_type -> tapline.v1.GetChallengeRequest
-	7,  // 42: tapline.v1.StationService.Recover:input_type -> tapline.v1.RecoverRequest
-	9,  // 43: tapline.v1.StationService.OpenSession:input_type -> tapline.v1.OpenSessionRequest
-	11, // 44: tapline.v1.StationService.ExtendSession:input_type -> tapline.v1.ExtendSessionRequest
-	13, // 45: tapline.v1.StationService.CloseSession:input_type -> tapline.v1.CloseSessionRequest
-	15, // 46: tapline.v1.StationService.StreamRecords:input_type -> tapline.v1.StreamRecordsRequest
-	17, // 47: tapline.v1.StationService.FetchBundle:input_type -> tapline.v1.FetchBundleRequest
-	19, // 48: tapline.v1.StationService.StreamCommands:input_type -> tapline.v1.StreamCommandsRequest
-	28, // 49: tapline.v1.StationService.ReleaseSecret:input_type -> tapline.v1.ReleaseSecretRequest
-	34, // 50: tapline.v1.StationService.RequestBadge:input_type -> tapline.v1.RequestBadgeRequest
-	30, // 51: tapline.v1.StationService.TakeRotation:input_type -> tapline.v1.TakeRotationRequest
-	32, // 52: tapline.v1.StationService.ReportRotation:input_type -> tapline.v1.ReportRotationRequest
-	2,  // 53: tapline.v1.StationService.Enrol:output_type -> tapline.v1.EnrolResponse
-	4,  // 54: tapline.v1.StationService.Renew:output_type -> tapline.v1.RenewResponse
-	6,  // 55: tapline.v1.StationService.GetChallenge:output_type -> tapline.v1.GetChallengeResponse
-	8,  // 56: tapline.v1.StationService.Recover:output_type -> tapline.v1.RecoverResponse
-	10, // 57: tapline.v1.StationService.OpenSession:output_type -> tapline.v1.OpenSessionResponse
-	12, // 58: tapline.v1.StationService.ExtendSession:output_type -> tapline.v1.ExtendSessionResponse
-	14, // 59: tapline.v1.StationService.CloseSession:output_type -> tapline.v1.CloseSessionResponse
-	16, // 60: tapline.v1.StationService.StreamRecords:output_type -> tapline.v1.StreamRecordsResponse
-	18, // 61: tapline.v1.StationService.FetchBundle:output_type -> tapline.v1.FetchBundleResponse
-	22, // 62: tapline.v1.StationService.StreamCommands:output_type -> tapline.v1.StreamCommandsResponse
-	29, // 63: tapline.v1.StationService.ReleaseSecret:output_type -> tapline.v1.ReleaseSecretResponse
-	35, // 64: tapline.v1.StationService.RequestBadge:output_type -> tapline.v1.RequestBadgeResponse
-	31, // 65: tapline.v1.StationService.TakeRotation:output_type -> tapline.v1.TakeRotationResponse
-	33, // 66: tapline.v1.StationService.ReportRotation:output_type -> tapline.v1.ReportRotationResponse
-	53, // [53:67] is the sub-list for method output_type
-	39, // [39:53] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	49, // 34: tapline.v1.EndSession.cause:type_name -> tapline.v1.EndCause
+	41, // 35: tapline.v1.VisitNotice.ends_at:type_name -> google.protobuf.Timestamp
+	41, // 36: tapline.v1.ReleaseSecretResponse.expires_at:type_name -> google.protobuf.Timestamp
+	42, // 37: tapline.v1.NameBadgeRequest.badge:type_name -> tapline.v1.BadgeProof
+	44, // 38: tapline.v1.NameBadgeResponse.decision:type_name -> tapline.v1.Decision
+	45, // 39: tapline.v1.NameBadgeResponse.person:type_name -> tapline.v1.Person
+	41, // 40: tapline.v1.NameBadgeResponse.broker_time:type_name -> google.protobuf.Timestamp
+	44, // 41: tapline.v1.VerifyPinResponse.decision:type_name -> tapline.v1.Decision
+	41, // 42: tapline.v1.VerifyPinResponse.broker_time:type_name -> google.protobuf.Timestamp
+	41, // 43: tapline.v1.TakeRotationResponse.expires_at:type_name -> google.protobuf.Timestamp
+	41, // 44: tapline.v1.RequestBadgeResponse.expires_at:type_name -> google.protobuf.Timestamp
+	0,  // 45: tapline.v1.StationService.Enrol:input_type -> tapline.v1.EnrolRequest
+	3,  // 46: tapline.v1.StationService.Renew:input_type -> tapline.v1.RenewRequest
+	5,  // 47: tapline.v1.StationService.GetChallenge:input_type -> tapline.v1.GetChallengeRequest
+	7,  // 48: tapline.v1.StationService.Recover:input_type -> tapline.v1.RecoverRequest
+	9,  // 49: tapline.v1.StationService.OpenSession:input_type -> tapline.v1.OpenSessionRequest
+	11, // 50: tapline.v1.StationService.ExtendSession:input_type -> tapline.v1.ExtendSessionRequest
+	13, // 51: tapline.v1.StationService.CloseSession:input_type -> tapline.v1.CloseSessionRequest
+	15, // 52: tapline.v1.StationService.StreamRecords:input_type -> tapline.v1.StreamRecordsRequest
+	17, // 53: tapline.v1.StationService.FetchBundle:input_type -> tapline.v1.FetchBundleRequest
+	19, // 54: tapline.v1.StationService.StreamCommands:input_type -> tapline.v1.StreamCommandsRequest
+	28, // 55: tapline.v1.StationService.ReleaseSecret:input_type -> tapline.v1.ReleaseSecretRequest
+	38, // 56: tapline.v1.StationService.RequestBadge:input_type -> tapline.v1.RequestBadgeRequest
+	30, // 57: tapline.v1.StationService.NameBadge:input_type -> tapline.v1.NameBadgeRequest
+	32, // 58: tapline.v1.StationService.VerifyPin:input_type -> tapline.v1.VerifyPinRequest
+	34, // 59: tapline.v1.StationService.TakeRotation:input_type -> tapline.v1.TakeRotationRequest
+	36, // 60: tapline.v1.StationService.ReportRotation:input_type -> tapline.v1.ReportRotationRequest
+	2,  // 61: tapline.v1.StationService.Enrol:output_type -> tapline.v1.EnrolResponse
+	4,  // 62: tapline.v1.StationService.Renew:output_type -> tapline.v1.RenewResponse
+	6,  // 63: tapline.v1.StationService.GetChallenge:output_type -> tapline.v1.GetChallengeResponse
+	8,  // 64: tapline.v1.StationService.Recover:output_type -> tapline.v1.RecoverResponse
+	10, // 65: tapline.v1.StationService.OpenSession:output_type -> tapline.v1.OpenSessionResponse
+	12, // 66: tapline.v1.StationService.ExtendSession:output_type -> tapline.v1.ExtendSessionResponse
+	14, // 67: tapline.v1.StationService.CloseSession:output_type -> tapline.v1.CloseSessionResponse
+	16, // 68: tapline.v1.StationService.StreamRecords:output_type -> tapline.v1.StreamRecordsResponse
+	18, // 69: tapline.v1.StationService.FetchBundle:output_type -> tapline.v1.FetchBundleResponse
+	22, // 70: tapline.v1.StationService.StreamCommands:output_type -> tapline.v1.StreamCommandsResponse
+	29, // 71: tapline.v1.StationService.ReleaseSecret:output_type -> tapline.v1.ReleaseSecretResponse
+	39, // 72: tapline.v1.StationService.RequestBadge:output_type -> tapline.v1.RequestBadgeResponse
+	31, // 73: tapline.v1.StationService.NameBadge:output_type -> tapline.v1.NameBadgeResponse
+	33, // 74: tapline.v1.StationService.VerifyPin:output_type -> tapline.v1.VerifyPinResponse
+	35, // 75: tapline.v1.StationService.TakeRotation:output_type -> tapline.v1.TakeRotationResponse
+	37, // 76: tapline.v1.StationService.ReportRotation:output_type -> tapline.v1.ReportRotationResponse
+	61, // [61:77] is the sub-list for method output_type
+	45, // [45:61] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_tapline_v1_station_proto_init() }
@@ -3051,7 +3312,7 @@ func file_tapline_v1_station_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tapline_v1_station_proto_rawDesc), len(file_tapline_v1_station_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   37,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

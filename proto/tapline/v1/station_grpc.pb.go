@@ -33,6 +33,8 @@ const (
 	StationService_StreamCommands_FullMethodName = "/tapline.v1.StationService/StreamCommands"
 	StationService_ReleaseSecret_FullMethodName  = "/tapline.v1.StationService/ReleaseSecret"
 	StationService_RequestBadge_FullMethodName   = "/tapline.v1.StationService/RequestBadge"
+	StationService_NameBadge_FullMethodName      = "/tapline.v1.StationService/NameBadge"
+	StationService_VerifyPin_FullMethodName      = "/tapline.v1.StationService/VerifyPin"
 	StationService_TakeRotation_FullMethodName   = "/tapline.v1.StationService/TakeRotation"
 	StationService_ReportRotation_FullMethodName = "/tapline.v1.StationService/ReportRotation"
 )
@@ -77,6 +79,12 @@ type StationServiceClient interface {
 	// Errors: NOT_FOUND no such refused tap here; FAILED_PRECONDITION too late, or the badge has a person meanwhile; PERMISSION_DENIED not shown who it is;
 	// RESOURCE_EXHAUSTED too many requests, or too many wrong PINs.
 	RequestBadge(ctx context.Context, in *RequestBadgeRequest, opts ...grpc.CallOption) (*RequestBadgeResponse, error)
+	// NameBadge says whose badge it is, for whoever takes responsibility for an emergency: no session begins and no account is taken. A refusal is an
+	// answer, not an error; anybody in good standing is allowed. Errors: FAILED_PRECONDITION the station is quarantined.
+	NameBadge(ctx context.Context, in *NameBadgeRequest, opts ...grpc.CallOption) (*NameBadgeResponse, error)
+	// VerifyPin checks the PIN of the person whose session is in force at the station, for a signature; wrong ones are throttled together with those at
+	// taps. A wrong PIN is an answer. Errors: NOT_FOUND no such session at this station, or it has ended.
+	VerifyPin(ctx context.Context, in *VerifyPinRequest, opts ...grpc.CallOption) (*VerifyPinResponse, error)
 	// TakeRotation hands the new secret of a rotation to the station that is to set it (see RotateAccount), sealed like a released one. It may be asked again.
 	// Errors: NOT_FOUND no such rotation at this station; UNAUTHENTICATED bad proof.
 	TakeRotation(ctx context.Context, in *TakeRotationRequest, opts ...grpc.CallOption) (*TakeRotationResponse, error)
@@ -218,6 +226,26 @@ func (c *stationServiceClient) RequestBadge(ctx context.Context, in *RequestBadg
 	return out, nil
 }
 
+func (c *stationServiceClient) NameBadge(ctx context.Context, in *NameBadgeRequest, opts ...grpc.CallOption) (*NameBadgeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(NameBadgeResponse)
+	err := c.cc.Invoke(ctx, StationService_NameBadge_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *stationServiceClient) VerifyPin(ctx context.Context, in *VerifyPinRequest, opts ...grpc.CallOption) (*VerifyPinResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(VerifyPinResponse)
+	err := c.cc.Invoke(ctx, StationService_VerifyPin_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *stationServiceClient) TakeRotation(ctx context.Context, in *TakeRotationRequest, opts ...grpc.CallOption) (*TakeRotationResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(TakeRotationResponse)
@@ -278,6 +306,12 @@ type StationServiceServer interface {
 	// Errors: NOT_FOUND no such refused tap here; FAILED_PRECONDITION too late, or the badge has a person meanwhile; PERMISSION_DENIED not shown who it is;
 	// RESOURCE_EXHAUSTED too many requests, or too many wrong PINs.
 	RequestBadge(context.Context, *RequestBadgeRequest) (*RequestBadgeResponse, error)
+	// NameBadge says whose badge it is, for whoever takes responsibility for an emergency: no session begins and no account is taken. A refusal is an
+	// answer, not an error; anybody in good standing is allowed. Errors: FAILED_PRECONDITION the station is quarantined.
+	NameBadge(context.Context, *NameBadgeRequest) (*NameBadgeResponse, error)
+	// VerifyPin checks the PIN of the person whose session is in force at the station, for a signature; wrong ones are throttled together with those at
+	// taps. A wrong PIN is an answer. Errors: NOT_FOUND no such session at this station, or it has ended.
+	VerifyPin(context.Context, *VerifyPinRequest) (*VerifyPinResponse, error)
 	// TakeRotation hands the new secret of a rotation to the station that is to set it (see RotateAccount), sealed like a released one. It may be asked again.
 	// Errors: NOT_FOUND no such rotation at this station; UNAUTHENTICATED bad proof.
 	TakeRotation(context.Context, *TakeRotationRequest) (*TakeRotationResponse, error)
@@ -328,6 +362,12 @@ func (UnimplementedStationServiceServer) ReleaseSecret(context.Context, *Release
 }
 func (UnimplementedStationServiceServer) RequestBadge(context.Context, *RequestBadgeRequest) (*RequestBadgeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RequestBadge not implemented")
+}
+func (UnimplementedStationServiceServer) NameBadge(context.Context, *NameBadgeRequest) (*NameBadgeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method NameBadge not implemented")
+}
+func (UnimplementedStationServiceServer) VerifyPin(context.Context, *VerifyPinRequest) (*VerifyPinResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method VerifyPin not implemented")
 }
 func (UnimplementedStationServiceServer) TakeRotation(context.Context, *TakeRotationRequest) (*TakeRotationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method TakeRotation not implemented")
@@ -550,6 +590,42 @@ func _StationService_RequestBadge_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _StationService_NameBadge_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(NameBadgeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StationServiceServer).NameBadge(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StationService_NameBadge_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StationServiceServer).NameBadge(ctx, req.(*NameBadgeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _StationService_VerifyPin_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(VerifyPinRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StationServiceServer).VerifyPin(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StationService_VerifyPin_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StationServiceServer).VerifyPin(ctx, req.(*VerifyPinRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _StationService_TakeRotation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(TakeRotationRequest)
 	if err := dec(in); err != nil {
@@ -632,6 +708,14 @@ var StationService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RequestBadge",
 			Handler:    _StationService_RequestBadge_Handler,
+		},
+		{
+			MethodName: "NameBadge",
+			Handler:    _StationService_NameBadge_Handler,
+		},
+		{
+			MethodName: "VerifyPin",
+			Handler:    _StationService_VerifyPin_Handler,
 		},
 		{
 			MethodName: "TakeRotation",
