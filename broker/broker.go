@@ -191,10 +191,7 @@ func (b *Broker) wire(ctx context.Context, place vault.Place) error {
 		Office: desk, TwoPerson: b.cfg.TwoPerson, Directory: people, Roster: writer, Claims: b.stations.Claims, Sync: b.people, Rules: rules, Registrar: registrar, PINs: pins, Board: b.board,
 		Secrets: b.secrets, Changed: b.news.Changed, Build: b.build, Started: now, Conditions: b.conditions,
 	}
-	b.audit = &audit.Service{
-		Store: b.store, Evidence: evidence, Authority: b.authority, Log: b.tree, Feed: feed, Now: b.now, ClaimWithin: b.cfg.claimWithin(),
-		Connected: b.board.Connected, Stopping: b.stopping,
-	}
+	b.audit = b.newAudit(evidence, feed)
 	b.own = &identity.Own{Authority: b.authority, Hosts: b.cfg.Hosts, Now: b.now}
 	if err := b.leaveAdmin(ctx); err != nil {
 		return err
@@ -206,6 +203,14 @@ func (b *Broker) wire(ctx context.Context, place vault.Place) error {
 	}
 	b.serve()
 	return b.measure()
+}
+
+// newAudit makes the service of auditors.
+func (b *Broker) newAudit(evidence *identity.Evidence, feed *audit.Feed) *audit.Service {
+	return &audit.Service{
+		Store: b.store, Evidence: evidence, Authority: b.authority, Log: b.tree, Feed: feed, Now: b.now, ClaimWithin: b.cfg.claimWithin(),
+		Connected: b.board.Connected, Stopping: b.stopping,
+	}
 }
 
 // nudge wakes a task that may be awake already.
