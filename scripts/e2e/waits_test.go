@@ -1,0 +1,149 @@
+//go:build linux
+
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tapline/proto/record"
+	taplinev1 "tapline/proto/tapline/v1"
+	"tapline/scripts/rig"
+)
+
+// twoPeople asks for a supervisor's approval of Ben's sessions.
+const twoPeople = `
+@id("two-people") @refusal("approval-needed")
+forbid (principal == Person::"p-1002", action == Action::"openSession", resource)
+unless { context has approver && context.approver in Role::"supervisor" };
+`
+
+// guarded is a plant whose station asks everybody for a PIN at the first use in a shift, and has Ben approved.
+func guarded(t *testing.T) (*rig.Plant, *rig.Station, []rig.Person) {
+	t.Helper()
+	p, crew := plant(t, "Reader A", "Reader B"), rig.People(3)
+	if err := p.Hire(t.Context(), crew...); err != nil {
+		t.Fatal(err)
+	}
+	ctl := func(args ...string) string {
+		t.Helper()
+		out, err := p.Ctl(t.Context(), args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	ctl("account", "put", "press-hmi", "--station", "plant/press/")
+	ctl("person", "put", crew[2].ID, "--name", crew[2].Name, "--role", "operator,supervisor")
+	ctl("zone", "put", "hot", "--pin-first-of-shift")
+	file := filepath.Join(t.TempDir(), "plant.cedar")
+	if err := os.WriteFile(file, []byte(ctl("policy", "show")+twoPeople), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctl("policy", "put", file, "--comment", "Ben is new")
+	for i, one := range crew {
+		if _, err := p.RunWith(t.Context(), []byte(pins[i]+"\n"), "tapctl", "--identity", p.Identity(), "person", "pin", one.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := p.Enrol(t.Context(), press, "press-hmi", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctl("station", "put", press, "--account", "press-hmi", "--zone", "hot")
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AwaitBundle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return p, s, crew
+}
+
+// pins are those of the crew.
+var pins = []string{"739184", "281746", "605933"}
+
+// PINs and approvals with the real broker and the real programs, then without it: Anna types her PIN once; Ben is approved by Carla, who is a supervisor, and types
+// his; while the broker is away Anna is not asked again, and Carla, who never was, is checked by the station.
+func TestAPINAndASupervisorWithTheBrokerAndWithoutIt(t *testing.T) {
+	p, s, crew := guarded(t)
+	ctx := within(t, 2*time.Minute)
+	tap := func(reader, who int, wanted func(rig.Seen) bool) {
+		t.Helper()
+		if _, err := s.Tap(ctx, reader, crew[who].UID, wanted); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pin := func(who int, typed string) (string, error) {
+		t.Helper()
+		mark := s.Mark()
+		out, err := p.RunWith(ctx, []byte(typed+"\n"), "tapagent", "pin", "--config", s.Config())
+		if err == nil {
+			if _, err := s.Await(ctx, mark, rig.Named(crew[who].ID)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return out, err
+	}
+	types := func(who int) {
+		t.Helper()
+		if out, err := pin(who, pins[who]); err != nil || !strings.Contains(out, crew[who].Name+" is here") {
+			t.Fatalf("%s types a PIN: %q, %v", crew[who].Name, out, err)
+		}
+	}
+	asksPIN, asksSecond := rig.Noticed(taplinev1.NoticeKind_NOTICE_KIND_PIN_NEEDED), rig.Noticed(taplinev1.NoticeKind_NOTICE_KIND_SECOND_PERSON_NEEDED)
+	tap(0, 0, asksPIN)
+	types(0)
+	tap(0, 1, asksSecond)
+	tap(1, 2, asksPIN) // Carla approves, and Ben's PIN is missing yet
+	types(1)
+	if err := p.Broker.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AwaitBroker(ctx, false); err != nil {
+		t.Fatal(err)
+	}
+	tap(0, 0, rig.Named(crew[0].ID))
+	tap(0, 2, asksPIN)
+	if _, err := pin(2, pins[0]); err == nil || !strings.Contains(err.Error(), "the PIN is wrong") {
+		t.Fatalf("somebody else's PIN: %v", err)
+	}
+	types(2)
+	if err := p.StartBroker(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AwaitDrained(ctx); err != nil {
+		t.Fatal(err)
+	}
+	verify(t, p, export(t, p))
+	checkWaits(t, s, crew)
+}
+
+// checkWaits looks at what the journal says of it.
+func checkWaits(t *testing.T, s *rig.Station, crew []rig.Person) {
+	t.Helper()
+	var story []string
+	for _, r := range records(t, s.Journal()) {
+		if r.payload.Type != record.SessionOpened && r.payload.Type != record.SessionHandedOver && r.payload.Type != record.TapRefused {
+			continue
+		}
+		line := strings.Join([]string{string(r.payload.Type), string(r.payload.Person), string(r.payload.Reason), r.payload.Decision.By, strings.Join(r.payload.Badge.Factors, "+")}, " ")
+		if r.payload.Second != nil {
+			line += " " + string(r.payload.Second.Part) + " " + string(r.payload.Second.Person)
+		}
+		story = append(story, line)
+	}
+	want := []string{
+		"session.opened " + crew[0].ID + "  broker badge+pin",
+		"session.handed-over " + crew[1].ID + "  broker badge+pin+second-person approver " + crew[2].ID,
+		"session.handed-over " + crew[0].ID + "  bundle badge",
+		"tap.refused " + crew[2].ID + " pin-wrong bundle badge",
+		"session.handed-over " + crew[2].ID + "  bundle badge+pin",
+	}
+	if strings.Join(story, "\n") != strings.Join(want, "\n") {
+		t.Errorf("the journal says\n%s\nwant\n%s", strings.Join(story, "\n"), strings.Join(want, "\n"))
+	}
+}
