@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -23,7 +24,9 @@ type feed struct {
 	mu   sync.Mutex // guards the fields below
 	last uint64
 	kept []event
-	wake chan struct{} // closed when there is more
+	// waits is the newest notice of a tap that waits for a person; nil for none.
+	waits *taplinev1.Notice
+	wake  chan struct{} // closed when there is more
 }
 
 // event is one change with its number.
@@ -50,6 +53,12 @@ func (f *feed) add(change *taplinev1.WatchPresenceResponse) {
 	if n := len(f.kept); n > 0 && change.GetNotice() == nil && proto.Equal(f.kept[n-1].change.GetPresence(), change.GetPresence()) {
 		return // a watch begins with the state that is known already
 	}
+	switch change.GetNotice().GetKind() {
+	case taplinev1.NoticeKind_NOTICE_KIND_PIN_NEEDED, taplinev1.NoticeKind_NOTICE_KIND_SECOND_PERSON_NEEDED:
+		f.waits = change.GetNotice()
+	case taplinev1.NoticeKind_NOTICE_KIND_UNSPECIFIED, taplinev1.NoticeKind_NOTICE_KIND_REFUSED: // somebody is there, or is not, since
+		f.waits = nil
+	}
 	f.last++
 	f.kept = append(f.kept, event{f.last, change})
 	if len(f.kept) > keepEvents {
@@ -60,7 +69,7 @@ func (f *feed) add(change *taplinev1.WatchPresenceResponse) {
 }
 
 // after gives the changes after a number, and a channel that is closed when there are more. Whoever comes without a number, or with one that is too
-// old or of another run, gets the present state alone.
+// old or of another run, gets the present state, and the tap that waits for a person if one does.
 func (f *feed) after(number uint64) ([]event, <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -70,6 +79,9 @@ func (f *feed) after(number uint64) ([]event, <-chan struct{}) {
 	}
 	if number == 0 || number > f.last || number+1 < f.kept[0].number {
 		state := &taplinev1.WatchPresenceResponse{Presence: f.kept[n-1].change.GetPresence()}
+		if f.waits.GetAnswerBy().AsTime().After(time.Now()) {
+			state.Notice = f.waits
+		}
 		return []event{{f.last, state}}, f.wake
 	}
 	skip := n - int(f.last-number) //nolint:gosec // at most keepEvents
