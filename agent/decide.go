@@ -11,6 +11,7 @@ import (
 	"tapline/agent/offline"
 	"tapline/agent/session"
 	"tapline/agent/tries"
+	"tapline/proto/grant"
 	"tapline/proto/pin"
 	"tapline/proto/record"
 	taplinev1 "tapline/proto/tapline/v1"
@@ -136,6 +137,9 @@ func (d *decider) askBundle(ctx context.Context, ask session.Decide) session.Ans
 	badge := ask.Tap.Badge
 	person, verifier, _ := d.bundle.Holder(badge.Ref)
 	q := offline.Ask{Badge: badge.Ref, Assurance: badge.Assurance, Past: d.memory.Of(person)}
+	if ask.Second != nil {
+		q.Second = ask.Second.Badge.Ref
+	}
 	v := d.bundle.Decide(q, trusted)
 	factors := []string{"badge"}
 	if !ask.PIN.IsZero() && (v.Allowed || v.Refusal == pinNeeded) {
@@ -145,9 +149,13 @@ func (d *decider) askBundle(ctx context.Context, ask session.Decide) session.Ans
 			v.Allowed, v.Refusal = false, pinWrong
 		}
 	}
+	second := personIn(v.Second)
+	if second.ID != "" {
+		factors = append(factors, "second-person")
+	}
 	a := session.Answer{
-		Allowed: v.Allowed, Refusal: refusalName(v.Refusal), Account: v.Account, Decision: v.Decision, Factors: factors,
-		Person: session.Person{ID: v.Person.ID, Name: v.Person.DisplayName, Language: v.Person.Language, Roles: v.Person.Roles},
+		Allowed: v.Allowed, Refusal: refusalName(v.Refusal), Second: second, Account: v.Account, Decision: v.Decision, Factors: factors,
+		Person: personIn(v.Person),
 		Terms: session.Terms{
 			Idle: seconds(v.Terms.IdleSeconds), IdleWarning: seconds(v.Terms.IdleWarningSeconds),
 			LeaveTheCard: v.Terms.LeaveTheCard, CardGrace: seconds(v.Terms.CardGraceSeconds), Mode: v.Terms.Mode,
@@ -157,6 +165,11 @@ func (d *decider) askBundle(ctx context.Context, ask session.Decide) session.Ans
 		a.Terms.EndsAt = now.Add(v.EndsAt.Sub(trusted))
 	}
 	return a
+}
+
+// personIn is a person as a grant names them.
+func personIn(p grant.Person) session.Person {
+	return session.Person{ID: p.ID, Name: p.DisplayName, Language: p.Language, Roles: p.Roles}
 }
 
 func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }

@@ -26,6 +26,8 @@ type Ask struct {
 	PIN bool
 	// Past is what the station remembers of the person.
 	Past Past
+	// Second is another badge that came with the tap; empty for none.
+	Second record.BadgeRef
 }
 
 // Verdict is what the bundle says about a badge.
@@ -33,6 +35,7 @@ type Verdict struct {
 	Allowed  bool
 	Refusal  record.Reason // empty when allowed
 	Person   grant.Person  // empty when the badge is unknown
+	Second   grant.Person  // whose badge came with the tap and may count; empty for nobody
 	Account  record.AccountID
 	Terms    grant.Terms
 	EndsAt   time.Time // zero for none, by the clock that now was read from
@@ -65,6 +68,7 @@ func (k *Keeper) Decide(a Ask, now time.Time) Verdict {
 	case tier == grant.TierEmergency, g.OnlineOnly:
 		v.Refusal = notOffline
 	case len(g.Phases) > 0:
+		q.approver, v.Second = q.second()
 		v.Refusal, v.Decision.Rules = q.answer()
 	default:
 		v.Refusal, v.Decision.Rules = q.plain(), g.Rules
@@ -82,6 +86,21 @@ type question struct {
 	ask   Ask
 	tier  grant.TierName
 	now   time.Time
+	// approver is the class of the second person; 0 for none who counts.
+	approver int
+}
+
+// second is the second person, if they count: another person, in good standing as far as is known here, whose approval the broker worked out. Past the tier of
+// everybody their badge has to be an essential one as well.
+func (q question) second() (class int, person grant.Person) {
+	g, known := q.table.Lookup(q.ask.Second)
+	switch {
+	case !known, g.Person.ID == q.grant.Person.ID, g.Refusal != "", g.OnlineOnly, g.Approver == 0, len(g.Phases) == 0:
+		return 0, grant.Person{}
+	case g.BadgeUntil != nil && !q.now.Before(*g.BadgeUntil), q.tier == grant.TierEssential && !g.Phases[0].Essential:
+		return 0, grant.Person{}
+	}
+	return g.Approver, g.Person
 }
 
 func (q question) circumstances() grant.Circumstances {
@@ -94,7 +113,7 @@ func (q question) circumstances() grant.Circumstances {
 
 // answer is what the policy said when the bundle was made, for these circumstances. Past the tier of everybody only essential roles work, and with a PIN.
 func (q question) answer() (record.Reason, []string) {
-	said, phase := q.table.Answer(q.grant, q.circumstances(), q.now)
+	said, phase := q.table.AnswerWith(q.grant, q.circumstances(), q.approver, q.now)
 	switch {
 	case q.tier == grant.TierEssential && !phase.Essential:
 		return notOffline, nil
@@ -147,7 +166,7 @@ func (q question) endsAt() time.Time {
 		if p.Until == nil || !q.now.Before(*p.Until) {
 			continue
 		}
-		if said, _ := q.table.Answer(q.grant, q.circumstances(), *p.Until); said.Refusal != "" {
+		if said, _ := q.table.AnswerWith(q.grant, q.circumstances(), q.approver, *p.Until); said.Refusal != "" {
 			earliest(p.Until)
 			break
 		}

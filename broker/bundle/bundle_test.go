@@ -325,6 +325,41 @@ func TestPeopleWhoAreAlikeShareWhatThePolicySays(t *testing.T) {
 	}
 }
 
+func TestABundleKnowsWhoseApprovalCounts(t *testing.T) {
+	p := newPlant(t)
+	lapses := timestamppb.New(p.at.Add(48 * time.Hour))
+	for i, e := range []*taplinev1.PersonEntry{
+		{Id: "lead", Roles: []string{"shift-lead"}},
+		{Id: "hand", Roles: []string{"operator"}},
+		{Id: "gone", Roles: []string{"shift-lead"}, Suspended: true},
+		{Id: "lapsing", Roles: []string{"shift-lead"}, Certifications: []*taplinev1.Certification{{Name: "crane", NotAfter: lapses}}},
+	} {
+		p.person(e)
+		p.badge(e.GetId(), record.PersonID(e.GetId()), fmt.Sprintf("uid\x0032\x00%04d", i), time.Time{})
+	}
+	if hand, _ := p.grantOf(press, "uid\x0032\x000001"); hand.Approver != 0 || len(hand.Phases[0].Approved) != 0 {
+		t.Errorf("no rule looks at approvers: %+v", hand)
+	}
+	p.rules(`@id("two") @refusal("approval-needed") forbid (principal in Role::"operator", action == Action::"openSession", resource)
+		unless { context has approver && context.approver in Role::"shift-lead" };`)
+	b := p.current(press)
+	hand, _ := p.grantOf(press, "uid\x0032\x000001")
+	for number, want := range map[string]string{"0000": "", "0001": "approval-needed", "0002": "approval-needed", "0003": "approval-needed"} {
+		by, known := p.grantOf(press, "uid\x0032\x00"+number)
+		if got, _ := b.AnswerWith(hand, grant.Circumstances{Assurance: 1}, by.Approver, p.at); !known || got.Refusal != want {
+			t.Errorf("approved by %s: %q, want %q", by.Person.ID, got.Refusal, want)
+		}
+	}
+	for i := range 20 { // more kinds of people than a bundle tells apart
+		id := record.PersonID(fmt.Sprintf("x-%d", i))
+		p.person(&taplinev1.PersonEntry{Id: string(id), Roles: []string{"shift-lead"}, Seniority: uint32(i)})
+		p.badge(string(id), id, fmt.Sprintf("uid\x0032\x00x%03d", i), time.Time{})
+	}
+	if lead, _ := p.grantOf(press, "uid\x0032\x000000"); lead.Approver != 0 || len(lead.Phases[0].Approved) != 0 {
+		t.Errorf("with twenty kinds of approvers: %+v", lead)
+	}
+}
+
 func TestPeopleWhoAreGoneAreNotInIt(t *testing.T) {
 	p := newPlant(t)
 	p.current(press)

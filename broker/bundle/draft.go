@@ -42,6 +42,7 @@ func (m *Maker) draft(tx *store.Tx, station record.StationID) (grant.Bundle, err
 		tx: tx, roll: m.roll, directory: m.Directory, set: set, forecast: policy.NewForecaster(set), station: s.Entry, zone: zone, key: key, now: now,
 		until: now.Add(life(b.Tiers)), people: map[record.PersonID]*subject{}, shifts: map[string]bool{},
 	}
+	w.findApprovers()
 	for _, badge := range m.roll.badges {
 		g, ok, err := w.grant(badge)
 		if err != nil {
@@ -106,6 +107,9 @@ type worker struct {
 	until     time.Time // the bundle's end
 	people    map[record.PersonID]*subject
 	shifts    map[string]bool // that grants name
+
+	approvers []*taplinev1.PersonEntry // one of each class
+	classes   map[string]int           // of approvers, counted from 1, by what the policy sees in them
 }
 
 // subject is a person whom the policy was asked about.
@@ -154,7 +158,7 @@ func (w *worker) subject(id record.PersonID) *subject {
 		return s
 	}
 	s.grant.Shifts, s.grant.OnlineOnly = p.GetShifts(), !w.set.Exact()
-	s.grant.Phases = w.phases(p)
+	s.grant.Phases, s.grant.Approver = w.phases(p), w.class(p)
 	for _, shift := range p.GetShifts() {
 		w.shifts[shift] = true
 	}
@@ -165,10 +169,10 @@ func (w *worker) subject(id record.PersonID) *subject {
 // phases asks for each time during which the person's certifications stay the same.
 func (w *worker) phases(p *taplinev1.PersonEntry) []grant.Phase {
 	r := policy.Request{Person: p, Station: w.station, Zone: w.zone}
-	phases := []grant.Phase{w.forecast.Phase(r, w.now)}
+	phases := []grant.Phase{w.phase(r, w.now)}
 	for _, at := range w.lapses(p) {
-		next, last := w.forecast.Phase(r, at), &phases[len(phases)-1]
-		if next.Outlook == last.Outlook && next.Essential == last.Essential {
+		next, last := w.phase(r, at), &phases[len(phases)-1]
+		if next.Outlook == last.Outlook && next.Essential == last.Essential && slices.Equal(next.Approved, last.Approved) {
 			continue
 		}
 		last.Until = &at

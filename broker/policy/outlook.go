@@ -9,6 +9,7 @@ import (
 	taplinev1 "tapline/proto/tapline/v1"
 
 	"github.com/cedar-policy/cedar-go"
+	"google.golang.org/protobuf/proto"
 
 	"tapline/proto/grant"
 )
@@ -21,11 +22,12 @@ type Forecaster struct {
 	answers  map[string]int // by what they say
 	outlooks map[string]int // by what they say
 	known    map[string]grant.Phase
+	approved map[string]int
 }
 
 // NewForecaster makes a forecaster of a set.
 func NewForecaster(s *Set) *Forecaster {
-	return &Forecaster{set: s, answers: map[string]int{}, outlooks: map[string]int{}, known: map[string]grant.Phase{}}
+	return &Forecaster{set: s, answers: map[string]int{}, outlooks: map[string]int{}, known: map[string]grant.Phase{}, approved: map[string]int{}}
 }
 
 // Exact reports whether what the set will answer can be told in advance. If not, it has to be asked each time.
@@ -43,6 +45,29 @@ func (f *Forecaster) Phase(r Request, certified time.Time) grant.Phase {
 	p := grant.Phase{Outlook: f.outlook(r, world), Essential: f.essential(r, world)}
 	f.known[key] = p
 	return p
+}
+
+// AsksApprover reports whether any rule looks at a second person.
+func (s *Set) AsksApprover() bool { return s.asks["approved"] || s.asks["approver"] }
+
+// Approved works out the outlook of the same request when somebody approves whose certifications do not lapse meanwhile, and gives its index.
+func (f *Forecaster) Approved(r Request, certified time.Time, by *taplinev1.PersonEntry) int {
+	key := f.key(r, certified) + " by " + f.ApproverKey(by, certified)
+	if i, ok := f.approved[key]; ok {
+		return i
+	}
+	if !f.set.personal { // it stands for others, who are never the person who is approved
+		by = proto.CloneOf(by)
+		by.Id = "\x00approver"
+	}
+	r.Tap = Tap{Offline: true, At: certified, Approved: true, Approver: by}
+	f.approved[key] = f.outlook(r, r.entities(certified))
+	return f.approved[key]
+}
+
+// ApproverKey is what distinguishes people who approve in the eyes of the set.
+func (f *Forecaster) ApproverKey(p *taplinev1.PersonEntry, certified time.Time) string {
+	return f.key(Request{Person: p}, certified)
 }
 
 // key is what distinguishes people in the eyes of the set.

@@ -78,6 +78,8 @@ type Grant struct {
 	Shifts     []string        `json:"shifts,omitempty"`      // of the person; empty for always
 	PIN        string          `json:"pin,omitempty"`         // argon2id verifier in PHC string form
 	OnlineOnly bool            `json:"online_only,omitempty"`
+	// Approver is the class of those who approve as this person does, counted from 1; 0 for one whose approval needs the broker.
+	Approver int `json:"approver,omitempty"`
 
 	// What brokers wrote before there were phases. A grant without phases is held to these.
 	Rules         []string   `json:"rules,omitempty"`
@@ -93,6 +95,8 @@ type Phase struct {
 	Until     *time.Time `json:"until,omitempty"` // not included; nil for the last one
 	Outlook   int        `json:"outlook"`         // index into the bundle's outlooks
 	Essential bool       `json:"essential,omitempty"`
+	// Approved are indexes into the bundle's outlooks: what the policy says when somebody of each class approves. Empty where no rule looks at it.
+	Approved []int `json:"approved,omitempty"`
 }
 
 // Window is a time of the week, in minutes since Monday 00:00 UTC, end not included.

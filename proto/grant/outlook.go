@@ -88,6 +88,11 @@ func (o Outlook) answer(c Circumstances, minute int) int {
 
 // Answer is what the policy says of a grant that has phases, and the phase in force.
 func (t *Table) Answer(g Grant, c Circumstances, now time.Time) (Answer, Phase) {
+	return t.AnswerWith(g, c, 0, now)
+}
+
+// AnswerWith is the same when somebody of a class of approvers has tapped as well; 0 for nobody.
+func (t *Table) AnswerWith(g Grant, c Circumstances, approver int, now time.Time) (Answer, Phase) {
 	p := g.Phases[len(g.Phases)-1]
 	for _, one := range g.Phases {
 		if one.Until != nil && now.Before(*one.Until) {
@@ -95,7 +100,11 @@ func (t *Table) Answer(g Grant, c Circumstances, now time.Time) (Answer, Phase) 
 			break
 		}
 	}
-	return t.bundle.Answers[t.bundle.Outlooks[p.Outlook].answer(c, MinuteOfWeek(now))], p
+	outlook := p.Outlook
+	if approver > 0 && approver <= len(p.Approved) {
+		outlook = p.Approved[approver-1]
+	}
+	return t.bundle.Answers[t.bundle.Outlooks[outlook].answer(c, MinuteOfWeek(now))], p
 }
 
 // InShift reports whether somebody with these shifts is within one of them, and until when; zero for always. A shift that the bundle does not know covers nothing.
@@ -153,7 +162,8 @@ func (b *Bundle) sound() error {
 	}
 	for _, g := range b.Grants {
 		for i, p := range g.Phases {
-			if p.Outlook < 0 || p.Outlook >= len(b.Outlooks) {
+			nowhere := func(outlook int) bool { return outlook < 0 || outlook >= len(b.Outlooks) }
+			if nowhere(p.Outlook) || slices.ContainsFunc(p.Approved, nowhere) {
 				return fmt.Errorf("%w: the grant of badge %s names an outlook that is not there", ErrMalformed, g.Badge)
 			}
 			if last := i == len(g.Phases)-1; last != (p.Until == nil) {

@@ -67,7 +67,8 @@ func guarded(t *testing.T) (*rig.Plant, *rig.Station, []rig.Person) {
 var pins = []string{"739184", "281746", "605933"}
 
 // PINs and approvals with the real broker and the real programs, then without it: Anna types her PIN once; Ben is approved by Carla, who is a supervisor, and types
-// his; while the broker is away Anna is not asked again, and Carla, who never was, is checked by the station.
+// his; while the broker is away Anna is not asked again, and Carla, who never was, is checked by the station; and she approves Ben
+// again.
 func TestAPINAndASupervisorWithTheBrokerAndWithoutIt(t *testing.T) {
 	p, s, crew := guarded(t)
 	ctx := within(t, 2*time.Minute)
@@ -112,6 +113,8 @@ func TestAPINAndASupervisorWithTheBrokerAndWithoutIt(t *testing.T) {
 		t.Fatalf("somebody else's PIN: %v", err)
 	}
 	types(2)
+	tap(0, 1, asksSecond)
+	tap(1, 2, rig.Named(crew[1].ID))
 	if err := p.StartBroker(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -142,6 +145,7 @@ func checkWaits(t *testing.T, s *rig.Station, crew []rig.Person) {
 		"session.handed-over " + crew[0].ID + "  bundle badge",
 		"tap.refused " + crew[2].ID + " pin-wrong bundle badge",
 		"session.handed-over " + crew[2].ID + "  bundle badge+pin",
+		"session.handed-over " + crew[1].ID + "  bundle badge+second-person approver " + crew[2].ID,
 	}
 	if strings.Join(story, "\n") != strings.Join(want, "\n") {
 		t.Errorf("the journal says\n%s\nwant\n%s", strings.Join(story, "\n"), strings.Join(want, "\n"))

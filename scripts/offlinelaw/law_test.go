@@ -44,7 +44,7 @@ func (w *world) wasHere() {
 }
 
 func TestAStationAloneDecidesAsTheBrokerWould(t *testing.T) {
-	taps, allowed, past := 0, 0, 0
+	taps, allowed, past, seconds := 0, 0, 0, 0
 	for seed := range rounds(5, 12) {
 		w := newWorld(t, uint64(seed))
 		everybody, essential := w.tiers()
@@ -58,8 +58,16 @@ func TestAStationAloneDecidesAsTheBrokerWould(t *testing.T) {
 				w.wasHere()
 			}
 			badge, assurance, pin := w.rnd.IntN(w.people+1), taplinev1.Assurance(w.rnd.IntN(5)), w.yes()
-			o := w.ask(badge, assurance, pin)
-			v := w.alone(badge, o, assurance, pin)
+			second := nobody
+			if w.yes() {
+				second = w.rnd.IntN(w.people + 1)
+			}
+			o := w.ask(badge, second, assurance, pin)
+			v := w.alone(badge, second, o, assurance, pin)
+			if v.Second.ID != "" {
+				seconds++
+			}
+			o = w.whoCounts(v, o, badge, assurance, pin)
 			taps++
 			if v.Allowed {
 				allowed++
@@ -78,9 +86,22 @@ func TestAStationAloneDecidesAsTheBrokerWould(t *testing.T) {
 			w.endsNoLater(v, o)
 		}
 	}
-	if allowed < taps/20 || past < taps/20 || allowed > taps*19/20 {
-		t.Errorf("of %d taps %d were allowed, %d came late: that shows nothing", taps, allowed, past)
+	if seconds < taps/20 || allowed < taps/20 || past < taps/20 || allowed > taps*19/20 {
+		t.Errorf("of %d taps %d were allowed, %d came late, %d with a second person: that shows nothing", taps, allowed, past, seconds)
 	}
+}
+
+// whoCounts holds that nobody counts at the station as a second person who does not at the broker. Whose approval the bundle does not know does not count there.
+func (w *world) whoCounts(v offline.Verdict, o online, badge int, assurance taplinev1.Assurance, pin bool) online {
+	w.Helper()
+	by := o.known.Tap.Approver
+	switch {
+	case v.Second.ID != "" && string(v.Second.ID) != by.GetId():
+		w.Fatalf("%s: %s counts as the second person, at the broker %q", w.at, v.Second.ID, by.GetId())
+	case v.Second.ID == "" && by != nil:
+		return w.ask(badge, nobody, assurance, pin)
+	}
+	return o
 }
 
 // pastTheFirstTier holds that only essential roles are let in, with a PIN, and nobody whom the broker would refuse.

@@ -38,6 +38,10 @@ var extras = []string{
 	`@id("only-press") forbid (principal, action, resource) unless { resource in Place::"plant/press" };`,
 	`@id("lapsed-are-welcome") permit (principal, action, resource) unless { principal.certifications.contains("press") };`,
 	`@id("off-shift-with-pin") @refusal("approval-needed") forbid (principal, action, resource) when { !context.inShift && !context.approved };`,
+	`@id("lead-approves") @refusal("approval-needed") forbid (principal in Role::"operator", action == Action::"openSession", resource) unless { context has approver && context.approver in Role::"supervisor" };`,
+	`@id("never-alone") @refusal("second-person-needed") forbid (principal, action == Action::"openSession", resource in Zone::"hot") unless { context.approved };`,
+	`@id("not-by-juniors") forbid (principal, action == Action::"openSession", resource) when { context has approver && context.approver.seniority < principal.seniority };`,
+	`@id("certified-approver") forbid (principal, action == Action::"openSession", resource) when { context has approver && !context.approver.certifications.contains("press") };`,
 	`@id("seniors") forbid (principal, action == Action::"openSession", resource) when { principal.seniority < 1 && context.assurance < 1 };`,
 }
 
@@ -205,8 +209,11 @@ type online struct {
 	pinAt   time.Time // when the person last gave a good PIN at the station
 }
 
-// ask asks the broker about a tap, without a trace.
-func (w *world) ask(badge int, assurance taplinev1.Assurance, pin bool) online {
+// nobody is no second badge.
+const nobody = -1
+
+// ask asks the broker about a tap, without a trace. second is the badge of a second person.
+func (w *world) ask(badge, second int, assurance taplinev1.Assurance, pin bool) online {
 	w.Helper()
 	var o online
 	w.must(w.maker.Store.View(w.Context(), func(tx *store.Tx) error {
@@ -223,8 +230,12 @@ func (w *world) ask(badge int, assurance taplinev1.Assurance, pin bool) online {
 		if err != nil {
 			return err
 		}
+		approver, err := w.approver(tx, second, h.Person)
+		if err != nil {
+			return err
+		}
 		o.known, err = facts.Collect(tx, w.maker.Rules, facts.Tap{
-			Action: policy.OpenSession, Person: h.Person, Station: s.Entry, Account: "press", Assurance: assurance, PIN: pin, At: w.at,
+			Action: policy.OpenSession, Person: h.Person, Station: s.Entry, Account: "press", Assurance: assurance, PIN: pin, Approver: approver, At: w.at,
 		})
 		d := w.set.Admit(o.known.Request)
 		o.refusal, o.rules = policy.RefusalWord(d.Refusal), d.Rules
@@ -235,9 +246,29 @@ func (w *world) ask(badge int, assurance taplinev1.Assurance, pin bool) online {
 	return o
 }
 
-func (w *world) alone(badge int, o online, assurance taplinev1.Assurance, pin bool) offline.Verdict {
+// approver is the second person as the broker's desk finds them; nil for none who counts.
+func (w *world) approver(tx *store.Tx, second int, p *taplinev1.PersonEntry) (*taplinev1.PersonEntry, error) {
+	if second == nobody {
+		return nil, nil //nolint:nilnil // nobody came
+	}
+	proof, err := w.maker.Directory.ReadProof("approver", &taplinev1.BadgeProof{Number: number(second)})
+	if err != nil {
+		return nil, err
+	}
+	h, cause, err := w.maker.Directory.Holder(tx, proof.Lookup, w.at)
+	if err != nil || cause != 0 || h.Person.GetId() == p.GetId() {
+		return nil, err
+	}
+	return h.Person, nil
+}
+
+func (w *world) alone(badge, second int, o online, assurance taplinev1.Assurance, pin bool) offline.Verdict {
+	var by record.BadgeRef
+	if second != nobody {
+		by = grant.Ref(w.key, number(second))
+	}
 	return w.keeper.Decide(offline.Ask{
-		Badge: grant.Ref(w.key, number(badge)), Assurance: uint8(assurance), PIN: pin, Past: offline.Past{PINAt: o.pinAt, LastHere: o.known.Tap.LastHere},
+		Badge: grant.Ref(w.key, number(badge)), Second: by, Assurance: uint8(assurance), PIN: pin, Past: offline.Past{PINAt: o.pinAt, LastHere: o.known.Tap.LastHere},
 	}, w.at)
 }
 
