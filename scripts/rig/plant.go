@@ -169,6 +169,11 @@ func (p *Plant) runWith(ctx context.Context, stdin []byte, program string, args 
 	return out.String(), nil
 }
 
+// Program is one more program of the plant, which logs beside the others. It does not run yet, and Close does not end it.
+func (p *Plant) Program(name string, env []string, program string, args ...string) *Process {
+	return newProcess(name, filepath.Join(p.dir, "logs"), env, append([]string{filepath.Join(p.bin, program)}, args...)...)
+}
+
 // Close stops everything, agents first, so that their last records still reach the broker.
 func (p *Plant) Close() error {
 	var faults []error

@@ -37,23 +37,46 @@ func (p *Plant) Enrol(ctx context.Context, id, account, extra string) (*Station,
 	if err != nil {
 		return nil, err
 	}
-	if _, err := p.Ctl(ctx, "station", "put", id, "--account", account); err != nil {
-		return nil, err
-	}
-	token, err := p.Ctl(ctx, "token", "create", id)
+	return s, s.enrol(ctx, account)
+}
+
+// EnrolOn is Enrol with the station's files on a disk of its own, and a serial reader beside those of PC/SC.
+func (p *Plant) EnrolOn(ctx context.Context, disk, id, account, extra, serial string) (*Station, error) {
+	s, err := p.prepareIn(disk, id, extra)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.EnrolWith(ctx, token); err != nil {
-		return nil, err
+	config, err := os.ReadFile(s.config)
+	if err != nil {
+		return nil, fmt.Errorf("make station %s: %w", id, err)
 	}
-	return s, nil
+	with := strings.Replace(string(config), "readers:\n", "readers:\n  serial:\n    - device: "+serial+"\n", 1)
+	if err := os.WriteFile(s.config, []byte(with), 0o600); err != nil {
+		return nil, fmt.Errorf("make station %s: %w", id, err)
+	}
+	return s, s.enrol(ctx, account)
+}
+
+func (s *Station) enrol(ctx context.Context, account string) error {
+	if _, err := s.plant.Ctl(ctx, "station", "put", s.ID, "--account", account); err != nil {
+		return err
+	}
+	token, err := s.plant.Ctl(ctx, "token", "create", s.ID)
+	if err != nil {
+		return err
+	}
+	_, err = s.EnrolWith(ctx, token)
+	return err
 }
 
 // Prepare makes the files of a station that is not enrolled.
 func (p *Plant) Prepare(id, extra string) (*Station, error) {
+	return p.prepareIn(filepath.Join(p.dir, "stations", strings.ReplaceAll(id, "/", "-")), id, extra)
+}
+
+func (p *Plant) prepareIn(dir, id, extra string) (*Station, error) {
 	short := strings.ReplaceAll(id, "/", "-")
-	s := &Station{ID: id, plant: p, dir: filepath.Join(p.dir, "stations", short)}
+	s := &Station{ID: id, plant: p, dir: dir}
 	if err := os.MkdirAll(s.StateDir(), 0o700); err != nil {
 		return nil, fmt.Errorf("make station %s: %w", id, err)
 	}

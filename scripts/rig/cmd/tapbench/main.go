@@ -24,7 +24,12 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code, again, err := vpcd.Isolate(ctx)
+	var code int
+	var again bool
+	var err error
+	if len(os.Args) < 2 || os.Args[1] != agentName { // which lives in the world of the bench that started it
+		code, again, err = vpcd.Isolate(ctx)
+	}
 	if err == nil && !again {
 		err = command().ExecuteContext(ctx)
 	}
@@ -44,6 +49,10 @@ type bench struct {
 	million  int
 	stations int
 	halls    []int
+	modes    []string
+	only     []string
+	wards    int      // made so far
+	broken   []string // cells that do not hold
 	stores   []string
 	seed     uint64
 	say      io.Writer // progress
@@ -66,6 +75,7 @@ func (b *bench) kinds() []kind {
 			name: "tap", short: "Time from the reader's event to the durable, attributed session: broker there, behind a line that swallows all, stopped",
 			count: "taps", n: 300, use: "taps per case", run: b.tap,
 		},
+		{name: "faults", short: "Every fault in every mode: is the view ever hidden, does the station open in need, does the day add up, does the evidence verify", run: b.faults},
 		{name: "idle", short: "What an agent uses while nobody taps", length: "for", wait: time.Minute, span: "how long to watch", run: b.idle},
 		{
 			name: "decide", short: "Time and CPU of a decision at the broker: 1, 16 and 64 stations, on each store",
@@ -116,6 +126,9 @@ Compare figures of one run only: machines differ, and so do their days.`,
 			}
 		case "failover":
 			f.IntVar(&b.stations, "stations", 64, "simulated stations")
+		case "faults":
+			f.StringSliceVar(&b.modes, "mode", []string{"attribute", "gate"}, "modes to try")
+			f.StringSliceVar(&b.only, "fault", nil, "faults to try; all if none is named")
 		case "shift":
 			f.StringSliceVar(&b.stores, "store", []string{"sqlite", "postgres"}, "stores to measure")
 			f.IntSliceVar(&b.halls, "stations", []int{4, 400}, "simulated stations, a case each")
@@ -125,6 +138,7 @@ Compare figures of one run only: machines differ, and so do their days.`,
 		}
 		c.AddCommand(one)
 	}
+	c.AddCommand(agentCommand())
 	return c
 }
 
