@@ -38,6 +38,7 @@ var homes = []home{
 	{"go.opentelemetry.io", []string{"broker/trace"}},
 	{"golang.org/x/time", []string{"broker/quota"}},
 	{"golang.org/x/crypto", []string{"proto/pin"}},
+	{"github.com/jezek/xgb", []string{"agent/gate", "scripts/rig"}},
 	{"github.com/schollz/progressbar", []string{"broker/cmd"}},
 
 	// Languages that several parts speak.
