@@ -128,6 +128,9 @@ func bundleDir(state string) string   { return filepath.Join(state, "bundle") }
 func keysDir(state string) string     { return filepath.Join(state, "keys") }
 func peopleDir(state string) string   { return filepath.Join(state, "people") }
 
+// JournalDir is where a station keeps its journal.
+func JournalDir(cfg Config) string { return journalDir(cfg.StateDir) }
+
 // OpenKeys opens the station's key store.
 func OpenKeys(cfg Config) (keystore.Store, error) {
 	kind, err := keystore.ParseKind(cfg.KeyStore)

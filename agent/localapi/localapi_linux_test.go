@@ -30,6 +30,7 @@ func (s *station) Presence() *taplinev1.Presence {
 	return &taplinev1.Presence{
 		Session: "s1", State: taplinev1.PresenceState_PRESENCE_STATE_NAMED, Account: "press",
 		Person: &taplinev1.Person{Id: "p-1001", DisplayName: "Anna B.", Language: "pl", Roles: []string{"operator"}},
+		Second: &taplinev1.Person{Id: "p-1001", DisplayName: "Ben C."},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	taplinev1 "tapline/proto/tapline/v1"
 )
@@ -12,33 +13,45 @@ import (
 // programs that the kernel vouches for. Nothing here ever holds a badge number or a reference of one.
 
 func presenceFor(ctx context.Context, p *taplinev1.Presence) *taplinev1.Presence {
-	if classOf(ctx) != browser {
-		return p
-	}
-	out := proto.CloneOf(p)
-	if out == nil {
-		return nil
-	}
-	out.Person, out.Account = personForPage(p.GetPerson()), ""
-	return out
-}
-
-func personForPage(p *taplinev1.Person) *taplinev1.Person {
-	if p == nil {
-		return nil
-	}
-	return &taplinev1.Person{DisplayName: p.GetDisplayName(), Language: p.GetLanguage()}
+	return forPage(ctx, p)
 }
 
 func changeFor(ctx context.Context, c *taplinev1.WatchPresenceResponse) *taplinev1.WatchPresenceResponse {
-	if classOf(ctx) != browser {
-		return c
+	return forPage(ctx, c)
+}
+
+// forPage is a message as a page may see it, however deep in it a person stands.
+func forPage[M proto.Message](ctx context.Context, m M) M {
+	if classOf(ctx) != browser || !m.ProtoReflect().IsValid() {
+		return m
 	}
-	notice := proto.CloneOf(c.GetNotice())
-	if notice.GetPerson() != nil {
-		notice.Person = personForPage(notice.GetPerson())
+	out := proto.CloneOf(m)
+	trim(out.ProtoReflect())
+	return out
+}
+
+func trim(m protoreflect.Message) {
+	switch m := m.Interface().(type) {
+	case *taplinev1.Person:
+		name, language := m.GetDisplayName(), m.GetLanguage()
+		proto.Reset(m)
+		m.DisplayName, m.Language = name, language
+		return
+	case *taplinev1.Presence:
+		m.Account = ""
 	}
-	return &taplinev1.WatchPresenceResponse{Presence: presenceFor(ctx, c.GetPresence()), Notice: notice}
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case f.Message() == nil || f.IsMap():
+		case f.IsList():
+			for i := range v.List().Len() {
+				trim(v.List().Get(i).Message())
+			}
+		default:
+			trim(v.Message())
+		}
+		return true
+	})
 }
 
 // statusFor leaves out, for all but the owner, what tells an attacker where to look: names of brokers, places of keys, troubles, the certificate.

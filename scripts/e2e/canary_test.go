@@ -3,11 +3,14 @@
 package e2e
 
 import (
+	"archive/zip"
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -56,6 +59,7 @@ func TestNoSecretStandsInAnyFile(t *testing.T) {
 	if err := s.AwaitDrained(ctx); err != nil {
 		t.Fatal(err)
 	}
+	support(t, p, s, crew)
 	crash(t, p.Broker)
 	crash(t, s.Agent)
 	canaries := map[string][]byte{"the PIN": []byte(pin), "the token's secret": []byte(secret.Secret)}
@@ -70,6 +74,48 @@ func TestNoSecretStandsInAnyFile(t *testing.T) {
 	}
 	for _, one := range found {
 		t.Error(one)
+	}
+}
+
+// support has the agent's support bundle made and unpacks it into the plant's folder, where the search finds it. No person is in it by name or ID.
+func support(t *testing.T, p *rig.Plant, s *rig.Station, crew []rig.Person) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "support.zip")
+	out, err := exec.CommandContext(within(t, time.Minute), filepath.Join(programs, "tapagent"), "support-bundle", "--goroutines", "--config", s.Config(), "-o", path).CombinedOutput()
+	if err != nil {
+		t.Fatalf("support bundle: %v\n%s", err, out)
+	}
+	z, err := zip.OpenReader(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	dir := filepath.Join(p.Dir(), "support")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	heads := false
+	for _, f := range z.File {
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range crew {
+			if w.ID != "" && bytes.Contains(b, []byte(w.ID)) || w.Name != "" && bytes.Contains(b, []byte(w.Name)) {
+				t.Errorf("%s in the support bundle names %s", f.Name, w.Name)
+			}
+		}
+		heads = heads || f.Name == "records.jsonl" && bytes.Contains(b, []byte("session.opened"))
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(f.Name)), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !heads {
+		t.Error("the support bundle tells of no session")
 	}
 }
 

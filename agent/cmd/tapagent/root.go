@@ -50,7 +50,7 @@ A new station:
 	spec.Reload = c.reload
 	run := func(ctx context.Context) error { return c.run(ctx) }
 	r.AddCommand(
-		c.runCommand(spec, run), c.enrolCommand(), c.statusCommand(), c.checkCommand(), c.endCommand(), c.pinCommand(), c.reloadCommand(), c.secretCommand(), c.badgeCommand(),
+		c.runCommand(spec, run), c.enrolCommand(), c.statusCommand(), c.supportCommand(), c.checkCommand(), c.endCommand(), c.pinCommand(), c.reloadCommand(), c.secretCommand(), c.badgeCommand(),
 		c.emergencyCommand(), versionCommand(),
 		osservice.Commands(spec, run), osservice.ConfigureCommand(spec),
 	)
