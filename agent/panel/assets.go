@@ -59,6 +59,12 @@ func (a assets) add(name string, body []byte) {
 	a.byName[hashed] = asset{body, kind}
 }
 
+// run names a run of the agent with this page: a page of another run, or made of other files, loads itself again. It tells nothing of the token.
+func (a assets) run(token string) string {
+	sum := sha256.Sum256([]byte(a.build + " " + token))
+	return hex.EncodeToString(sum[:8])
+}
+
 // path is where a file of the page is found.
 func (a assets) path(name string) string { return "/panel/assets/" + a.names[name] }
 

@@ -247,6 +247,12 @@ func (p *tab) do(method string, params any) {
 // eval gives the value of an expression; a promise is waited for.
 func (p *tab) eval(expression string, into any) {
 	p.t.Helper()
+	if err := p.try(expression, into); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *tab) try(expression string, into any) error {
 	var r struct {
 		Result           struct{ Value json.RawMessage }
 		ExceptionDetails *struct {
@@ -257,14 +263,13 @@ func (p *tab) eval(expression string, into any) {
 	err := p.b.call(p.session, "Runtime.evaluate", object{"expression": expression, "awaitPromise": true, "returnByValue": true}, &r)
 	switch {
 	case err != nil:
-		p.t.Fatal(err)
+		return err
 	case r.ExceptionDetails != nil:
-		p.t.Fatalf("%s: %s %s", short(expression), r.ExceptionDetails.Text, r.ExceptionDetails.Exception.Description)
+		return fmt.Errorf("%s: %s %s", short(expression), r.ExceptionDetails.Text, r.ExceptionDetails.Exception.Description)
 	case into != nil && len(r.Result.Value) > 0:
-		if err := json.Unmarshal(r.Result.Value, into); err != nil {
-			p.t.Fatal(err)
-		}
+		return json.Unmarshal(r.Result.Value, into)
 	}
+	return nil
 }
 
 func short(s string) string { return s[:min(len(s), 120)] }
@@ -279,12 +284,16 @@ func (p *tab) wait(expression string) {
 	}
 }
 
-func (p *tab) within(expression string, deadline time.Duration) (ok bool) {
+// within looks for so long. A page that loads itself again meanwhile is no fault.
+func (p *tab) within(expression string, deadline time.Duration) bool {
 	p.t.Helper()
-	end := time.Now().Add(deadline)
-	for time.Now().Before(end) {
-		p.eval(fmt.Sprintf(`new Promise((done) => { const end = performance.now() + 500; const look = () => { if (%s) done(true); else if (performance.now() > end) done(false);
+	for end := time.Now().Add(deadline); time.Now().Before(end); {
+		var ok bool
+		err := p.try(fmt.Sprintf(`new Promise((done) => { const end = performance.now() + 500; const look = () => { if (%s) done(true); else if (performance.now() > end) done(false);
 			else setTimeout(look, 15); }; look(); })`, expression), &ok)
+		if err != nil && !strings.Contains(err.Error(), "navigated") && !strings.Contains(err.Error(), "context") && !strings.Contains(err.Error(), "null") {
+			p.t.Fatal(err)
+		}
 		if ok {
 			return true
 		}

@@ -13,9 +13,9 @@ const (
 	writeWithin = 10 * time.Second // a browser that takes nothing is let go
 )
 
-// events is the stream of server-sent events (WHATWG HTML, section 9.2) that a page listens to: "hello" with the build, "show" with each state, "beat" in
+// events is the stream of server-sent events (WHATWG HTML, section 9.2) that a page listens to: "hello" with the run, "show" with each state, "beat" in
 // between. Each show holds the whole state, so that a page that missed some has missed nothing.
-func (w *Web) events(out http.ResponseWriter, r *http.Request) {
+func (w *Web) events(out http.ResponseWriter, r *http.Request, run string) {
 	v, ok := w.join()
 	if !ok {
 		http.Error(out, "too many pages are open", http.StatusServiceUnavailable)
@@ -39,7 +39,7 @@ func (w *Web) events(out http.ResponseWriter, r *http.Request) {
 	if _, err := fmt.Fprintf(out, "retry: %d\n", retryAfter.Milliseconds()); err != nil {
 		return
 	}
-	if send("hello", fmt.Appendf(nil, `{"build":%q,"now":%d}`, w.build, time.Now().UnixMilli())) != nil {
+	if send("hello", fmt.Appendf(nil, `{"run":%q,"now":%d}`, run, time.Now().UnixMilli())) != nil {
 		return
 	}
 	beat := time.NewTicker(beatEvery)

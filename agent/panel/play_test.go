@@ -2,25 +2,26 @@ package panel
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
+	"net"
 	"net/http"
-	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"tapline/agent/localapi"
 	taplinev1 "tapline/proto/tapline/v1"
+	"tapline/proto/wire"
 )
-
-const testToken = "the-token-of-this-start"
 
 // play is a station that is played: it keeps the rules of the agent's watch and of the local API, and refuses what breaks them.
 type play struct {
@@ -33,7 +34,7 @@ type play struct {
 	waits    string // the tap that waits for an answer
 	sessions int
 	calls    []call
-	refuse   int // HTTP status that every call is answered with; 0 for none
+	refuse   bool // every call
 }
 
 type call struct {
@@ -149,42 +150,41 @@ func (p *play) offline(ago time.Duration, tier string) {
 	})
 }
 
-// api is the part of the local API that pages call: with the token and in JSON, or not at all.
-func (p *play) api(out http.ResponseWriter, r *http.Request) {
-	raw, _ := io.ReadAll(http.MaxBytesReader(out, r.Body, 1<<10))
-	var body map[string]string
-	wants := map[string]string{
-		"/api/v1/pin": "session pin", "/api/v1/emergency": "reason", "/api/v1/emergency/claim": "emergency", "/api/v1/session/end": "session",
-	}
-	keys, known := wants[r.URL.Path]
+// The part of the local API that pages call.
+
+func (p *play) take(path string, body map[string]string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch {
-	case r.Method != http.MethodPost || !known || r.URL.RawQuery != "":
-		http.Error(out, "no such call", http.StatusNotFound)
-		return
-	case r.Header.Get("X-Tapline-Token") != testToken, r.Header.Get("Content-Type") != "application/json", r.Header.Get("Origin") != "http://"+r.Host:
-		http.Error(out, "not a page of ours", http.StatusForbidden)
-		return
-	case json.Unmarshal(raw, &body) != nil || len(body) != len(strings.Fields(keys)):
-		http.Error(out, "not what the call takes", http.StatusBadRequest)
-		return
-	case p.refuse != 0:
-		http.Error(out, "no", p.refuse)
-		return
+	if p.refuse {
+		return wire.E(wire.Unavailable, "the station is stopping")
 	}
-	for _, key := range strings.Fields(keys) {
-		if body[key] == "" {
-			http.Error(out, key+" is missing", http.StatusBadRequest)
-			return
-		}
+	if path == "pin" && body["session"] != p.waits {
+		return wire.E(wire.NotFound, "that tap does not wait for a PIN")
 	}
-	if r.URL.Path == "/api/v1/pin" && body["session"] != p.waits {
-		http.Error(out, "that tap does not wait", http.StatusNotFound)
-		return
-	}
-	p.calls = append(p.calls, call{r.URL.Path, body})
-	_, _ = out.Write([]byte("{}\n"))
+	p.calls = append(p.calls, call{path, body})
+	return nil
+}
+
+func (p *play) Presence() *taplinev1.Presence {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.now
+}
+
+func (p *play) EnterPin(_ context.Context, tap, pin string) (*taplinev1.Decision, error) {
+	return &taplinev1.Decision{Allowed: true}, p.take("pin", map[string]string{"session": tap, "pin": pin})
+}
+
+func (p *play) EndSession(_ context.Context, session string) error {
+	return p.take("end", map[string]string{"session": session})
+}
+
+func (p *play) BeginEmergency(_ context.Context, reason string) (*taplinev1.BeginEmergencyResponse, error) {
+	return &taplinev1.BeginEmergencyResponse{Emergency: "e-1"}, p.take("emergency", map[string]string{"reason": reason})
+}
+
+func (p *play) ClaimEmergency(_ context.Context, req *taplinev1.ClaimEmergencyRequest) (*taplinev1.ClaimEmergencyResponse, error) {
+	return &taplinev1.ClaimEmergencyResponse{Missing: 2}, p.take("claim", map[string]string{"emergency": req.GetEmergency()})
 }
 
 func (p *play) called() []call {
@@ -193,13 +193,12 @@ func (p *play) called() []call {
 	return append([]call(nil), p.calls...)
 }
 
-// house is a page that is served.
+// house is a station whose page is served as the agent serves it: by the real local API, with all that it asks of browsers.
 type house struct {
 	*play
-	web    *Web
-	url    string
-	server *httptest.Server
-	down   atomic.Bool // nobody answers
+	web  *Web
+	url  string
+	stop func() // ends the agent, as far as browsers see
 }
 
 func openHouse(t *testing.T, cfg WebConfig) *house {
@@ -210,29 +209,56 @@ func openHouse(t *testing.T, cfg WebConfig) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/", w.Handler(testToken))
-	mux.HandleFunc("/api/", p.api)
-	ctx, stop := context.WithCancel(context.Background())
-	h := &house{play: p, web: w}
-	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
-		if h.down.Load() {
-			panic(http.ErrAbortHandler)
-		}
-		mux.ServeHTTP(out, r)
-	}))
-	h.server, h.url = server, server.URL
-	var group errgroup.Group
-	group.Go(func() error { return w.Run(ctx) })
-	t.Cleanup(func() {
-		stop()
-		server.CloseClientConnections()
-		server.Close()
-		if err := group.Wait(); err != nil {
-			t.Error(err)
-		}
-	})
+	var config net.ListenConfig
+	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &house{play: p, web: w, url: "http://" + l.Addr().String()}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h.start()
+	t.Cleanup(func() { h.stop() })
 	return h
+}
+
+// others are the calls that no page makes.
+type others struct{ localapi.Station }
+
+// start begins a run of the agent; each has a token of its own.
+func (h *house) start() {
+	h.t.Helper()
+	folder, err := os.MkdirTemp("", "panel") // a socket's path must be short
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	api := localapi.New(localapi.Config{
+		Socket: filepath.Join(folder, "s"), Station: struct {
+			others
+			*play
+		}{play: h.play}, Listen: strings.TrimPrefix(h.url, "http://"), Page: h.web.Handler, Log: zap.NewNop(),
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	var group errgroup.Group
+	group.Go(func() error { return h.web.Run(ctx) })
+	group.Go(func() error { return api.Run(ctx) })
+	h.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := group.Wait(); err != nil {
+			h.t.Error(err)
+		}
+		_ = os.RemoveAll(folder)
+	})
+	for range 1000 {
+		resp, err := http.Get(h.url)
+		if err == nil {
+			_ = resp.Body.Close()
+			return
+		}
+		runtime.Gosched()
+	}
+	h.t.Fatal("nobody serves the page")
 }
 
 // scene is a state of the page. A sheet is what the page itself lays over it.

@@ -2,7 +2,6 @@ package panel
 
 import (
 	"fmt"
-	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -69,7 +68,7 @@ func TestAPINIsEnteredByTouchAndLeavesNoTrace(t *testing.T) {
 	p.wait(`document.querySelector("#dots").textContent === "●●●●●" && document.querySelector("#typed").textContent === "5 digits entered"`)
 	traces("while it is typed")
 	p.touch(`[data-do="enter"]`)
-	want := []call{{"/api/v1/pin", map[string]string{"session": "tap-1", "pin": pin}}}
+	want := []call{{"pin", map[string]string{"session": "tap-1", "pin": pin}}}
 	if diff := cmp.Diff(want, h.waitCalls(p, 1), cmp.AllowUnexported(call{})); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
@@ -77,7 +76,7 @@ func TestAPINIsEnteredByTouchAndLeavesNoTrace(t *testing.T) {
 	traces("after it was sent")
 	p.touch(`[data-digit="7"]`)
 	p.touch(`[data-act="cancel"]`)
-	if got := h.waitCalls(p, 2)[1]; got.path != "/api/v1/session/end" || got.body["session"] != "tap-1" {
+	if got := h.waitCalls(p, 2)[1]; got.path != "end" || got.body["session"] != "tap-1" {
 		t.Errorf("cancel called %v", got)
 	}
 	p.quiet()
@@ -119,7 +118,7 @@ func TestALeaveTakesTwoTouches(t *testing.T) {
 	p.touch(`[data-act="leave"]`)
 	p.wait(`!document.querySelector("#leave").hidden`)
 	p.touch(`[data-end]`)
-	if got := h.waitCalls(p, 1)[0]; got.path != "/api/v1/session/end" || got.body["session"] != h.now.GetSession() {
+	if got := h.waitCalls(p, 1)[0]; got.path != "end" || got.body["session"] != h.now.GetSession() {
 		t.Errorf("the page called %v", got)
 	}
 	p.quiet()
@@ -161,12 +160,12 @@ func TestAnEmergencyTakesTwoSecondsAndAReason(t *testing.T) {
 		t.Fatalf("%d calls before there was a reason", n)
 	}
 	p.touch(`[data-reason="injury"]`)
-	if diff := cmp.Diff([]call{{"/api/v1/emergency", map[string]string{"reason": "injury"}}}, h.waitCalls(p, 1), cmp.AllowUnexported(call{})); diff != "" {
+	if diff := cmp.Diff([]call{{"emergency", map[string]string{"reason": "injury"}}}, h.waitCalls(p, 1), cmp.AllowUnexported(call{})); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
 	h.stage(p, sceneOf(t, "emergency"), "en")
 	p.touch(`[data-act="claim"]`)
-	if got := h.waitCalls(p, 2)[1]; got.path != "/api/v1/emergency/claim" || got.body["emergency"] != "e-1" {
+	if got := h.waitCalls(p, 2)[1]; got.path != "claim" || got.body["emergency"] != "e-1" {
 		t.Errorf("claim called %v", got)
 	}
 	p.quiet()
@@ -180,7 +179,7 @@ func TestACallThatFailsIsSaid(t *testing.T) {
 	p := b.open(t, h.url)
 	h.stage(p, sceneOf(t, "named"), "en")
 	h.mu.Lock()
-	h.refuse = http.StatusServiceUnavailable
+	h.refuse = true
 	h.mu.Unlock()
 	p.touch(`[data-act="leave"]`)
 	p.wait(`!document.querySelector("#leave").hidden`)
@@ -259,31 +258,34 @@ func TestTheGateOfThePageIsShut(t *testing.T) {
 	}
 }
 
-// TestAPageOutlivesItsAgent: a short break is nothing, a long one is said loudly, and the page comes back by itself.
+// TestAPageOutlivesItsAgent: its loss is said loudly, and when it is back the page is as well, by itself and with the new token.
 func TestAPageOutlivesItsAgent(t *testing.T) {
 	t.Parallel()
 	b := startBrowser(t)
 	h := openHouse(t, WebConfig{})
 	p := b.open(t, h.url)
-	h.stage(p, sceneOf(t, "idle"), "en")
-	h.server.CloseClientConnections()
-	sceneOf(t, "named").set(h, "en")
-	p.wait(`document.documentElement.dataset.kind === "named"`)
-	var gone bool
-	p.eval(`!document.querySelector("#gone").hidden`, &gone)
-	if gone {
-		t.Error("a break of a moment was called a loss")
-	}
-	h.down.Store(true)
-	h.server.CloseClientConnections()
+	h.stage(p, sceneOf(t, "named"), "en")
+	var token string
+	p.eval(`document.querySelector('meta[name="tapline-token"]').content`, &token)
+	h.stop()
 	p.wait(`!document.querySelector("#gone").hidden && document.querySelector("#say").textContent.includes("lost")`)
 	var seen struct{ Who, Button bool }
-	p.eval(`({ Who: document.querySelector("#stage").inert && document.elementFromPoint(400, 200).closest("#gone") === null, Button: !document.querySelector("#emergency").hidden })`, &seen)
+	p.eval(`({ Who: !document.querySelector("#stage").inert || document.elementFromPoint(400, 200).closest("#gone") === null,
+		Button: !document.querySelector("#emergency").hidden })`, &seen)
 	if seen.Who || seen.Button {
 		t.Error("a page without its agent still shows somebody, or a button that nobody hears")
 	}
-	h.down.Store(false)
-	p.wait(`document.querySelector("#gone") && document.querySelector("#gone").hidden && document.documentElement.dataset.kind === "named"`)
+	h.start()
+	p.wait(`document.readyState === "complete" && document.querySelector("#gone").hidden && document.documentElement.dataset.kind === "named"`)
+	var next string
+	p.eval(`document.querySelector('meta[name="tapline-token"]').content`, &next)
+	if next == token {
+		t.Error("the page goes on with the token of the last run")
+	}
+	p.touch(`[data-act="leave"]`)
+	p.wait(`!document.querySelector("#leave").hidden`)
+	p.touch(`[data-end]`)
+	h.waitCalls(p, 1)
 }
 
 // TestAPageThatRunsForWeeksStaysSmall: after a great many changes there are no more nodes, listeners and bytes than after a few.

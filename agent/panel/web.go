@@ -38,7 +38,6 @@ type Web struct {
 	tongues *tongues
 	pages   *template.Template
 	assets  assets
-	build   string // changes with what the page is made of; a page of another build loads itself again
 
 	mu      sync.Mutex // guards the fields below
 	model   model
@@ -65,7 +64,6 @@ func NewWeb(cfg WebConfig) (*Web, error) {
 	if w.assets, err = loadAssets(); err != nil {
 		return nil, err
 	}
-	w.build = w.assets.build
 	if w.pages, err = template.ParseFS(pageFiles, "page/*.html"); err != nil {
 		return nil, fmt.Errorf("templates of the page: %w", err)
 	}
@@ -184,9 +182,10 @@ func (w *Web) view() (view, bool) {
 
 // Handler shows the page. Its requests that change something go to the local API and carry token.
 func (w *Web) Handler(token string) http.Handler {
+	run := w.assets.run(token)
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(out http.ResponseWriter, _ *http.Request) { w.page(out, token) })
-	mux.HandleFunc("GET /panel/events", w.events)
+	mux.HandleFunc("GET /{$}", func(out http.ResponseWriter, _ *http.Request) { w.page(out, token, run) })
+	mux.HandleFunc("GET /panel/events", func(out http.ResponseWriter, r *http.Request) { w.events(out, r, run) })
 	mux.HandleFunc("GET /panel/assets/{name}", w.assets.serve)
 	return mux
 }
@@ -199,7 +198,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 type frame struct {
 	View    view
 	Token   string
-	Build   string
+	Run     string
 	Script  string
 	Style   string
 	Emblem  string
@@ -208,20 +207,20 @@ type frame struct {
 	Reasons []act
 }
 
-func (w *Web) frame(v view, token string) frame {
+func (w *Web) frame(v view, token, run string) frame {
 	return frame{
-		View: v, Token: token, Build: w.build, Muted: w.cfg.Muted, Refresh: 5, Reasons: reasons(),
+		View: v, Token: token, Run: run, Muted: w.cfg.Muted, Refresh: 5, Reasons: reasons(),
 		Script: w.assets.path("panel.js"), Style: w.assets.path("panel.css"), Emblem: w.assets.path("emblem.svg"),
 	}
 }
 
-func (w *Web) page(out http.ResponseWriter, token string) {
+func (w *Web) page(out http.ResponseWriter, token, run string) {
 	if !w.watched() {
 		w.look()
 	}
 	v, _ := w.view()
 	var body bytes.Buffer
-	if err := w.pages.ExecuteTemplate(&body, "page", w.frame(v, token)); err != nil {
+	if err := w.pages.ExecuteTemplate(&body, "page", w.frame(v, token, run)); err != nil {
 		http.Error(out, "the page cannot be made", http.StatusInternalServerError)
 		return
 	}
@@ -254,7 +253,7 @@ func (w *Web) message(v view) ([]byte, error) {
 		Kind: v.Kind, Tone: v.Tone, Open: v.Open, Lang: v.T.Code, Dir: v.T.Dir(), Title: v.PageTitle(), Say: v.Say(), Cue: v.Cue, Sound: v.Sound,
 		Parts: map[string]string{},
 	}
-	f := w.frame(v, "")
+	f := w.frame(v, "", "")
 	for _, part := range []string{"head", "stage", "foot", "over"} {
 		var b strings.Builder
 		if err := w.pages.ExecuteTemplate(&b, part, f); err != nil {

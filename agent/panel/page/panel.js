@@ -6,7 +6,7 @@
   const find = (selector) => document.querySelector(selector);
   const meta = (name) => find(`meta[name="tapline-${name}"]`).content;
   const token = meta('token');
-  const build = meta('build');
+  const run = meta('run'); // of the agent: the next one has another token
 
   // The one gate through which text becomes elements. All of it comes from the agent's own templates.
   const gate = window.trustedTypes
@@ -119,7 +119,7 @@
     });
     on('hello', (m) => {
       skew = m.now - Date.now();
-      if (m.build !== build) location.reload();
+      if (m.run !== run) location.reload();
     });
     on('beat', (m) => { skew = m.now - Date.now(); });
     on('show', show);
