@@ -40,6 +40,8 @@ type Config struct {
 	Session SessionConfig `yaml:"session"`
 	// Emergency says how long an emergency may last and how it is claimed.
 	Emergency EmergencyConfig `yaml:"emergency"`
+	// Sign says what a signature of an operator takes.
+	Sign SignConfig `yaml:"sign"`
 	// AccountHook is a program, with its arguments, that sets the secret of a local account. It gets the account's name as its last argument and the
 	// secret on standard input, and ends with 0 only when the account takes the secret. Empty: this station changes no accounts.
 	AccountHook []string `yaml:"account_hook"`
@@ -109,6 +111,12 @@ type SessionConfig struct {
 	SecondWithin time.Duration `yaml:"second_within"`
 }
 
+// SignConfig is about signatures of operators.
+type SignConfig struct {
+	// BadgeWithin is how long ago the badge may have been seen at the first signature of a session; 0 is any time in it.
+	BadgeWithin time.Duration `yaml:"badge_within"`
+}
+
 // EmergencyConfig is the part of session.Rules about emergencies.
 type EmergencyConfig struct {
 	Longest     time.Duration `yaml:"longest"`
@@ -146,6 +154,7 @@ func DefaultConfig() (Config, error) {
 			LeaveTheCard: r.LeaveTheCard, CardGrace: r.CardGrace, ReaderGrace: r.ReaderGrace,
 			EndWarning: r.EndWarning, PINWithin: r.PINWithin, SecondWithin: r.SecondWithin,
 		},
+		Sign:         SignConfig{BadgeWithin: 10 * time.Minute},
 		Emergency:    EmergencyConfig{Longest: r.EmergencyLongest, ClaimWithin: r.ClaimWithin, ClaimTap: r.ClaimTap},
 		DecideWithin: 400 * time.Millisecond, Heartbeat: 5 * time.Minute,
 		Unattributed: UnattributedConfig{Logons: true, InputQuiet: r.InputQuiet, Longest: r.UseLongest},
@@ -306,6 +315,7 @@ func (c Config) durations() []limit {
 		{"session.longest", s.Longest, 0},
 		{"session.card_grace", s.CardGrace, 0},
 		{"session.reader_grace", s.ReaderGrace, 0},
+		{"sign.badge_within", c.Sign.BadgeWithin, 0},
 		{"emergency.longest", c.Emergency.Longest, 0},
 		{"emergency.claim_within", c.Emergency.ClaimWithin, time.Minute},
 		{"emergency.claim_tap", c.Emergency.ClaimTap, 5 * time.Second},

@@ -98,6 +98,8 @@ type input struct {
 	tried chan<- try
 	// told, if given, gets the emergency in force as soon as the station shows it.
 	told chan session.Emergency
+	// acted, if given, gets the number of the record of it.
+	acted chan<- record.Seq
 	// look, if given, sees the state instead of an event.
 	look func(session.State)
 	// notice, if given, is shown instead.
@@ -330,6 +332,7 @@ func (l *loop) handle(in input) {
 		l.cfg.Timed(tap)
 	}
 	l.tell(in, effects)
+	in.recorded(told, effects)
 	if in.done != nil {
 		close(in.done)
 	}

@@ -43,6 +43,8 @@ type Station interface {
 	BeginEmergency(ctx context.Context, reason string) (*taplinev1.BeginEmergencyResponse, error)
 	// ClaimEmergency has the next taps answer for an emergency. An error of kind wire.NotFound says that it waits for nobody.
 	ClaimEmergency(ctx context.Context, req *taplinev1.ClaimEmergencyRequest) (*taplinev1.ClaimEmergencyResponse, error)
+	// SignAction records a signature of the person who is here; it is durable when it returns. The service has checked that nothing is missing.
+	SignAction(ctx context.Context, req *taplinev1.SignActionRequest) (*taplinev1.SignActionResponse, error)
 	// FetchSecret gives the secret of the account of the session in force, after the record that says so is durable.
 	FetchSecret(ctx context.Context, session string) (*taplinev1.FetchSecretResponse, error)
 	// Status tells a technician how the agent is.

@@ -78,6 +78,10 @@ func (s *station) Status() *taplinev1.GetStatusResponse {
 	return &taplinev1.GetStatusResponse{Station: "a/b/c/d", KeyStore: "in a drawer"}
 }
 
+func (s *station) SignAction(_ context.Context, req *taplinev1.SignActionRequest) (*taplinev1.SignActionResponse, error) {
+	return &taplinev1.SignActionResponse{Envelope: req.GetDigest(), Meaning: req.GetMeaning()}, nil
+}
+
 func (s *station) BeginEmergency(_ context.Context, reason string) (*taplinev1.BeginEmergencyResponse, error) {
 	return &taplinev1.BeginEmergencyResponse{Emergency: "e-" + reason}, nil
 }
@@ -178,7 +182,7 @@ func TestTheAgentsOwnAccountMayAllThatThereIs(t *testing.T) {
 			return err
 		}, wire.Invalid},
 		{"what this build does not have", func() error {
-			_, err := c.SignAction(t.Context(), &taplinev1.SignActionRequest{})
+			_, err := c.IssueToken(t.Context(), &taplinev1.IssueTokenRequest{})
 			return err
 		}, wire.Unsupported},
 	} {

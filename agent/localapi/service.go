@@ -2,7 +2,10 @@ package localapi
 
 import (
 	"context"
+	"crypto/sha256"
+	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	taplinev1 "tapline/proto/tapline/v1"
@@ -76,8 +79,19 @@ func (s *service) IssueToken(context.Context, *taplinev1.IssueTokenRequest) (*ta
 	return nil, later("issuing operator tokens")
 }
 
-func (s *service) SignAction(context.Context, *taplinev1.SignActionRequest) (*taplinev1.SignActionResponse, error) {
-	return nil, later("signing actions")
+func (s *service) SignAction(ctx context.Context, req *taplinev1.SignActionRequest) (*taplinev1.SignActionResponse, error) {
+	for _, f := range []struct{ name, value string }{{"application", req.GetApplication()}, {"name", req.GetName()}, {"meaning", req.GetMeaning()}} {
+		if f.value == "" || strings.TrimSpace(f.value) != f.value || strings.ContainsFunc(f.value, unicode.IsControl) {
+			return nil, wire.E(wire.Invalid, "%s: must say something, without control characters and blanks around it", f.name)
+		}
+	}
+	switch {
+	case len(req.GetDigest()) != sha256.Size || !slices.ContainsFunc(req.GetDigest(), func(b byte) bool { return b != 0 }):
+		return nil, wire.E(wire.Invalid, "digest: must be the SHA-256 of what is signed, %d bytes", sha256.Size)
+	case req.GetPin() == "":
+		return nil, wire.E(wire.Invalid, "pin: it is missing")
+	}
+	return s.station.SignAction(ctx, req)
 }
 
 func (s *service) BeginEmergency(ctx context.Context, req *taplinev1.BeginEmergencyRequest) (*taplinev1.BeginEmergencyResponse, error) {

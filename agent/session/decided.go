@@ -95,6 +95,7 @@ func (s *step) newOpen(tap Tap, a Answer) open {
 	o := open{
 		id: a.Session, person: a.Person, badge: tap.Badge, second: coPresent(s.held, a), account: a.Account, lease: a.Lease, by: a.Decision.By,
 		mode: lesserMode(t.Mode, r.Mode), reader: tap.Reader, presence: tap.Presence, since: s.now, touched: s.now,
+		seen: s.now, factors: badgeOf(tap, a.Factors).Factors,
 		idle: cmp.Or(t.Idle, r.Idle), idleWarning: cmp.Or(t.IdleWarning, r.IdleWarning),
 		leaveTheCard: t.LeaveTheCard || r.LeaveTheCard, cardGrace: cmp.Or(t.CardGrace, r.CardGrace),
 		endsAt: t.EndsAt, endsWhy: ShiftEnd,

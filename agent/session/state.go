@@ -53,6 +53,9 @@ type open struct {
 
 	idle, idleWarning time.Duration
 	endsAt            time.Time
+	seen              time.Time // the badge, last
+	signed            bool      // something, in this session
+	factors           []string
 	endsWhy           record.Reason
 	endWarnAt         time.Time // zero when there is no warning to come
 	leaveTheCard      bool

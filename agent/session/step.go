@@ -64,7 +64,7 @@ func (s *step) present(tap Tap) {
 // cardBack goes on with a session whose badge was gone for less than the grace time.
 func (s *step) cardBack(tap Tap) {
 	s.open.goneAt = time.Time{}
-	s.open.reader, s.open.presence = tap.Reader, tap.Presence
+	s.open.reader, s.open.presence, s.open.seen = tap.Reader, tap.Presence, s.now
 	s.touch()
 	s.do(Show{s.Presence()})
 }
@@ -99,7 +99,7 @@ func (s *step) again(tap Tap, who Person, leaves record.Reason) {
 		return
 	}
 	if leaves == TapOutCause {
-		s.open.reader, s.open.presence = tap.Reader, tap.Presence
+		s.open.reader, s.open.presence, s.open.seen = tap.Reader, tap.Presence, s.now
 	}
 	s.touch()
 	s.open.askUntil, s.open.asked = s.now.Add(s.rules.Ask), tap.Badge.Ref

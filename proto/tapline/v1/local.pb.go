@@ -935,8 +935,10 @@ type SignActionRequest struct {
 	Meaning string `protobuf:"bytes,3,opt,name=meaning,proto3" json:"meaning,omitempty"`
 	// SHA-256 of what was signed, 32 bytes.
 	Digest []byte `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
-	// PIN, when policy asks for a second component. Never logged.
-	Pin           string `protobuf:"bytes,5,opt,name=pin,proto3" json:"pin,omitempty"`
+	// The person's PIN, the component that only they know. Never logged.
+	Pin string `protobuf:"bytes,5,opt,name=pin,proto3" json:"pin,omitempty"`
+	// The session that the caller showed the person, so that nobody signs in another's name by a late click; empty for the one in force.
+	Session       string `protobuf:"bytes,6,opt,name=session,proto3" json:"session,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1006,11 +1008,24 @@ func (x *SignActionRequest) GetPin() string {
 	return ""
 }
 
+func (x *SignActionRequest) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
 // SignActionResponse is the record of it.
 type SignActionResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// DSSE envelope of the record.
-	Envelope      []byte `protobuf:"bytes,1,opt,name=envelope,proto3" json:"envelope,omitempty"`
+	Envelope []byte `protobuf:"bytes,1,opt,name=envelope,proto3" json:"envelope,omitempty"`
+	// Who signed: the printed name (21 CFR 11.50).
+	Signer *Person `protobuf:"bytes,2,opt,name=signer,proto3" json:"signer,omitempty"`
+	// What the signature means.
+	Meaning string `protobuf:"bytes,3,opt,name=meaning,proto3" json:"meaning,omitempty"`
+	// When, as the record has it.
+	SignedAt      *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=signed_at,json=signedAt,proto3" json:"signed_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1048,6 +1063,27 @@ func (*SignActionResponse) Descriptor() ([]byte, []int) {
 func (x *SignActionResponse) GetEnvelope() []byte {
 	if x != nil {
 		return x.Envelope
+	}
+	return nil
+}
+
+func (x *SignActionResponse) GetSigner() *Person {
+	if x != nil {
+		return x.Signer
+	}
+	return nil
+}
+
+func (x *SignActionResponse) GetMeaning() string {
+	if x != nil {
+		return x.Meaning
+	}
+	return ""
+}
+
+func (x *SignActionResponse) GetSignedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SignedAt
 	}
 	return nil
 }
@@ -2993,15 +3029,19 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\x12IssueTokenResponse\x12\x19\n" +
 	"\x05token\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05token\x129\n" +
 	"\n" +
-	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\x92\x01\n" +
+	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\xac\x01\n" +
 	"\x11SignActionRequest\x12 \n" +
 	"\vapplication\x18\x01 \x01(\tR\vapplication\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
 	"\ameaning\x18\x03 \x01(\tR\ameaning\x12\x16\n" +
 	"\x06digest\x18\x04 \x01(\fR\x06digest\x12\x15\n" +
-	"\x03pin\x18\x05 \x01(\tB\x03\x80\x01\x01R\x03pin\"0\n" +
+	"\x03pin\x18\x05 \x01(\tB\x03\x80\x01\x01R\x03pin\x12\x18\n" +
+	"\asession\x18\x06 \x01(\tR\asession\"\xaf\x01\n" +
 	"\x12SignActionResponse\x12\x1a\n" +
-	"\benvelope\x18\x01 \x01(\fR\benvelope\"/\n" +
+	"\benvelope\x18\x01 \x01(\fR\benvelope\x12*\n" +
+	"\x06signer\x18\x02 \x01(\v2\x12.tapline.v1.PersonR\x06signer\x12\x18\n" +
+	"\ameaning\x18\x03 \x01(\tR\ameaning\x127\n" +
+	"\tsigned_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bsignedAt\"/\n" +
 	"\x15BeginEmergencyRequest\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\"m\n" +
 	"\x16BeginEmergencyResponse\x12\x1c\n" +
@@ -3273,72 +3313,74 @@ var file_tapline_v1_local_proto_depIdxs = []int32{
 	43, // 19: tapline.v1.Notice.answer_by:type_name -> google.protobuf.Timestamp
 	48, // 20: tapline.v1.Notice.cause:type_name -> tapline.v1.EndCause
 	43, // 21: tapline.v1.IssueTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
-	43, // 22: tapline.v1.BeginEmergencyResponse.claim_by:type_name -> google.protobuf.Timestamp
-	49, // 23: tapline.v1.EnterPinResponse.decision:type_name -> tapline.v1.Decision
-	42, // 24: tapline.v1.AuthorizeResponse.person:type_name -> tapline.v1.Person
-	3,  // 25: tapline.v1.GetStatusResponse.presence:type_name -> tapline.v1.Presence
-	29, // 26: tapline.v1.GetStatusResponse.readers:type_name -> tapline.v1.ReaderStatus
-	30, // 27: tapline.v1.GetStatusResponse.broker:type_name -> tapline.v1.BrokerStatus
-	31, // 28: tapline.v1.GetStatusResponse.journal:type_name -> tapline.v1.JournalStatus
-	47, // 29: tapline.v1.GetStatusResponse.clock_error:type_name -> google.protobuf.Duration
-	32, // 30: tapline.v1.GetStatusResponse.bundle:type_name -> tapline.v1.BundleStatus
-	33, // 31: tapline.v1.GetStatusResponse.troubles:type_name -> tapline.v1.Trouble
-	43, // 32: tapline.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
-	43, // 33: tapline.v1.GetStatusResponse.certificate_expires_at:type_name -> google.protobuf.Timestamp
-	27, // 34: tapline.v1.GetStatusResponse.findings:type_name -> tapline.v1.Finding
-	28, // 35: tapline.v1.GetStatusResponse.taps:type_name -> tapline.v1.TapStatus
-	26, // 36: tapline.v1.GetStatusResponse.today:type_name -> tapline.v1.CoverageStatus
-	43, // 37: tapline.v1.CoverageStatus.from:type_name -> google.protobuf.Timestamp
-	43, // 38: tapline.v1.CoverageStatus.until:type_name -> google.protobuf.Timestamp
-	47, // 39: tapline.v1.CoverageStatus.named:type_name -> google.protobuf.Duration
-	47, // 40: tapline.v1.CoverageStatus.emergency:type_name -> google.protobuf.Duration
-	47, // 41: tapline.v1.CoverageStatus.unattributed:type_name -> google.protobuf.Duration
-	47, // 42: tapline.v1.CoverageStatus.idle:type_name -> google.protobuf.Duration
-	47, // 43: tapline.v1.CoverageStatus.agent_down:type_name -> google.protobuf.Duration
-	2,  // 44: tapline.v1.Finding.severity:type_name -> tapline.v1.Severity
-	47, // 45: tapline.v1.TapStatus.p50:type_name -> google.protobuf.Duration
-	47, // 46: tapline.v1.TapStatus.p99:type_name -> google.protobuf.Duration
-	43, // 47: tapline.v1.ReaderStatus.last_tap_at:type_name -> google.protobuf.Timestamp
-	43, // 48: tapline.v1.BrokerStatus.since:type_name -> google.protobuf.Timestamp
-	43, // 49: tapline.v1.BundleStatus.issued_at:type_name -> google.protobuf.Timestamp
-	43, // 50: tapline.v1.BundleStatus.not_after:type_name -> google.protobuf.Timestamp
-	43, // 51: tapline.v1.Trouble.at:type_name -> google.protobuf.Timestamp
-	43, // 52: tapline.v1.Trouble.first_at:type_name -> google.protobuf.Timestamp
-	43, // 53: tapline.v1.ClaimBadgeResponse.expires_at:type_name -> google.protobuf.Timestamp
-	43, // 54: tapline.v1.FetchSecretResponse.expires_at:type_name -> google.protobuf.Timestamp
-	5,  // 55: tapline.v1.LocalService.WhoIsHere:input_type -> tapline.v1.WhoIsHereRequest
-	7,  // 56: tapline.v1.LocalService.WatchPresence:input_type -> tapline.v1.WatchPresenceRequest
-	10, // 57: tapline.v1.LocalService.IssueToken:input_type -> tapline.v1.IssueTokenRequest
-	12, // 58: tapline.v1.LocalService.SignAction:input_type -> tapline.v1.SignActionRequest
-	14, // 59: tapline.v1.LocalService.BeginEmergency:input_type -> tapline.v1.BeginEmergencyRequest
-	16, // 60: tapline.v1.LocalService.ClaimEmergency:input_type -> tapline.v1.ClaimEmergencyRequest
-	18, // 61: tapline.v1.LocalService.EndSession:input_type -> tapline.v1.EndSessionRequest
-	20, // 62: tapline.v1.LocalService.EnterPin:input_type -> tapline.v1.EnterPinRequest
-	22, // 63: tapline.v1.LocalService.Authorize:input_type -> tapline.v1.AuthorizeRequest
-	24, // 64: tapline.v1.LocalService.GetStatus:input_type -> tapline.v1.GetStatusRequest
-	36, // 65: tapline.v1.LocalService.ClaimBadge:input_type -> tapline.v1.ClaimBadgeRequest
-	34, // 66: tapline.v1.LocalService.Reload:input_type -> tapline.v1.ReloadRequest
-	38, // 67: tapline.v1.LocalService.FetchSecret:input_type -> tapline.v1.FetchSecretRequest
-	40, // 68: tapline.v1.LocalService.GetDiagnostics:input_type -> tapline.v1.GetDiagnosticsRequest
-	6,  // 69: tapline.v1.LocalService.WhoIsHere:output_type -> tapline.v1.WhoIsHereResponse
-	8,  // 70: tapline.v1.LocalService.WatchPresence:output_type -> tapline.v1.WatchPresenceResponse
-	11, // 71: tapline.v1.LocalService.IssueToken:output_type -> tapline.v1.IssueTokenResponse
-	13, // 72: tapline.v1.LocalService.SignAction:output_type -> tapline.v1.SignActionResponse
-	15, // 73: tapline.v1.LocalService.BeginEmergency:output_type -> tapline.v1.BeginEmergencyResponse
-	17, // 74: tapline.v1.LocalService.ClaimEmergency:output_type -> tapline.v1.ClaimEmergencyResponse
-	19, // 75: tapline.v1.LocalService.EndSession:output_type -> tapline.v1.EndSessionResponse
-	21, // 76: tapline.v1.LocalService.EnterPin:output_type -> tapline.v1.EnterPinResponse
-	23, // 77: tapline.v1.LocalService.Authorize:output_type -> tapline.v1.AuthorizeResponse
-	25, // 78: tapline.v1.LocalService.GetStatus:output_type -> tapline.v1.GetStatusResponse
-	37, // 79: tapline.v1.LocalService.ClaimBadge:output_type -> tapline.v1.ClaimBadgeResponse
-	35, // 80: tapline.v1.LocalService.Reload:output_type -> tapline.v1.ReloadResponse
-	39, // 81: tapline.v1.LocalService.FetchSecret:output_type -> tapline.v1.FetchSecretResponse
-	41, // 82: tapline.v1.LocalService.GetDiagnostics:output_type -> tapline.v1.GetDiagnosticsResponse
-	69, // [69:83] is the sub-list for method output_type
-	55, // [55:69] is the sub-list for method input_type
-	55, // [55:55] is the sub-list for extension type_name
-	55, // [55:55] is the sub-list for extension extendee
-	0,  // [0:55] is the sub-list for field type_name
+	42, // 22: tapline.v1.SignActionResponse.signer:type_name -> tapline.v1.Person
+	43, // 23: tapline.v1.SignActionResponse.signed_at:type_name -> google.protobuf.Timestamp
+	43, // 24: tapline.v1.BeginEmergencyResponse.claim_by:type_name -> google.protobuf.Timestamp
+	49, // 25: tapline.v1.EnterPinResponse.decision:type_name -> tapline.v1.Decision
+	42, // 26: tapline.v1.AuthorizeResponse.person:type_name -> tapline.v1.Person
+	3,  // 27: tapline.v1.GetStatusResponse.presence:type_name -> tapline.v1.Presence
+	29, // 28: tapline.v1.GetStatusResponse.readers:type_name -> tapline.v1.ReaderStatus
+	30, // 29: tapline.v1.GetStatusResponse.broker:type_name -> tapline.v1.BrokerStatus
+	31, // 30: tapline.v1.GetStatusResponse.journal:type_name -> tapline.v1.JournalStatus
+	47, // 31: tapline.v1.GetStatusResponse.clock_error:type_name -> google.protobuf.Duration
+	32, // 32: tapline.v1.GetStatusResponse.bundle:type_name -> tapline.v1.BundleStatus
+	33, // 33: tapline.v1.GetStatusResponse.troubles:type_name -> tapline.v1.Trouble
+	43, // 34: tapline.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
+	43, // 35: tapline.v1.GetStatusResponse.certificate_expires_at:type_name -> google.protobuf.Timestamp
+	27, // 36: tapline.v1.GetStatusResponse.findings:type_name -> tapline.v1.Finding
+	28, // 37: tapline.v1.GetStatusResponse.taps:type_name -> tapline.v1.TapStatus
+	26, // 38: tapline.v1.GetStatusResponse.today:type_name -> tapline.v1.CoverageStatus
+	43, // 39: tapline.v1.CoverageStatus.from:type_name -> google.protobuf.Timestamp
+	43, // 40: tapline.v1.CoverageStatus.until:type_name -> google.protobuf.Timestamp
+	47, // 41: tapline.v1.CoverageStatus.named:type_name -> google.protobuf.Duration
+	47, // 42: tapline.v1.CoverageStatus.emergency:type_name -> google.protobuf.Duration
+	47, // 43: tapline.v1.CoverageStatus.unattributed:type_name -> google.protobuf.Duration
+	47, // 44: tapline.v1.CoverageStatus.idle:type_name -> google.protobuf.Duration
+	47, // 45: tapline.v1.CoverageStatus.agent_down:type_name -> google.protobuf.Duration
+	2,  // 46: tapline.v1.Finding.severity:type_name -> tapline.v1.Severity
+	47, // 47: tapline.v1.TapStatus.p50:type_name -> google.protobuf.Duration
+	47, // 48: tapline.v1.TapStatus.p99:type_name -> google.protobuf.Duration
+	43, // 49: tapline.v1.ReaderStatus.last_tap_at:type_name -> google.protobuf.Timestamp
+	43, // 50: tapline.v1.BrokerStatus.since:type_name -> google.protobuf.Timestamp
+	43, // 51: tapline.v1.BundleStatus.issued_at:type_name -> google.protobuf.Timestamp
+	43, // 52: tapline.v1.BundleStatus.not_after:type_name -> google.protobuf.Timestamp
+	43, // 53: tapline.v1.Trouble.at:type_name -> google.protobuf.Timestamp
+	43, // 54: tapline.v1.Trouble.first_at:type_name -> google.protobuf.Timestamp
+	43, // 55: tapline.v1.ClaimBadgeResponse.expires_at:type_name -> google.protobuf.Timestamp
+	43, // 56: tapline.v1.FetchSecretResponse.expires_at:type_name -> google.protobuf.Timestamp
+	5,  // 57: tapline.v1.LocalService.WhoIsHere:input_type -> tapline.v1.WhoIsHereRequest
+	7,  // 58: tapline.v1.LocalService.WatchPresence:input_type -> tapline.v1.WatchPresenceRequest
+	10, // 59: tapline.v1.LocalService.IssueToken:input_type -> tapline.v1.IssueTokenRequest
+	12, // 60: tapline.v1.LocalService.SignAction:input_type -> tapline.v1.SignActionRequest
+	14, // 61: tapline.v1.LocalService.BeginEmergency:input_type -> tapline.v1.BeginEmergencyRequest
+	16, // 62: tapline.v1.LocalService.ClaimEmergency:input_type -> tapline.v1.ClaimEmergencyRequest
+	18, // 63: tapline.v1.LocalService.EndSession:input_type -> tapline.v1.EndSessionRequest
+	20, // 64: tapline.v1.LocalService.EnterPin:input_type -> tapline.v1.EnterPinRequest
+	22, // 65: tapline.v1.LocalService.Authorize:input_type -> tapline.v1.AuthorizeRequest
+	24, // 66: tapline.v1.LocalService.GetStatus:input_type -> tapline.v1.GetStatusRequest
+	36, // 67: tapline.v1.LocalService.ClaimBadge:input_type -> tapline.v1.ClaimBadgeRequest
+	34, // 68: tapline.v1.LocalService.Reload:input_type -> tapline.v1.ReloadRequest
+	38, // 69: tapline.v1.LocalService.FetchSecret:input_type -> tapline.v1.FetchSecretRequest
+	40, // 70: tapline.v1.LocalService.GetDiagnostics:input_type -> tapline.v1.GetDiagnosticsRequest
+	6,  // 71: tapline.v1.LocalService.WhoIsHere:output_type -> tapline.v1.WhoIsHereResponse
+	8,  // 72: tapline.v1.LocalService.WatchPresence:output_type -> tapline.v1.WatchPresenceResponse
+	11, // 73: tapline.v1.LocalService.IssueToken:output_type -> tapline.v1.IssueTokenResponse
+	13, // 74: tapline.v1.LocalService.SignAction:output_type -> tapline.v1.SignActionResponse
+	15, // 75: tapline.v1.LocalService.BeginEmergency:output_type -> tapline.v1.BeginEmergencyResponse
+	17, // 76: tapline.v1.LocalService.ClaimEmergency:output_type -> tapline.v1.ClaimEmergencyResponse
+	19, // 77: tapline.v1.LocalService.EndSession:output_type -> tapline.v1.EndSessionResponse
+	21, // 78: tapline.v1.LocalService.EnterPin:output_type -> tapline.v1.EnterPinResponse
+	23, // 79: tapline.v1.LocalService.Authorize:output_type -> tapline.v1.AuthorizeResponse
+	25, // 80: tapline.v1.LocalService.GetStatus:output_type -> tapline.v1.GetStatusResponse
+	37, // 81: tapline.v1.LocalService.ClaimBadge:output_type -> tapline.v1.ClaimBadgeResponse
+	35, // 82: tapline.v1.LocalService.Reload:output_type -> tapline.v1.ReloadResponse
+	39, // 83: tapline.v1.LocalService.FetchSecret:output_type -> tapline.v1.FetchSecretResponse
+	41, // 84: tapline.v1.LocalService.GetDiagnostics:output_type -> tapline.v1.GetDiagnosticsResponse
+	71, // [71:85] is the sub-list for method output_type
+	57, // [57:71] is the sub-list for method input_type
+	57, // [57:57] is the sub-list for extension type_name
+	57, // [57:57] is the sub-list for extension extendee
+	0,  // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_tapline_v1_local_proto_init() }

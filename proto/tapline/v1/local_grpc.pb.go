@@ -50,7 +50,11 @@ type LocalServiceClient interface {
 	// IssueToken returns a short-lived signed token that says who is at the station, for one audience.
 	// Errors: FAILED_PRECONDITION nobody is there.
 	IssueToken(ctx context.Context, in *IssueTokenRequest, opts ...grpc.CallOption) (*IssueTokenResponse, error)
-	// SignAction records something that the person at the station did in an application.
+	// SignAction records that the person at the station signed for something in an application: an electronic signature of two components, the badge and the
+	// PIN (21 CFR 11.200). The record is durable when the answer comes.
+	// Errors: FAILED_PRECONDITION nobody is there, the session is not recorded yet, the badge has to be tapped, or the PIN cannot be checked now;
+	// PERMISSION_DENIED the PIN is wrong; RESOURCE_EXHAUSTED too many wrong ones; NOT_FOUND another session is in force than the one named; UNAVAILABLE it
+	// could not be recorded.
 	SignAction(ctx context.Context, in *SignActionRequest, opts ...grpc.CallOption) (*SignActionResponse, error)
 	// BeginEmergency opens the station at once, without a badge, and waits for nothing. Two people must claim it later. While an emergency is in force the
 	// answer is that one.
@@ -251,7 +255,11 @@ type LocalServiceServer interface {
 	// IssueToken returns a short-lived signed token that says who is at the station, for one audience.
 	// Errors: FAILED_PRECONDITION nobody is there.
 	IssueToken(context.Context, *IssueTokenRequest) (*IssueTokenResponse, error)
-	// SignAction records something that the person at the station did in an application.
+	// SignAction records that the person at the station signed for something in an application: an electronic signature of two components, the badge and the
+	// PIN (21 CFR 11.200). The record is durable when the answer comes.
+	// Errors: FAILED_PRECONDITION nobody is there, the session is not recorded yet, the badge has to be tapped, or the PIN cannot be checked now;
+	// PERMISSION_DENIED the PIN is wrong; RESOURCE_EXHAUSTED too many wrong ones; NOT_FOUND another session is in force than the one named; UNAVAILABLE it
+	// could not be recorded.
 	SignAction(context.Context, *SignActionRequest) (*SignActionResponse, error)
 	// BeginEmergency opens the station at once, without a badge, and waits for nothing. Two people must claim it later. While an emergency is in force the
 	// answer is that one.
