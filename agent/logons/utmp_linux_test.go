@@ -130,3 +130,32 @@ func TestWhatALoginsChangesMean(t *testing.T) {
 		t.Errorf("got  %q\nwant %q ...", got, want)
 	}
 }
+
+func TestAutologins(t *testing.T) {
+	proc := t.TempDir()
+	for pid, cmdline := range map[string]string{"10": "/bin/login\x00-f\x00hmi\x00", "11": "/bin/login\x00--\x00hmi\x00", "12": "sh\x00-f\x00x\x00"} {
+		if err := os.MkdirAll(filepath.Join(proc, pid), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(proc, pid, "cmdline"), []byte(cmdline), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		login login
+		want  bool
+	}{
+		{login{service: "gdm-autologin"}, true},
+		{login{service: "login", leader: 10}, true},
+		{login{service: "login", leader: 11}, false},
+		{login{leader: 12}, false},
+		{login{leader: 13}, false},
+	} {
+		if got := automatic(tt.login, proc); got != tt.want {
+			t.Errorf("%+v is automatic: %t", tt.login, got)
+		}
+	}
+	if got := busName("getty@tty1.service"); got != "getty_40tty1_2eservice" {
+		t.Errorf("the unit's path ends in %s", got)
+	}
+}

@@ -51,9 +51,9 @@ func (w *watcher) list(all []login) {
 	for _, l := range all {
 		before, had := gone[l.id]
 		delete(gone, l.id)
-		w.logins[l.id] = before
 		switch {
 		case had:
+			w.logins[l.id] = before
 			w.changed(l)
 		case w.first && !l.remote:
 			w.logins[l.id] = l
@@ -67,8 +67,12 @@ func (w *watcher) list(all []login) {
 	w.first = false
 }
 
-// came is a new logon.
+// came is a new logon, or one that a logind that was restarted tells of again.
 func (w *watcher) came(l login) {
+	if _, known := w.logins[l.id]; known {
+		w.changed(l)
+		return
+	}
 	w.logins[l.id] = l
 	if !w.watched(l) || l.nobodys {
 		return
