@@ -33,6 +33,8 @@ func (m *model) chips(v *view) {
 	}
 	if m.status.GetJournal().GetDegraded() || m.presence.GetPerson() != nil && m.presence.GetState() == taplinev1.PresenceState_PRESENCE_STATE_UNATTRIBUTED {
 		v.Chips = append(v.Chips, chip{"journal", t.Say("journal.chip"), "pen"})
+	} else if m.status.GetJournal().GetLow() {
+		v.Chips = append(v.Chips, chip{"low", t.Say("journal.low"), "pen"})
 	}
 	if m.readerAway() {
 		v.Chips = append(v.Chips, chip{"reader", t.Say("reader.chip"), "plug"})

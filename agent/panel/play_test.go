@@ -364,6 +364,14 @@ func scenes() []scene {
 		{"named-offline", "", kindNamed, both(func(h *house, _ string) { h.offline(26*time.Hour, "essential") }, here)},
 		{"hand-over", "", kindHandOver, both(func(h *house, lang string) { h.named(ben(lang), time.Hour, time.Hour) }, here)},
 		{"unrecorded", "", kindUnrecorded, unrecorded},
+		{"idle-in-trouble", "", kindReaderAway, func(h *house, _ string) { // everything at once in the top edge
+			h.state(func(s *taplinev1.GetStatusResponse) {
+				s.Readers[0].Attached, s.Broker.Connected, s.Journal.Low, s.Bundle.Tier = false, false, true, "emergency"
+			})
+			h.be(func(p *taplinev1.Presence) {
+				p.State, p.Unclaimed = taplinev1.PresenceState_PRESENCE_STATE_IDLE, []*taplinev1.Emergency{alarm(1)}
+			})
+		}},
 		{"unattributed", "", kindUnattributed, func(h *house, _ string) {
 			h.be(func(p *taplinev1.Presence) { p.State = taplinev1.PresenceState_PRESENCE_STATE_UNATTRIBUTED })
 		}},
