@@ -63,8 +63,8 @@ func TestARollingRestartLosesNothing(t *testing.T) {
 		t.Errorf("after a rolling restart: %+v", r)
 	}
 	// How many are decided alone depends on the machine: only that brokers went on deciding does not.
-	if n := taps.Load(); alone.Load()*2 > n {
-		t.Errorf("%d of %d taps were decided without a broker", alone.Load(), n)
+	if n := taps.Load(); n-alone.Load() < n/10 {
+		t.Errorf("all but %d of %d taps were decided without a broker", n-alone.Load(), n)
 	}
 	t.Logf("%d taps, %d of them decided without a broker; %+v", taps.Load(), alone.Load(), r)
 }

@@ -30,7 +30,7 @@ type Plant struct {
 }
 
 // startLimit is how long a program may take until it answers.
-const startLimit = 30 * time.Second
+const startLimit = time.Minute
 
 // New makes a plant in dir, which must be empty, from the programs in bin, with a PC/SC service that has a virtual reader for each of names; without
 // names the plant uses the machine's own readers. Nothing but that service runs yet.

@@ -33,6 +33,7 @@ func root() *cobra.Command {
 	r.PersistentFlags().String("config", "", "configuration file, not read")
 	r.AddCommand(
 		&cobra.Command{Use: "run", Aliases: []string{"serve"}, Args: cobra.NoArgs, RunE: foreground},
+		&cobra.Command{Use: "reload", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error { return note(spec, "reloaded") }},
 		osservice.Commands(spec, run),
 		osservice.ConfigureCommand(spec),
 	)
