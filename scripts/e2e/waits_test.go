@@ -151,3 +151,91 @@ func checkWaits(t *testing.T, s *rig.Station, crew []rig.Person) {
 		t.Errorf("the journal says\n%s\nwant\n%s", strings.Join(story, "\n"), strings.Join(want, "\n"))
 	}
 }
+
+// oneStation lets a person work at one station at a time; follows lets the session go with them.
+const (
+	oneStation = `
+@id("one-station") @refusal("elsewhere")
+forbid (principal, action == Action::"openSession", resource) when { context.elsewhere };
+`
+	follows = `
+@id("follow-the-person")
+permit (principal, action == Action::"moveSession", resource);
+`
+)
+
+// Anna works at one station, taps at another, and is refused there; once the rules let her move, she is there at once, and the first station says why her session
+// has ended and records it.
+func TestWhoSignsInElsewhereIsMovedAndToldSo(t *testing.T) {
+	p, crew := plant(t, "Reader A", "Reader B"), rig.People(1)
+	ctx := within(t, time.Minute)
+	if err := p.Hire(ctx, crew...); err != nil {
+		t.Fatal(err)
+	}
+	rules := func(more string) {
+		t.Helper()
+		text, err := p.Ctl(ctx, "policy", "show")
+		file := filepath.Join(t.TempDir(), "plant.cedar")
+		if err == nil {
+			err = os.WriteFile(file, []byte(text+more), 0o600)
+		}
+		if err == nil {
+			_, err = p.Ctl(ctx, "policy", "put", file, "--comment", "one station")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	rules(oneStation)
+	begin := func(id, reader string) *rig.Station {
+		t.Helper()
+		s, err := p.Enrol(ctx, id, "", "session:\n  bounce: 100ms\n") // she taps again at once
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(s.Config())
+		if err == nil {
+			err = os.WriteFile(s.Config(), []byte(strings.Replace(string(text), "  pcsc:\n", "  pcsc:\n    match: [\"*"+reader+"*\"]\n", 1)), 0o600)
+		}
+		if err == nil {
+			err = s.Start(ctx)
+		}
+		if err == nil {
+			err = s.AwaitBroker(ctx, true)
+		}
+		if err == nil {
+			_, err = s.Await(ctx, 0, rig.Idle) // somebody looks at its screen
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	first, second := begin(press, "Reader A"), begin("plant/press/line-4/hmi-2", "Reader B")
+	if _, err := first.Tap(ctx, 0, crew[0].UID, rig.Named(crew[0].ID)); err != nil {
+		t.Fatal(err)
+	}
+	refused, err := second.Tap(ctx, 1, crew[0].UID, rig.Noticed(taplinev1.NoticeKind_NOTICE_KIND_REFUSED))
+	if err != nil || refused.Notice.GetRefusal() != taplinev1.RefusalCause_REFUSAL_CAUSE_ELSEWHERE {
+		t.Fatalf("at the second station: %v, %v", refused.Notice, err)
+	}
+	rules(follows)
+	mark := first.Mark()
+	if _, err := second.Tap(ctx, 1, crew[0].UID, rig.Named(crew[0].ID)); err != nil {
+		t.Fatal(err)
+	}
+	ended, err := first.Await(ctx, mark, rig.Noticed(taplinev1.NoticeKind_NOTICE_KIND_ENDED))
+	if err != nil || ended.Notice.GetCause() != taplinev1.EndCause_END_CAUSE_ELSEWHERE || ended.Notice.GetPerson().GetId() != crew[0].ID || !rig.Idle(ended) {
+		t.Fatalf("at the first station: %v, %v", ended, err)
+	}
+	journal := records(t, first.Journal())
+	var last record.Payload
+	for _, r := range journal {
+		if r.payload.Type == record.SessionClosed {
+			last = r.payload
+		}
+	}
+	if last.Reason != "elsewhere" || string(last.Person) != crew[0].ID {
+		t.Errorf("the first station's journal says %+v", last)
+	}
+}
