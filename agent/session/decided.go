@@ -70,7 +70,7 @@ func (s *step) begin(tap Tap, a Answer) {
 	before := s.open
 	decision := a.Decision
 	p := record.Payload{
-		Type: record.SessionOpened, Session: a.Session, Person: a.Person.ID, Account: a.Account, Mode: lesserMode(a.Terms.Mode, s.rules.Mode),
+		Type: record.SessionOpened, Session: a.Session, Person: a.Person.ID, Account: a.Account, Mode: lesserMode(a.Terms.Mode, s.Mode(s.rules.Mode)),
 		Badge: badgeOf(tap, a.Factors), Second: secondOf(s.held, a), Reader: string(tap.Reader), Decision: &decision, Lease: leaseOf(a.Lease), Latency: latencyOf(a),
 	}
 	if before.id != "" {
@@ -94,7 +94,7 @@ func (s *step) newOpen(tap Tap, a Answer) open {
 	r, t := s.rules, a.Terms
 	o := open{
 		id: a.Session, person: a.Person, badge: tap.Badge, second: coPresent(s.held, a), account: a.Account, lease: a.Lease, by: a.Decision.By,
-		mode: lesserMode(t.Mode, r.Mode), reader: tap.Reader, presence: tap.Presence, since: s.now, touched: s.now,
+		mode: lesserMode(t.Mode, s.Mode(r.Mode)), asksMode: t.Mode, reader: tap.Reader, presence: tap.Presence, since: s.now, touched: s.now,
 		seen: s.now, factors: badgeOf(tap, a.Factors).Factors,
 		idle: cmp.Or(t.Idle, r.Idle), idleWarning: cmp.Or(t.IdleWarning, r.IdleWarning),
 		leaveTheCard: t.LeaveTheCard || r.LeaveTheCard, cardGrace: cmp.Or(t.CardGrace, r.CardGrace),

@@ -133,6 +133,8 @@ const (
 	SecondNeeded NoticeKind = "second-person-needed"
 	// EndNear: the session ends in Lasts whatever anybody does; Reason says why.
 	EndNear NoticeKind = "end-near"
+	// ModeNotice: the mode in force has changed; Reason says why.
+	ModeNotice NoticeKind = "mode"
 	// Ended: the session has ended by something other than the person; Reason says what.
 	Ended NoticeKind = "ended"
 	// ClaimTap: whoever taps now answers for Emergency; Missing people have to. Reason is why the last tap did not count.

@@ -29,6 +29,7 @@ type State struct {
 	uses         []use         // of the machine, that the operating system or the input devices tell of
 	unattributed record.Reason // of the record that says so; empty when there is none
 	usedSince    time.Time
+	force        record.Mode // in force, as it was reported last; empty before
 }
 
 // open is the session in force; its ID is empty when there is none.
@@ -41,6 +42,7 @@ type open struct {
 	lease    *Lease
 	by       string
 	mode     record.Mode
+	asksMode record.Mode // what the broker asked for
 	reader   reader.Name
 	presence bool
 

@@ -244,5 +244,5 @@ func (s *step) mode() record.Mode {
 	if s.open.id != "" {
 		return s.open.mode
 	}
-	return s.rules.Mode
+	return s.Mode(s.rules.Mode)
 }
