@@ -20,6 +20,7 @@ import (
 	"tapline/agent/localapi"
 	"tapline/agent/offline"
 	"tapline/agent/panel"
+	"tapline/agent/station"
 	"tapline/agent/tries"
 	"tapline/agent/uplink"
 	"tapline/installer/osservice"
@@ -47,6 +48,8 @@ type Options struct {
 	Clock   clock.Source
 	Disk    ledger.FS
 	Line    func(uplink.Config) Line
+	// Drivers enforce the modes gate, lock and signin, in this order.
+	Drivers []station.Driver
 }
 
 // Line is what the agent asks of its line to the broker; package uplink has the real one.
@@ -86,6 +89,10 @@ type Agent struct {
 	ring     *logRing
 	metrics  *metrics
 	started  time.Time
+
+	helpers *station.Helpers
+	keeper  *station.Keeper
+	open    atomic.Bool // to whoever is there
 
 	reloading sync.Mutex             // one reload at a time
 	inForce   atomic.Pointer[Config] // the settings in force; cfg is as they were at the start
@@ -214,9 +221,7 @@ func (a *Agent) wire() {
 	a.api = a.newAPI()
 	a.today = &today{journal: a.journal, clock: a.clock}
 	a.rack = newRack(a.openSources())
-	if a.cfg.Mode != string(record.ModeAttribute) {
-		a.log.Warn("this build does not enforce: the station runs in the mode attribute", zap.String("wanted", a.cfg.Mode))
-	}
+	a.wireMode()
 }
 
 // journalHint says what to do about a journal that does not open.
@@ -275,6 +280,7 @@ func (a *Agent) runStation(ctx, lost context.Context) error {
 	defer context.AfterFunc(lost, stop)()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(task("station", func() error { return a.loop.run(ctx) }))
+	group.Go(task("mode", func() error { return a.runMode(ctx) }))
 	group.Go(task("local API", func() error { return a.api.Run(ctx) }))
 	group.Go(task("mark of life", func() error { return a.live(ctx) }))
 	group.Go(task("journal's room", func() error { return a.watchRoom(ctx) }))

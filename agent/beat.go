@@ -34,7 +34,7 @@ func (l *loop) beat() {
 	case l.state.Session() != "", l.state.Unattributed() != "":
 		state = "unattributed"
 	}
-	l.write(record.Payload{Type: record.StationHeartbeat, Mode: l.currentRules().Mode, Beat: &record.Beat{
+	l.write(record.Payload{Type: record.StationHeartbeat, Mode: l.mode(), Beat: &record.Beat{
 		Interval: int64(l.heartbeat().Seconds()), Acked: l.cfg.Acked(), Uptime: int64(time.Since(l.started).Seconds()), State: state,
 	}})
 }

@@ -31,8 +31,9 @@ type Config struct {
 	Station string `yaml:"station"`
 	// Brokers, if given, are called instead of those that the broker names, host:port in order of preference.
 	Brokers []string `yaml:"brokers"`
-	// Mode is how far the station enforces. This build has attribute.
+	// Mode is how far the station enforces; what cannot be had makes way for less.
 	Mode string `yaml:"mode"`
+	Gate Gate   `yaml:"gate"`
 	// Panel is terminal (lines on standard output, beside the page), web (the page alone) or none.
 	Panel   string        `yaml:"panel"`
 	Web     Web           `yaml:"web"`
@@ -147,6 +148,7 @@ func DefaultConfig() (Config, error) {
 	r := session.DefaultRules()
 	return Config{
 		StateDir: dir, Socket: defaultSocket(dir), KeyStore: "auto", Mode: string(record.ModeAttribute), Panel: "terminal",
+		Gate:    defaultGate(),
 		Web:     Web{Listen: "127.0.0.1:8750", Language: "en", Sounds: true},
 		Readers: Readers{PCSC: PCSC{Enabled: true}},
 		Session: SessionConfig{
@@ -264,6 +266,7 @@ func (c Config) Check() []error {
 	if c.Panel != "terminal" && c.Panel != "web" && c.Panel != "none" {
 		wrong("panel %q: want terminal, web or none", c.Panel)
 	}
+	faults = append(faults, c.Gate.check()...)
 	faults = append(faults, c.Web.check()...)
 	if t := session.TapOut(c.Session.TapOut); t != session.Confirm && t != session.Never {
 		wrong("session.tap_out %q: want confirm or never", c.Session.TapOut)

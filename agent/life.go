@@ -58,7 +58,7 @@ func (a *Agent) answers(ctx context.Context) bool {
 	return a.loop.look(ctx, func(session.State) {}) == nil
 }
 
-func (a *Agent) noteClock() { a.journal.NoteClock(record.Mode(a.cfg.Mode)) }
+func (a *Agent) noteClock() { a.journal.NoteClock(a.keeper.State().InForce) }
 
 // watchClock notices at once that the clock was set, where the system tells.
 func (a *Agent) watchClock(ctx context.Context) error {

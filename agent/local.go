@@ -17,7 +17,8 @@ import (
 
 // show puts a change on the panel and before those who watch.
 func (a *Agent) show(s screen) {
-	now := presenceOf(a.Station(), s.who, record.ModeAttribute, s.durable)
+	a.enforce(s.who)
+	now := presenceOf(a.Station(), s.who, s.mode, s.durable)
 	var waits *taplinev1.Notice
 	if s.waits != nil {
 		waits = toNotice(*s.waits)
@@ -81,7 +82,7 @@ func (a *Agent) Status() *taplinev1.GetStatusResponse {
 		},
 		ClockState: string(state), ClockError: durationpb.New(half), KeyStore: a.keys.Where(), Bundle: &taplinev1.BundleStatus{},
 		Troubles: a.troubles.newestFirst(), StartedAt: stamp(a.started), CertificateExpiresAt: stamp(id.NotAfter),
-		JoinSequence: id.JoinSequence, IdentityCondition: a.identity.Condition(), Today: toCoverage(a.today.day()),
+		JoinSequence: id.JoinSequence, IdentityCondition: a.identity.Condition(), Today: toCoverage(a.today.day()), Mode: a.modeStatus(),
 	}
 	if b, ok := a.bundle.Status(a.clock.Trusted()); ok {
 		s.Bundle = &taplinev1.BundleStatus{Sequence: b.Sequence, IssuedAt: stamp(b.IssuedAt), NotAfter: stamp(b.NotAfter), Tier: string(b.Tier)}

@@ -54,6 +54,7 @@ type loopConfig struct {
 
 // screen is one change of what the station shows: who is here, or a notice.
 type screen struct {
+	mode    record.Mode // in force
 	who     session.Presence
 	notice  *session.Notice
 	waits   *session.Notice // a tap that waits for a PIN or a second person; nil for none
@@ -272,7 +273,7 @@ func (l *loop) finish() {
 	l.tellTries()
 	close(l.ended)
 	l.asked.Wait()
-	l.write(record.Payload{Type: record.StationStopped, Mode: l.currentRules().Mode})
+	l.write(record.Payload{Type: record.StationStopped, Mode: l.mode()})
 }
 
 // handle takes one event in and carries out what follows from it, in order.
@@ -340,8 +341,11 @@ func (l *loop) handle(in input) {
 
 // show puts a change before those who look.
 func (l *loop) show(who session.Presence, notice *session.Notice) {
-	l.cfg.Show(screen{who: who, notice: notice, waits: l.waits(), durable: l.durable, unclaimed: l.state.Unclaimed()})
+	l.cfg.Show(screen{who: who, mode: l.mode(), notice: notice, waits: l.waits(), durable: l.durable, unclaimed: l.state.Unclaimed()})
 }
+
+// mode is the mode in force.
+func (l *loop) mode() record.Mode { return l.state.Mode(l.currentRules().Mode) }
 
 // answer tells whoever pressed, once.
 func (in *input) answer(now session.Emergency) {
@@ -376,7 +380,7 @@ func (l *loop) write(p record.Payload) record.Seq {
 // ask has a tap decided and posts the answer. The answer outlives ctx, because a lease that it brings must be given back.
 func (l *loop) ask(d session.Decide) {
 	l.deciding++
-	mode := l.currentRules().Mode
+	mode := l.mode()
 	l.asked.Go(func() {
 		answer := l.cfg.Decider.decide(context.Background(), d, mode)
 		l.inputs <- input{event: session.Decided{Answer: answer}} // finish reads until all answers are in

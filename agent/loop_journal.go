@@ -29,7 +29,7 @@ func (l *loop) tellJournal() {
 
 // noteSlow lines a record up and does not wait for it: it is durable as soon as what is before it is.
 func (l *loop) noteSlow(slow bool) {
-	p := record.Payload{Type: record.JournalRecovered, Mode: l.currentRules().Mode, Journal: &record.Journal{Fault: coverage.SlowDisk}}
+	p := record.Payload{Type: record.JournalRecovered, Mode: l.mode(), Journal: &record.Journal{Fault: coverage.SlowDisk}}
 	if slow {
 		p.Type = record.JournalDegraded
 	}

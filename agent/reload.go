@@ -18,7 +18,7 @@ import (
 
 // liveKeys are the settings that change while the station runs; one that ends with a dot stands for all below it.
 func liveKeys() []string {
-	return []string{"account_hook", "brokers", "decide_within", "emergency.", "heartbeat", "journal.", "log.level", "panel", "readers.", "session.", "sign.", "web.hosts", "web.listen"}
+	return []string{"account_hook", "brokers", "decide_within", "emergency.", "gate.", "heartbeat", "journal.", "log.level", "mode", "panel", "readers.", "session.", "sign.", "web.hosts", "web.listen"}
 }
 
 // lives reports whether a setting changes while the station runs.
@@ -113,6 +113,7 @@ func (a *Agent) apply(ctx context.Context, c *change) error {
 		commit()
 	}
 	a.loop.setRules(c.cfg.Rules())
+	a.wish()
 	a.lines.on.Store(c.cfg.Panel == "terminal")
 	if beats {
 		a.loop.setHeartbeat(c.cfg.Heartbeat)

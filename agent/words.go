@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"tapline/agent/session"
+	"tapline/agent/station"
 	"tapline/proto/record"
 	taplinev1 "tapline/proto/tapline/v1"
 )
@@ -151,7 +152,8 @@ func toNotice(n session.Notice) *taplinev1.Notice {
 		session.CardGone: taplinev1.NoticeKind_NOTICE_KIND_CARD_GONE, session.PINNeeded: taplinev1.NoticeKind_NOTICE_KIND_PIN_NEEDED,
 		session.SecondNeeded: taplinev1.NoticeKind_NOTICE_KIND_SECOND_PERSON_NEEDED, session.EndNear: taplinev1.NoticeKind_NOTICE_KIND_END_NEAR,
 		session.Ended: taplinev1.NoticeKind_NOTICE_KIND_ENDED, session.JournalChanged: taplinev1.NoticeKind_NOTICE_KIND_JOURNAL,
-		session.ClaimTap: taplinev1.NoticeKind_NOTICE_KIND_CLAIM_TAP, session.Claimed: taplinev1.NoticeKind_NOTICE_KIND_CLAIMED,
+		session.ModeNotice: taplinev1.NoticeKind_NOTICE_KIND_MODE,
+		session.ClaimTap:   taplinev1.NoticeKind_NOTICE_KIND_CLAIM_TAP, session.Claimed: taplinev1.NoticeKind_NOTICE_KIND_CLAIMED,
 		session.Unanswered: taplinev1.NoticeKind_NOTICE_KIND_EMERGENCY_UNCLAIMED,
 	}
 	out := &taplinev1.Notice{
@@ -165,6 +167,10 @@ func toNotice(n session.Notice) *taplinev1.Notice {
 		}
 	case session.EndNear, session.Ended:
 		out.Cause = causeOf(n.Reason)
+	case session.ModeNotice:
+		if n.Reason != station.AsConfigured {
+			out.Reason = string(n.Reason)
+		}
 	case session.JournalChanged:
 		out.Reason = string(n.Reason)
 	}

@@ -47,6 +47,8 @@ type Station interface {
 	SignAction(ctx context.Context, req *taplinev1.SignActionRequest) (*taplinev1.SignActionResponse, error)
 	// FetchSecret gives the secret of the account of the session in force, after the record that says so is durable.
 	FetchSecret(ctx context.Context, session string) (*taplinev1.FetchSecretResponse, error)
+	// AttachHelper serves the helper of an account in its graphical session until receive fails. An error of kind wire.Denied says that it is not wanted.
+	AttachHelper(ctx context.Context, uid int, receive func() (*taplinev1.AttachHelperRequest, error), send func(*taplinev1.AttachHelperResponse) error) error
 	// Status tells a technician how the agent is.
 	Status() *taplinev1.GetStatusResponse
 	// Diagnostics is what a technician sends to those who help: it names no person and holds no secret.

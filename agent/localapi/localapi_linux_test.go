@@ -101,6 +101,11 @@ func (s *station) Diagnostics() (*taplinev1.GetDiagnosticsResponse, error) {
 	return &taplinev1.GetDiagnosticsResponse{}, nil
 }
 
+func (s *station) AttachHelper(_ context.Context, _ int, receive func() (*taplinev1.AttachHelperRequest, error), _ func(*taplinev1.AttachHelperResponse) error) error {
+	_, err := receive()
+	return err
+}
+
 func (s *station) Reload(context.Context) (*taplinev1.ReloadResponse, error) {
 	return &taplinev1.ReloadResponse{}, nil
 }

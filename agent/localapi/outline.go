@@ -65,6 +65,7 @@ func statusFor(ctx context.Context, s *taplinev1.GetStatusResponse) *taplinev1.G
 		Journal: &taplinev1.JournalStatus{Degraded: s.GetJournal().GetDegraded(), Low: s.GetJournal().GetLow()},
 		Bundle:  &taplinev1.BundleStatus{IssuedAt: s.GetBundle().GetIssuedAt(), NotAfter: s.GetBundle().GetNotAfter(), Tier: s.GetBundle().GetTier()},
 	}
+	out.Mode = s.GetMode()
 	for _, r := range s.GetReaders() {
 		out.Readers = append(out.Readers, &taplinev1.ReaderStatus{Name: r.GetName(), Attached: r.GetAttached(), LastTapAt: r.GetLastTapAt()})
 	}

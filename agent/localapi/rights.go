@@ -34,6 +34,7 @@ func rights() map[string]class {
 		taplinev1.LocalService_IssueToken_FullMethodName:     owner | local,
 		taplinev1.LocalService_SignAction_FullMethodName:     owner | local,
 		taplinev1.LocalService_Authorize_FullMethodName:      owner | local, // lockers ask as the account that they guard
+		taplinev1.LocalService_AttachHelper_FullMethodName:   owner | local, // the account of the graphical session; the station knows which
 		taplinev1.LocalService_Reload_FullMethodName:         owner,
 		taplinev1.LocalService_FetchSecret_FullMethodName:    owner,
 		taplinev1.LocalService_GetDiagnostics_FullMethodName: owner,

@@ -70,6 +70,18 @@ func (s *service) Reload(ctx context.Context, _ *taplinev1.ReloadRequest) (*tapl
 	return s.station.Reload(ctx)
 }
 
+func (s *service) AttachHelper(stream taplinev1.LocalService_AttachHelperServer) error {
+	caller, _ := peerOf(stream.Context())
+	receive := func() (*taplinev1.AttachHelperRequest, error) {
+		req, err := stream.Recv()
+		if err != nil {
+			return nil, err
+		}
+		return req, check(req)
+	}
+	return s.station.AttachHelper(stream.Context(), caller.UID, receive, stream.Send)
+}
+
 // later answers for what this build does not have.
 func later(what string) error {
 	return wire.E(wire.Unsupported, "%s is not in this build", what)

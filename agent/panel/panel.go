@@ -94,6 +94,8 @@ func (p *Panel) Tell(n session.Notice) {
 		p.line("%s, your badge has left the reader: put it back within %.0f s to stay", name(n.Person), n.Lasts.Seconds())
 	case session.JournalChanged:
 		p.line("%s", journal(n.Reason))
+	case session.ModeNotice:
+		p.line("%s", mode(n.Reason))
 	case session.ClaimTap:
 		p.line("%stap your badge within %.0f s to answer for the emergency: %d more must", samePerson(n.Reason), n.Lasts.Seconds(), n.Missing)
 	case session.Claimed:

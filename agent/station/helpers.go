@@ -204,3 +204,15 @@ func (h *Helpers) leave(one *helper) {
 		changed()
 	}
 }
+
+// Shut reports whether every helper that is attached holds the input.
+func (h *Helpers) Shut() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for one := range h.list {
+		if !one.last.Shut {
+			return false
+		}
+	}
+	return len(h.list) > 0
+}

@@ -39,6 +39,10 @@ var homes = []home{
 	{"golang.org/x/time", []string{"broker/quota"}},
 	{"golang.org/x/crypto", []string{"proto/pin"}},
 	{"github.com/jezek/xgb", []string{"agent/gate", "scripts/rig"}},
+	{"golang.org/x/crypto", []string{"broker/pin"}},
+	{"github.com/jezek/xgb", []string{"agent/gate"}},
+	{"golang.org/x/image", []string{"agent/gate"}},
+	{"github.com/godbus/dbus", []string{"agent/station", "agent/gate"}},
 	{"github.com/schollz/progressbar", []string{"broker/cmd"}},
 
 	// Languages that several parts speak.

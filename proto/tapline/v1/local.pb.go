@@ -114,6 +114,8 @@ const (
 	NoticeKind_NOTICE_KIND_END_NEAR NoticeKind = 10
 	// The session has ended by something other than the person: cause says what.
 	NoticeKind_NOTICE_KIND_ENDED NoticeKind = 11
+	// The mode in force has changed: reason says why it is less than the station's own; empty when all is well again.
+	NoticeKind_NOTICE_KIND_MODE NoticeKind = 30
 	// A badge was read and is being decided.
 	NoticeKind_NOTICE_KIND_DECIDING NoticeKind = 12
 	// The badge of the person who is here left the reader: the session ends after lasts unless it comes back.
@@ -141,6 +143,7 @@ var (
 		9:  "NOTICE_KIND_SECOND_PERSON_NEEDED",
 		10: "NOTICE_KIND_END_NEAR",
 		11: "NOTICE_KIND_ENDED",
+		30: "NOTICE_KIND_MODE",
 		12: "NOTICE_KIND_DECIDING",
 		13: "NOTICE_KIND_CARD_GONE",
 		14: "NOTICE_KIND_CLAIM_TAP",
@@ -160,6 +163,7 @@ var (
 		"NOTICE_KIND_SECOND_PERSON_NEEDED": 9,
 		"NOTICE_KIND_END_NEAR":             10,
 		"NOTICE_KIND_ENDED":                11,
+		"NOTICE_KIND_MODE":                 30,
 		"NOTICE_KIND_DECIDING":             12,
 		"NOTICE_KIND_CARD_GONE":            13,
 		"NOTICE_KIND_CLAIM_TAP":            14,
@@ -1676,7 +1680,9 @@ type GetStatusResponse struct {
 	// Badges that the grant bundle knows.
 	BundleBadges uint32 `protobuf:"varint,26,opt,name=bundle_badges,json=bundleBadges,proto3" json:"bundle_badges,omitempty"`
 	// What became of the day so far, in the station's time zone.
-	Today         *CoverageStatus `protobuf:"bytes,40,opt,name=today,proto3" json:"today,omitempty"`
+	Today *CoverageStatus `protobuf:"bytes,40,opt,name=today,proto3" json:"today,omitempty"`
+	// How far the station enforces.
+	Mode          *ModeStatus `protobuf:"bytes,50,opt,name=mode,proto3" json:"mode,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1858,6 +1864,86 @@ func (x *GetStatusResponse) GetToday() *CoverageStatus {
 	return nil
 }
 
+func (x *GetStatusResponse) GetMode() *ModeStatus {
+	if x != nil {
+		return x.Mode
+	}
+	return nil
+}
+
+// ModeStatus is how far the station enforces.
+type ModeStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As configured.
+	Wanted Mode `protobuf:"varint,1,opt,name=wanted,proto3,enum=tapline.v1.Mode" json:"wanted,omitempty"`
+	// In force.
+	InForce Mode `protobuf:"varint,2,opt,name=in_force,json=inForce,proto3,enum=tapline.v1.Mode" json:"in_force,omitempty"`
+	// Why they differ, in a short stable word such as "no-helper" or "wayland"; empty when they do not.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Since when it is so.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ModeStatus) Reset() {
+	*x = ModeStatus{}
+	mi := &file_tapline_v1_local_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ModeStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ModeStatus) ProtoMessage() {}
+
+func (x *ModeStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_local_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ModeStatus.ProtoReflect.Descriptor instead.
+func (*ModeStatus) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ModeStatus) GetWanted() Mode {
+	if x != nil {
+		return x.Wanted
+	}
+	return Mode_MODE_UNSPECIFIED
+}
+
+func (x *ModeStatus) GetInForce() Mode {
+	if x != nil {
+		return x.InForce
+	}
+	return Mode_MODE_UNSPECIFIED
+}
+
+func (x *ModeStatus) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ModeStatus) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
 // CoverageStatus is what became of every second of a day so far. The durations add up to the time from from until until.
 type CoverageStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1881,7 +1967,7 @@ type CoverageStatus struct {
 
 func (x *CoverageStatus) Reset() {
 	*x = CoverageStatus{}
-	mi := &file_tapline_v1_local_proto_msgTypes[23]
+	mi := &file_tapline_v1_local_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1893,7 +1979,7 @@ func (x *CoverageStatus) String() string {
 func (*CoverageStatus) ProtoMessage() {}
 
 func (x *CoverageStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[23]
+	mi := &file_tapline_v1_local_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1906,7 +1992,7 @@ func (x *CoverageStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CoverageStatus.ProtoReflect.Descriptor instead.
 func (*CoverageStatus) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{23}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CoverageStatus) GetFrom() *timestamppb.Timestamp {
@@ -1975,7 +2061,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_tapline_v1_local_proto_msgTypes[24]
+	mi := &file_tapline_v1_local_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1987,7 +2073,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[24]
+	mi := &file_tapline_v1_local_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2000,7 +2086,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{24}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Finding) GetSeverity() Severity {
@@ -2046,7 +2132,7 @@ type TapStatus struct {
 
 func (x *TapStatus) Reset() {
 	*x = TapStatus{}
-	mi := &file_tapline_v1_local_proto_msgTypes[25]
+	mi := &file_tapline_v1_local_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2058,7 +2144,7 @@ func (x *TapStatus) String() string {
 func (*TapStatus) ProtoMessage() {}
 
 func (x *TapStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[25]
+	mi := &file_tapline_v1_local_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2071,7 +2157,7 @@ func (x *TapStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TapStatus.ProtoReflect.Descriptor instead.
 func (*TapStatus) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{25}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *TapStatus) GetCount() uint32 {
@@ -2112,7 +2198,7 @@ type ReaderStatus struct {
 
 func (x *ReaderStatus) Reset() {
 	*x = ReaderStatus{}
-	mi := &file_tapline_v1_local_proto_msgTypes[26]
+	mi := &file_tapline_v1_local_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2124,7 +2210,7 @@ func (x *ReaderStatus) String() string {
 func (*ReaderStatus) ProtoMessage() {}
 
 func (x *ReaderStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[26]
+	mi := &file_tapline_v1_local_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2137,7 +2223,7 @@ func (x *ReaderStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReaderStatus.ProtoReflect.Descriptor instead.
 func (*ReaderStatus) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{26}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ReaderStatus) GetName() string {
@@ -2185,7 +2271,7 @@ type BrokerStatus struct {
 
 func (x *BrokerStatus) Reset() {
 	*x = BrokerStatus{}
-	mi := &file_tapline_v1_local_proto_msgTypes[27]
+	mi := &file_tapline_v1_local_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2197,7 +2283,7 @@ func (x *BrokerStatus) String() string {
 func (*BrokerStatus) ProtoMessage() {}
 
 func (x *BrokerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[27]
+	mi := &file_tapline_v1_local_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2210,7 +2296,7 @@ func (x *BrokerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BrokerStatus.ProtoReflect.Descriptor instead.
 func (*BrokerStatus) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{27}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *BrokerStatus) GetAddress() string {
@@ -2268,7 +2354,7 @@ type JournalStatus struct {
 
 func (x *JournalStatus) Reset() {
 	*x = JournalStatus{}
-	mi := &file_tapline_v1_local_proto_msgTypes[28]
+	mi := &file_tapline_v1_local_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2280,7 +2366,7 @@ func (x *JournalStatus) String() string {
 func (*JournalStatus) ProtoMessage() {}
 
 func (x *JournalStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[28]
+	mi := &file_tapline_v1_local_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2293,7 +2379,7 @@ func (x *JournalStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalStatus.ProtoReflect.Descriptor instead.
 func (*JournalStatus) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{28}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *JournalStatus) GetSeq() uint64 {
@@ -2376,7 +2462,7 @@ type BundleStatus struct {
 
 func (x *BundleStatus) Reset() {
 	*x = BundleStatus{}
-	mi := &file_tapline_v1_local_proto_msgTypes[29]
+	mi := &file_tapline_v1_local_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2388,7 +2474,7 @@ func (x *BundleStatus) String() string {
 func (*BundleStatus) ProtoMessage() {}
 
 func (x *BundleStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[29]
+	mi := &file_tapline_v1_local_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2401,7 +2487,7 @@ func (x *BundleStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BundleStatus.ProtoReflect.Descriptor instead.
 func (*BundleStatus) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{29}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *BundleStatus) GetSequence() uint64 {
@@ -2453,7 +2539,7 @@ type Trouble struct {
 
 func (x *Trouble) Reset() {
 	*x = Trouble{}
-	mi := &file_tapline_v1_local_proto_msgTypes[30]
+	mi := &file_tapline_v1_local_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2465,7 +2551,7 @@ func (x *Trouble) String() string {
 func (*Trouble) ProtoMessage() {}
 
 func (x *Trouble) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[30]
+	mi := &file_tapline_v1_local_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2478,7 +2564,7 @@ func (x *Trouble) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trouble.ProtoReflect.Descriptor instead.
 func (*Trouble) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{30}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Trouble) GetAt() *timestamppb.Timestamp {
@@ -2532,7 +2618,7 @@ type ReloadRequest struct {
 
 func (x *ReloadRequest) Reset() {
 	*x = ReloadRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[31]
+	mi := &file_tapline_v1_local_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2544,7 +2630,7 @@ func (x *ReloadRequest) String() string {
 func (*ReloadRequest) ProtoMessage() {}
 
 func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[31]
+	mi := &file_tapline_v1_local_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2557,7 +2643,7 @@ func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadRequest.ProtoReflect.Descriptor instead.
 func (*ReloadRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{31}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{32}
 }
 
 // ReloadResponse says what changed.
@@ -2573,7 +2659,7 @@ type ReloadResponse struct {
 
 func (x *ReloadResponse) Reset() {
 	*x = ReloadResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[32]
+	mi := &file_tapline_v1_local_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2585,7 +2671,7 @@ func (x *ReloadResponse) String() string {
 func (*ReloadResponse) ProtoMessage() {}
 
 func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[32]
+	mi := &file_tapline_v1_local_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2598,7 +2684,7 @@ func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadResponse.ProtoReflect.Descriptor instead.
 func (*ReloadResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{32}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ReloadResponse) GetApplied() []string {
@@ -2630,7 +2716,7 @@ type ClaimBadgeRequest struct {
 
 func (x *ClaimBadgeRequest) Reset() {
 	*x = ClaimBadgeRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[33]
+	mi := &file_tapline_v1_local_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2642,7 +2728,7 @@ func (x *ClaimBadgeRequest) String() string {
 func (*ClaimBadgeRequest) ProtoMessage() {}
 
 func (x *ClaimBadgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[33]
+	mi := &file_tapline_v1_local_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2655,7 +2741,7 @@ func (x *ClaimBadgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimBadgeRequest.ProtoReflect.Descriptor instead.
 func (*ClaimBadgeRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{33}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ClaimBadgeRequest) GetCode() string {
@@ -2694,7 +2780,7 @@ type ClaimBadgeResponse struct {
 
 func (x *ClaimBadgeResponse) Reset() {
 	*x = ClaimBadgeResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[34]
+	mi := &file_tapline_v1_local_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2706,7 +2792,7 @@ func (x *ClaimBadgeResponse) String() string {
 func (*ClaimBadgeResponse) ProtoMessage() {}
 
 func (x *ClaimBadgeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[34]
+	mi := &file_tapline_v1_local_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2719,7 +2805,7 @@ func (x *ClaimBadgeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimBadgeResponse.ProtoReflect.Descriptor instead.
 func (*ClaimBadgeResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{34}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ClaimBadgeResponse) GetPerson() string {
@@ -2754,7 +2840,7 @@ type FetchSecretRequest struct {
 
 func (x *FetchSecretRequest) Reset() {
 	*x = FetchSecretRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[35]
+	mi := &file_tapline_v1_local_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2766,7 +2852,7 @@ func (x *FetchSecretRequest) String() string {
 func (*FetchSecretRequest) ProtoMessage() {}
 
 func (x *FetchSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[35]
+	mi := &file_tapline_v1_local_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2779,7 +2865,7 @@ func (x *FetchSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSecretRequest.ProtoReflect.Descriptor instead.
 func (*FetchSecretRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{35}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *FetchSecretRequest) GetSession() string {
@@ -2808,7 +2894,7 @@ type FetchSecretResponse struct {
 
 func (x *FetchSecretResponse) Reset() {
 	*x = FetchSecretResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[36]
+	mi := &file_tapline_v1_local_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2820,7 +2906,7 @@ func (x *FetchSecretResponse) String() string {
 func (*FetchSecretResponse) ProtoMessage() {}
 
 func (x *FetchSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[36]
+	mi := &file_tapline_v1_local_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2833,7 +2919,7 @@ func (x *FetchSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSecretResponse.ProtoReflect.Descriptor instead.
 func (*FetchSecretResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{36}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *FetchSecretResponse) GetSession() string {
@@ -2880,7 +2966,7 @@ type GetDiagnosticsRequest struct {
 
 func (x *GetDiagnosticsRequest) Reset() {
 	*x = GetDiagnosticsRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[37]
+	mi := &file_tapline_v1_local_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2892,7 +2978,7 @@ func (x *GetDiagnosticsRequest) String() string {
 func (*GetDiagnosticsRequest) ProtoMessage() {}
 
 func (x *GetDiagnosticsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[37]
+	mi := &file_tapline_v1_local_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2905,7 +2991,7 @@ func (x *GetDiagnosticsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDiagnosticsRequest.ProtoReflect.Descriptor instead.
 func (*GetDiagnosticsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{37}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{38}
 }
 
 // GetDiagnosticsResponse is what a technician sends to those who help.
@@ -2923,7 +3009,7 @@ type GetDiagnosticsResponse struct {
 
 func (x *GetDiagnosticsResponse) Reset() {
 	*x = GetDiagnosticsResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[38]
+	mi := &file_tapline_v1_local_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2935,7 +3021,7 @@ func (x *GetDiagnosticsResponse) String() string {
 func (*GetDiagnosticsResponse) ProtoMessage() {}
 
 func (x *GetDiagnosticsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[38]
+	mi := &file_tapline_v1_local_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2948,7 +3034,7 @@ func (x *GetDiagnosticsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDiagnosticsResponse.ProtoReflect.Descriptor instead.
 func (*GetDiagnosticsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{38}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GetDiagnosticsResponse) GetLog() []string {
@@ -2968,6 +3054,206 @@ func (x *GetDiagnosticsResponse) GetGoroutines() string {
 func (x *GetDiagnosticsResponse) GetMetrics() string {
 	if x != nil {
 		return x.Metrics
+	}
+	return ""
+}
+
+// AttachHelperRequest is how things stand in the graphical session, told after each change and at least every two seconds.
+type AttachHelperRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The newest order that was carried out, or could not be; 0 before the first.
+	Order uint64 `protobuf:"varint,1,opt,name=order,proto3" json:"order,omitempty"`
+	// True when keyboard and pointer are held.
+	Shut bool `protobuf:"varint,2,opt,name=shut,proto3" json:"shut,omitempty"`
+	// Why input cannot be held, in a short stable word: "wayland", "no-display", "grab-refused", "released-by-hand"; empty when it can.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Somebody used the station since the last report.
+	Used bool `protobuf:"varint,4,opt,name=used,proto3" json:"used,omitempty"`
+	// Another program holds the keyboard, as screen lockers do. Looked at only when asked.
+	HeldByOther bool `protobuf:"varint,5,opt,name=held_by_other,json=heldByOther,proto3" json:"held_by_other,omitempty"`
+	// The session's number at logind.
+	Session string `protobuf:"bytes,6,opt,name=session,proto3" json:"session,omitempty"`
+	// The display, such as ":0".
+	Display       string `protobuf:"bytes,7,opt,name=display,proto3" json:"display,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttachHelperRequest) Reset() {
+	*x = AttachHelperRequest{}
+	mi := &file_tapline_v1_local_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttachHelperRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttachHelperRequest) ProtoMessage() {}
+
+func (x *AttachHelperRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_local_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttachHelperRequest.ProtoReflect.Descriptor instead.
+func (*AttachHelperRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *AttachHelperRequest) GetOrder() uint64 {
+	if x != nil {
+		return x.Order
+	}
+	return 0
+}
+
+func (x *AttachHelperRequest) GetShut() bool {
+	if x != nil {
+		return x.Shut
+	}
+	return false
+}
+
+func (x *AttachHelperRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *AttachHelperRequest) GetUsed() bool {
+	if x != nil {
+		return x.Used
+	}
+	return false
+}
+
+func (x *AttachHelperRequest) GetHeldByOther() bool {
+	if x != nil {
+		return x.HeldByOther
+	}
+	return false
+}
+
+func (x *AttachHelperRequest) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *AttachHelperRequest) GetDisplay() string {
+	if x != nil {
+		return x.Display
+	}
+	return ""
+}
+
+// AttachHelperResponse is what the helper is to do.
+type AttachHelperResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of the order. The same order is repeated as a sign of life.
+	Order uint64 `protobuf:"varint,1,opt,name=order,proto3" json:"order,omitempty"`
+	// Hold the input.
+	Shut bool `protobuf:"varint,2,opt,name=shut,proto3" json:"shut,omitempty"`
+	// Tell whether another program holds the keyboard.
+	Look bool `protobuf:"varint,3,opt,name=look,proto3" json:"look,omitempty"`
+	// Set, or take back, logind's LockedHint: for lockers that do not.
+	Locked bool `protobuf:"varint,4,opt,name=locked,proto3" json:"locked,omitempty"`
+	// Where the banner stands: "top" or "bottom".
+	Edge string `protobuf:"bytes,5,opt,name=edge,proto3" json:"edge,omitempty"`
+	// What the banner says.
+	Words string `protobuf:"bytes,6,opt,name=words,proto3" json:"words,omitempty"`
+	// What its emergency button says.
+	EmergencyWords string `protobuf:"bytes,7,opt,name=emergency_words,json=emergencyWords,proto3" json:"emergency_words,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *AttachHelperResponse) Reset() {
+	*x = AttachHelperResponse{}
+	mi := &file_tapline_v1_local_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttachHelperResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttachHelperResponse) ProtoMessage() {}
+
+func (x *AttachHelperResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_local_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttachHelperResponse.ProtoReflect.Descriptor instead.
+func (*AttachHelperResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *AttachHelperResponse) GetOrder() uint64 {
+	if x != nil {
+		return x.Order
+	}
+	return 0
+}
+
+func (x *AttachHelperResponse) GetShut() bool {
+	if x != nil {
+		return x.Shut
+	}
+	return false
+}
+
+func (x *AttachHelperResponse) GetLook() bool {
+	if x != nil {
+		return x.Look
+	}
+	return false
+}
+
+func (x *AttachHelperResponse) GetLocked() bool {
+	if x != nil {
+		return x.Locked
+	}
+	return false
+}
+
+func (x *AttachHelperResponse) GetEdge() string {
+	if x != nil {
+		return x.Edge
+	}
+	return ""
+}
+
+func (x *AttachHelperResponse) GetWords() string {
+	if x != nil {
+		return x.Words
+	}
+	return ""
+}
+
+func (x *AttachHelperResponse) GetEmergencyWords() string {
+	if x != nil {
+		return x.EmergencyWords
 	}
 	return ""
 }
@@ -3067,7 +3353,7 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\aallowed\x18\x01 \x01(\bR\aallowed\x12*\n" +
 	"\x06person\x18\x02 \x01(\v2\x12.tapline.v1.PersonR\x06person\x12\x18\n" +
 	"\asession\x18\x03 \x01(\tR\asession\"\x12\n" +
-	"\x10GetStatusRequest\"\xaf\a\n" +
+	"\x10GetStatusRequest\"\xdb\a\n" +
 	"\x11GetStatusResponse\x12\x14\n" +
 	"\x05build\x18\x01 \x01(\tR\x05build\x12\x18\n" +
 	"\astation\x18\x02 \x01(\tR\astation\x120\n" +
@@ -3093,7 +3379,14 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\bfindings\x18\x18 \x03(\v2\x13.tapline.v1.FindingR\bfindings\x12)\n" +
 	"\x04taps\x18\x19 \x01(\v2\x15.tapline.v1.TapStatusR\x04taps\x12#\n" +
 	"\rbundle_badges\x18\x1a \x01(\rR\fbundleBadges\x120\n" +
-	"\x05today\x18( \x01(\v2\x1a.tapline.v1.CoverageStatusR\x05today\"\x84\x03\n" +
+	"\x05today\x18( \x01(\v2\x1a.tapline.v1.CoverageStatusR\x05today\x12*\n" +
+	"\x04mode\x182 \x01(\v2\x16.tapline.v1.ModeStatusR\x04mode\"\xad\x01\n" +
+	"\n" +
+	"ModeStatus\x12(\n" +
+	"\x06wanted\x18\x01 \x01(\x0e2\x10.tapline.v1.ModeR\x06wanted\x12+\n" +
+	"\bin_force\x18\x02 \x01(\x0e2\x10.tapline.v1.ModeR\ainForce\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x120\n" +
+	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\x84\x03\n" +
 	"\x0eCoverageStatus\x12.\n" +
 	"\x04from\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x120\n" +
 	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12/\n" +
@@ -3173,13 +3466,29 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\n" +
 	"goroutines\x18\x02 \x01(\tR\n" +
 	"goroutines\x12\x18\n" +
-	"\ametrics\x18\x03 \x01(\tR\ametrics*\xa1\x01\n" +
+	"\ametrics\x18\x03 \x01(\tR\ametrics\"\xc3\x01\n" +
+	"\x13AttachHelperRequest\x12\x14\n" +
+	"\x05order\x18\x01 \x01(\x04R\x05order\x12\x12\n" +
+	"\x04shut\x18\x02 \x01(\bR\x04shut\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x12\n" +
+	"\x04used\x18\x04 \x01(\bR\x04used\x12\"\n" +
+	"\rheld_by_other\x18\x05 \x01(\bR\vheldByOther\x12\x18\n" +
+	"\asession\x18\x06 \x01(\tR\asession\x12\x18\n" +
+	"\adisplay\x18\a \x01(\tR\adisplay\"\xbf\x01\n" +
+	"\x14AttachHelperResponse\x12\x14\n" +
+	"\x05order\x18\x01 \x01(\x04R\x05order\x12\x12\n" +
+	"\x04shut\x18\x02 \x01(\bR\x04shut\x12\x12\n" +
+	"\x04look\x18\x03 \x01(\bR\x04look\x12\x16\n" +
+	"\x06locked\x18\x04 \x01(\bR\x06locked\x12\x12\n" +
+	"\x04edge\x18\x05 \x01(\tR\x04edge\x12\x14\n" +
+	"\x05words\x18\x06 \x01(\tR\x05words\x12'\n" +
+	"\x0femergency_words\x18\a \x01(\tR\x0eemergencyWords*\xa1\x01\n" +
 	"\rPresenceState\x12\x1e\n" +
 	"\x1aPRESENCE_STATE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13PRESENCE_STATE_IDLE\x10\x01\x12\x18\n" +
 	"\x14PRESENCE_STATE_NAMED\x10\x02\x12\x1f\n" +
 	"\x1bPRESENCE_STATE_UNATTRIBUTED\x10\x03\x12\x1c\n" +
-	"\x18PRESENCE_STATE_EMERGENCY\x10\x04*\xe4\x03\n" +
+	"\x18PRESENCE_STATE_EMERGENCY\x10\x04*\xfa\x03\n" +
 	"\n" +
 	"NoticeKind\x12\x1b\n" +
 	"\x17NOTICE_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
@@ -3194,7 +3503,8 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	" NOTICE_KIND_SECOND_PERSON_NEEDED\x10\t\x12\x18\n" +
 	"\x14NOTICE_KIND_END_NEAR\x10\n" +
 	"\x12\x15\n" +
-	"\x11NOTICE_KIND_ENDED\x10\v\x12\x18\n" +
+	"\x11NOTICE_KIND_ENDED\x10\v\x12\x14\n" +
+	"\x10NOTICE_KIND_MODE\x10\x1e\x12\x18\n" +
 	"\x14NOTICE_KIND_DECIDING\x10\f\x12\x19\n" +
 	"\x15NOTICE_KIND_CARD_GONE\x10\r\x12\x19\n" +
 	"\x15NOTICE_KIND_CLAIM_TAP\x10\x0e\x12\x17\n" +
@@ -3203,7 +3513,7 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\bSeverity\x12\x18\n" +
 	"\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10SEVERITY_WARNING\x10\x01\x12\x12\n" +
-	"\x0eSEVERITY_FAULT\x10\x022\xdb\b\n" +
+	"\x0eSEVERITY_FAULT\x10\x022\xb2\t\n" +
 	"\fLocalService\x12H\n" +
 	"\tWhoIsHere\x12\x1c.tapline.v1.WhoIsHereRequest\x1a\x1d.tapline.v1.WhoIsHereResponse\x12V\n" +
 	"\rWatchPresence\x12 .tapline.v1.WatchPresenceRequest\x1a!.tapline.v1.WatchPresenceResponse0\x01\x12K\n" +
@@ -3222,7 +3532,8 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"ClaimBadge\x12\x1d.tapline.v1.ClaimBadgeRequest\x1a\x1e.tapline.v1.ClaimBadgeResponse\x12?\n" +
 	"\x06Reload\x12\x19.tapline.v1.ReloadRequest\x1a\x1a.tapline.v1.ReloadResponse\x12N\n" +
 	"\vFetchSecret\x12\x1e.tapline.v1.FetchSecretRequest\x1a\x1f.tapline.v1.FetchSecretResponse\x12W\n" +
-	"\x0eGetDiagnostics\x12!.tapline.v1.GetDiagnosticsRequest\x1a\".tapline.v1.GetDiagnosticsResponseB$Z\"tapline/proto/tapline/v1;taplinev1b\x06proto3"
+	"\x0eGetDiagnostics\x12!.tapline.v1.GetDiagnosticsRequest\x1a\".tapline.v1.GetDiagnosticsResponse\x12U\n" +
+	"\fAttachHelper\x12\x1f.tapline.v1.AttachHelperRequest\x1a .tapline.v1.AttachHelperResponse(\x010\x01B$Z\"tapline/proto/tapline/v1;taplinev1b\x06proto3"
 
 var (
 	file_tapline_v1_local_proto_rawDescOnce sync.Once
@@ -3237,7 +3548,7 @@ func file_tapline_v1_local_proto_rawDescGZIP() []byte {
 }
 
 var file_tapline_v1_local_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_tapline_v1_local_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_tapline_v1_local_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_tapline_v1_local_proto_goTypes = []any{
 	(PresenceState)(0),             // 0: tapline.v1.PresenceState
 	(NoticeKind)(0),                // 1: tapline.v1.NoticeKind
@@ -3265,122 +3576,131 @@ var file_tapline_v1_local_proto_goTypes = []any{
 	(*AuthorizeResponse)(nil),      // 23: tapline.v1.AuthorizeResponse
 	(*GetStatusRequest)(nil),       // 24: tapline.v1.GetStatusRequest
 	(*GetStatusResponse)(nil),      // 25: tapline.v1.GetStatusResponse
-	(*CoverageStatus)(nil),         // 26: tapline.v1.CoverageStatus
-	(*Finding)(nil),                // 27: tapline.v1.Finding
-	(*TapStatus)(nil),              // 28: tapline.v1.TapStatus
-	(*ReaderStatus)(nil),           // 29: tapline.v1.ReaderStatus
-	(*BrokerStatus)(nil),           // 30: tapline.v1.BrokerStatus
-	(*JournalStatus)(nil),          // 31: tapline.v1.JournalStatus
-	(*BundleStatus)(nil),           // 32: tapline.v1.BundleStatus
-	(*Trouble)(nil),                // 33: tapline.v1.Trouble
-	(*ReloadRequest)(nil),          // 34: tapline.v1.ReloadRequest
-	(*ReloadResponse)(nil),         // 35: tapline.v1.ReloadResponse
-	(*ClaimBadgeRequest)(nil),      // 36: tapline.v1.ClaimBadgeRequest
-	(*ClaimBadgeResponse)(nil),     // 37: tapline.v1.ClaimBadgeResponse
-	(*FetchSecretRequest)(nil),     // 38: tapline.v1.FetchSecretRequest
-	(*FetchSecretResponse)(nil),    // 39: tapline.v1.FetchSecretResponse
-	(*GetDiagnosticsRequest)(nil),  // 40: tapline.v1.GetDiagnosticsRequest
-	(*GetDiagnosticsResponse)(nil), // 41: tapline.v1.GetDiagnosticsResponse
-	(*Person)(nil),                 // 42: tapline.v1.Person
-	(*timestamppb.Timestamp)(nil),  // 43: google.protobuf.Timestamp
-	(Assurance)(0),                 // 44: tapline.v1.Assurance
-	(Mode)(0),                      // 45: tapline.v1.Mode
-	(RefusalCause)(0),              // 46: tapline.v1.RefusalCause
-	(*durationpb.Duration)(nil),    // 47: google.protobuf.Duration
-	(EndCause)(0),                  // 48: tapline.v1.EndCause
-	(*Decision)(nil),               // 49: tapline.v1.Decision
+	(*ModeStatus)(nil),             // 26: tapline.v1.ModeStatus
+	(*CoverageStatus)(nil),         // 27: tapline.v1.CoverageStatus
+	(*Finding)(nil),                // 28: tapline.v1.Finding
+	(*TapStatus)(nil),              // 29: tapline.v1.TapStatus
+	(*ReaderStatus)(nil),           // 30: tapline.v1.ReaderStatus
+	(*BrokerStatus)(nil),           // 31: tapline.v1.BrokerStatus
+	(*JournalStatus)(nil),          // 32: tapline.v1.JournalStatus
+	(*BundleStatus)(nil),           // 33: tapline.v1.BundleStatus
+	(*Trouble)(nil),                // 34: tapline.v1.Trouble
+	(*ReloadRequest)(nil),          // 35: tapline.v1.ReloadRequest
+	(*ReloadResponse)(nil),         // 36: tapline.v1.ReloadResponse
+	(*ClaimBadgeRequest)(nil),      // 37: tapline.v1.ClaimBadgeRequest
+	(*ClaimBadgeResponse)(nil),     // 38: tapline.v1.ClaimBadgeResponse
+	(*FetchSecretRequest)(nil),     // 39: tapline.v1.FetchSecretRequest
+	(*FetchSecretResponse)(nil),    // 40: tapline.v1.FetchSecretResponse
+	(*GetDiagnosticsRequest)(nil),  // 41: tapline.v1.GetDiagnosticsRequest
+	(*GetDiagnosticsResponse)(nil), // 42: tapline.v1.GetDiagnosticsResponse
+	(*AttachHelperRequest)(nil),    // 43: tapline.v1.AttachHelperRequest
+	(*AttachHelperResponse)(nil),   // 44: tapline.v1.AttachHelperResponse
+	(*Person)(nil),                 // 45: tapline.v1.Person
+	(*timestamppb.Timestamp)(nil),  // 46: google.protobuf.Timestamp
+	(Assurance)(0),                 // 47: tapline.v1.Assurance
+	(Mode)(0),                      // 48: tapline.v1.Mode
+	(RefusalCause)(0),              // 49: tapline.v1.RefusalCause
+	(*durationpb.Duration)(nil),    // 50: google.protobuf.Duration
+	(EndCause)(0),                  // 51: tapline.v1.EndCause
+	(*Decision)(nil),               // 52: tapline.v1.Decision
 }
 var file_tapline_v1_local_proto_depIdxs = []int32{
 	0,  // 0: tapline.v1.Presence.state:type_name -> tapline.v1.PresenceState
-	42, // 1: tapline.v1.Presence.person:type_name -> tapline.v1.Person
-	43, // 2: tapline.v1.Presence.since:type_name -> google.protobuf.Timestamp
-	43, // 3: tapline.v1.Presence.ends_at:type_name -> google.protobuf.Timestamp
-	44, // 4: tapline.v1.Presence.assurance:type_name -> tapline.v1.Assurance
-	45, // 5: tapline.v1.Presence.mode:type_name -> tapline.v1.Mode
-	42, // 6: tapline.v1.Presence.second:type_name -> tapline.v1.Person
+	45, // 1: tapline.v1.Presence.person:type_name -> tapline.v1.Person
+	46, // 2: tapline.v1.Presence.since:type_name -> google.protobuf.Timestamp
+	46, // 3: tapline.v1.Presence.ends_at:type_name -> google.protobuf.Timestamp
+	47, // 4: tapline.v1.Presence.assurance:type_name -> tapline.v1.Assurance
+	48, // 5: tapline.v1.Presence.mode:type_name -> tapline.v1.Mode
+	45, // 6: tapline.v1.Presence.second:type_name -> tapline.v1.Person
 	4,  // 7: tapline.v1.Presence.emergency:type_name -> tapline.v1.Emergency
 	4,  // 8: tapline.v1.Presence.unclaimed:type_name -> tapline.v1.Emergency
-	43, // 9: tapline.v1.Emergency.since:type_name -> google.protobuf.Timestamp
-	43, // 10: tapline.v1.Emergency.ends_at:type_name -> google.protobuf.Timestamp
-	43, // 11: tapline.v1.Emergency.claim_by:type_name -> google.protobuf.Timestamp
+	46, // 9: tapline.v1.Emergency.since:type_name -> google.protobuf.Timestamp
+	46, // 10: tapline.v1.Emergency.ends_at:type_name -> google.protobuf.Timestamp
+	46, // 11: tapline.v1.Emergency.claim_by:type_name -> google.protobuf.Timestamp
 	3,  // 12: tapline.v1.WhoIsHereResponse.presence:type_name -> tapline.v1.Presence
 	3,  // 13: tapline.v1.WatchPresenceResponse.presence:type_name -> tapline.v1.Presence
 	9,  // 14: tapline.v1.WatchPresenceResponse.notice:type_name -> tapline.v1.Notice
 	1,  // 15: tapline.v1.Notice.kind:type_name -> tapline.v1.NoticeKind
-	46, // 16: tapline.v1.Notice.refusal:type_name -> tapline.v1.RefusalCause
-	47, // 17: tapline.v1.Notice.lasts:type_name -> google.protobuf.Duration
-	42, // 18: tapline.v1.Notice.person:type_name -> tapline.v1.Person
-	43, // 19: tapline.v1.Notice.answer_by:type_name -> google.protobuf.Timestamp
-	48, // 20: tapline.v1.Notice.cause:type_name -> tapline.v1.EndCause
-	43, // 21: tapline.v1.IssueTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
-	42, // 22: tapline.v1.SignActionResponse.signer:type_name -> tapline.v1.Person
-	43, // 23: tapline.v1.SignActionResponse.signed_at:type_name -> google.protobuf.Timestamp
-	43, // 24: tapline.v1.BeginEmergencyResponse.claim_by:type_name -> google.protobuf.Timestamp
-	49, // 25: tapline.v1.EnterPinResponse.decision:type_name -> tapline.v1.Decision
-	42, // 26: tapline.v1.AuthorizeResponse.person:type_name -> tapline.v1.Person
+	49, // 16: tapline.v1.Notice.refusal:type_name -> tapline.v1.RefusalCause
+	50, // 17: tapline.v1.Notice.lasts:type_name -> google.protobuf.Duration
+	45, // 18: tapline.v1.Notice.person:type_name -> tapline.v1.Person
+	46, // 19: tapline.v1.Notice.answer_by:type_name -> google.protobuf.Timestamp
+	51, // 20: tapline.v1.Notice.cause:type_name -> tapline.v1.EndCause
+	46, // 21: tapline.v1.IssueTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
+	45, // 22: tapline.v1.SignActionResponse.signer:type_name -> tapline.v1.Person
+	46, // 23: tapline.v1.SignActionResponse.signed_at:type_name -> google.protobuf.Timestamp
+	46, // 24: tapline.v1.BeginEmergencyResponse.claim_by:type_name -> google.protobuf.Timestamp
+	52, // 25: tapline.v1.EnterPinResponse.decision:type_name -> tapline.v1.Decision
+	45, // 26: tapline.v1.AuthorizeResponse.person:type_name -> tapline.v1.Person
 	3,  // 27: tapline.v1.GetStatusResponse.presence:type_name -> tapline.v1.Presence
-	29, // 28: tapline.v1.GetStatusResponse.readers:type_name -> tapline.v1.ReaderStatus
-	30, // 29: tapline.v1.GetStatusResponse.broker:type_name -> tapline.v1.BrokerStatus
-	31, // 30: tapline.v1.GetStatusResponse.journal:type_name -> tapline.v1.JournalStatus
-	47, // 31: tapline.v1.GetStatusResponse.clock_error:type_name -> google.protobuf.Duration
-	32, // 32: tapline.v1.GetStatusResponse.bundle:type_name -> tapline.v1.BundleStatus
-	33, // 33: tapline.v1.GetStatusResponse.troubles:type_name -> tapline.v1.Trouble
-	43, // 34: tapline.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
-	43, // 35: tapline.v1.GetStatusResponse.certificate_expires_at:type_name -> google.protobuf.Timestamp
-	27, // 36: tapline.v1.GetStatusResponse.findings:type_name -> tapline.v1.Finding
-	28, // 37: tapline.v1.GetStatusResponse.taps:type_name -> tapline.v1.TapStatus
-	26, // 38: tapline.v1.GetStatusResponse.today:type_name -> tapline.v1.CoverageStatus
-	43, // 39: tapline.v1.CoverageStatus.from:type_name -> google.protobuf.Timestamp
-	43, // 40: tapline.v1.CoverageStatus.until:type_name -> google.protobuf.Timestamp
-	47, // 41: tapline.v1.CoverageStatus.named:type_name -> google.protobuf.Duration
-	47, // 42: tapline.v1.CoverageStatus.emergency:type_name -> google.protobuf.Duration
-	47, // 43: tapline.v1.CoverageStatus.unattributed:type_name -> google.protobuf.Duration
-	47, // 44: tapline.v1.CoverageStatus.idle:type_name -> google.protobuf.Duration
-	47, // 45: tapline.v1.CoverageStatus.agent_down:type_name -> google.protobuf.Duration
-	2,  // 46: tapline.v1.Finding.severity:type_name -> tapline.v1.Severity
-	47, // 47: tapline.v1.TapStatus.p50:type_name -> google.protobuf.Duration
-	47, // 48: tapline.v1.TapStatus.p99:type_name -> google.protobuf.Duration
-	43, // 49: tapline.v1.ReaderStatus.last_tap_at:type_name -> google.protobuf.Timestamp
-	43, // 50: tapline.v1.BrokerStatus.since:type_name -> google.protobuf.Timestamp
-	43, // 51: tapline.v1.BundleStatus.issued_at:type_name -> google.protobuf.Timestamp
-	43, // 52: tapline.v1.BundleStatus.not_after:type_name -> google.protobuf.Timestamp
-	43, // 53: tapline.v1.Trouble.at:type_name -> google.protobuf.Timestamp
-	43, // 54: tapline.v1.Trouble.first_at:type_name -> google.protobuf.Timestamp
-	43, // 55: tapline.v1.ClaimBadgeResponse.expires_at:type_name -> google.protobuf.Timestamp
-	43, // 56: tapline.v1.FetchSecretResponse.expires_at:type_name -> google.protobuf.Timestamp
-	5,  // 57: tapline.v1.LocalService.WhoIsHere:input_type -> tapline.v1.WhoIsHereRequest
-	7,  // 58: tapline.v1.LocalService.WatchPresence:input_type -> tapline.v1.WatchPresenceRequest
-	10, // 59: tapline.v1.LocalService.IssueToken:input_type -> tapline.v1.IssueTokenRequest
-	12, // 60: tapline.v1.LocalService.SignAction:input_type -> tapline.v1.SignActionRequest
-	14, // 61: tapline.v1.LocalService.BeginEmergency:input_type -> tapline.v1.BeginEmergencyRequest
-	16, // 62: tapline.v1.LocalService.ClaimEmergency:input_type -> tapline.v1.ClaimEmergencyRequest
-	18, // 63: tapline.v1.LocalService.EndSession:input_type -> tapline.v1.EndSessionRequest
-	20, // 64: tapline.v1.LocalService.EnterPin:input_type -> tapline.v1.EnterPinRequest
-	22, // 65: tapline.v1.LocalService.Authorize:input_type -> tapline.v1.AuthorizeRequest
-	24, // 66: tapline.v1.LocalService.GetStatus:input_type -> tapline.v1.GetStatusRequest
-	36, // 67: tapline.v1.LocalService.ClaimBadge:input_type -> tapline.v1.ClaimBadgeRequest
-	34, // 68: tapline.v1.LocalService.Reload:input_type -> tapline.v1.ReloadRequest
-	38, // 69: tapline.v1.LocalService.FetchSecret:input_type -> tapline.v1.FetchSecretRequest
-	40, // 70: tapline.v1.LocalService.GetDiagnostics:input_type -> tapline.v1.GetDiagnosticsRequest
-	6,  // 71: tapline.v1.LocalService.WhoIsHere:output_type -> tapline.v1.WhoIsHereResponse
-	8,  // 72: tapline.v1.LocalService.WatchPresence:output_type -> tapline.v1.WatchPresenceResponse
-	11, // 73: tapline.v1.LocalService.IssueToken:output_type -> tapline.v1.IssueTokenResponse
-	13, // 74: tapline.v1.LocalService.SignAction:output_type -> tapline.v1.SignActionResponse
-	15, // 75: tapline.v1.LocalService.BeginEmergency:output_type -> tapline.v1.BeginEmergencyResponse
-	17, // 76: tapline.v1.LocalService.ClaimEmergency:output_type -> tapline.v1.ClaimEmergencyResponse
-	19, // 77: tapline.v1.LocalService.EndSession:output_type -> tapline.v1.EndSessionResponse
-	21, // 78: tapline.v1.LocalService.EnterPin:output_type -> tapline.v1.EnterPinResponse
-	23, // 79: tapline.v1.LocalService.Authorize:output_type -> tapline.v1.AuthorizeResponse
-	25, // 80: tapline.v1.LocalService.GetStatus:output_type -> tapline.v1.GetStatusResponse
-	37, // 81: tapline.v1.LocalService.ClaimBadge:output_type -> tapline.v1.ClaimBadgeResponse
-	35, // 82: tapline.v1.LocalService.Reload:output_type -> tapline.v1.ReloadResponse
-	39, // 83: tapline.v1.LocalService.FetchSecret:output_type -> tapline.v1.FetchSecretResponse
-	41, // 84: tapline.v1.LocalService.GetDiagnostics:output_type -> tapline.v1.GetDiagnosticsResponse
-	71, // [71:85] is the sub-list for method output_type
-	57, // [57:71] is the sub-list for method input_type
-	57, // [57:57] is the sub-list for extension type_name
-	57, // [57:57] is the sub-list for extension extendee
-	0,  // [0:57] is the sub-list for field type_name
+	30, // 28: tapline.v1.GetStatusResponse.readers:type_name -> tapline.v1.ReaderStatus
+	31, // 29: tapline.v1.GetStatusResponse.broker:type_name -> tapline.v1.BrokerStatus
+	32, // 30: tapline.v1.GetStatusResponse.journal:type_name -> tapline.v1.JournalStatus
+	50, // 31: tapline.v1.GetStatusResponse.clock_error:type_name -> google.protobuf.Duration
+	33, // 32: tapline.v1.GetStatusResponse.bundle:type_name -> tapline.v1.BundleStatus
+	34, // 33: tapline.v1.GetStatusResponse.troubles:type_name -> tapline.v1.Trouble
+	46, // 34: tapline.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
+	46, // 35: tapline.v1.GetStatusResponse.certificate_expires_at:type_name -> google.protobuf.Timestamp
+	28, // 36: tapline.v1.GetStatusResponse.findings:type_name -> tapline.v1.Finding
+	29, // 37: tapline.v1.GetStatusResponse.taps:type_name -> tapline.v1.TapStatus
+	27, // 38: tapline.v1.GetStatusResponse.today:type_name -> tapline.v1.CoverageStatus
+	26, // 39: tapline.v1.GetStatusResponse.mode:type_name -> tapline.v1.ModeStatus
+	48, // 40: tapline.v1.ModeStatus.wanted:type_name -> tapline.v1.Mode
+	48, // 41: tapline.v1.ModeStatus.in_force:type_name -> tapline.v1.Mode
+	46, // 42: tapline.v1.ModeStatus.since:type_name -> google.protobuf.Timestamp
+	46, // 43: tapline.v1.CoverageStatus.from:type_name -> google.protobuf.Timestamp
+	46, // 44: tapline.v1.CoverageStatus.until:type_name -> google.protobuf.Timestamp
+	50, // 45: tapline.v1.CoverageStatus.named:type_name -> google.protobuf.Duration
+	50, // 46: tapline.v1.CoverageStatus.emergency:type_name -> google.protobuf.Duration
+	50, // 47: tapline.v1.CoverageStatus.unattributed:type_name -> google.protobuf.Duration
+	50, // 48: tapline.v1.CoverageStatus.idle:type_name -> google.protobuf.Duration
+	50, // 49: tapline.v1.CoverageStatus.agent_down:type_name -> google.protobuf.Duration
+	2,  // 50: tapline.v1.Finding.severity:type_name -> tapline.v1.Severity
+	50, // 51: tapline.v1.TapStatus.p50:type_name -> google.protobuf.Duration
+	50, // 52: tapline.v1.TapStatus.p99:type_name -> google.protobuf.Duration
+	46, // 53: tapline.v1.ReaderStatus.last_tap_at:type_name -> google.protobuf.Timestamp
+	46, // 54: tapline.v1.BrokerStatus.since:type_name -> google.protobuf.Timestamp
+	46, // 55: tapline.v1.BundleStatus.issued_at:type_name -> google.protobuf.Timestamp
+	46, // 56: tapline.v1.BundleStatus.not_after:type_name -> google.protobuf.Timestamp
+	46, // 57: tapline.v1.Trouble.at:type_name -> google.protobuf.Timestamp
+	46, // 58: tapline.v1.Trouble.first_at:type_name -> google.protobuf.Timestamp
+	46, // 59: tapline.v1.ClaimBadgeResponse.expires_at:type_name -> google.protobuf.Timestamp
+	46, // 60: tapline.v1.FetchSecretResponse.expires_at:type_name -> google.protobuf.Timestamp
+	5,  // 61: tapline.v1.LocalService.WhoIsHere:input_type -> tapline.v1.WhoIsHereRequest
+	7,  // 62: tapline.v1.LocalService.WatchPresence:input_type -> tapline.v1.WatchPresenceRequest
+	10, // 63: tapline.v1.LocalService.IssueToken:input_type -> tapline.v1.IssueTokenRequest
+	12, // 64: tapline.v1.LocalService.SignAction:input_type -> tapline.v1.SignActionRequest
+	14, // 65: tapline.v1.LocalService.BeginEmergency:input_type -> tapline.v1.BeginEmergencyRequest
+	16, // 66: tapline.v1.LocalService.ClaimEmergency:input_type -> tapline.v1.ClaimEmergencyRequest
+	18, // 67: tapline.v1.LocalService.EndSession:input_type -> tapline.v1.EndSessionRequest
+	20, // 68: tapline.v1.LocalService.EnterPin:input_type -> tapline.v1.EnterPinRequest
+	22, // 69: tapline.v1.LocalService.Authorize:input_type -> tapline.v1.AuthorizeRequest
+	24, // 70: tapline.v1.LocalService.GetStatus:input_type -> tapline.v1.GetStatusRequest
+	37, // 71: tapline.v1.LocalService.ClaimBadge:input_type -> tapline.v1.ClaimBadgeRequest
+	35, // 72: tapline.v1.LocalService.Reload:input_type -> tapline.v1.ReloadRequest
+	39, // 73: tapline.v1.LocalService.FetchSecret:input_type -> tapline.v1.FetchSecretRequest
+	41, // 74: tapline.v1.LocalService.GetDiagnostics:input_type -> tapline.v1.GetDiagnosticsRequest
+	43, // 75: tapline.v1.LocalService.AttachHelper:input_type -> tapline.v1.AttachHelperRequest
+	6,  // 76: tapline.v1.LocalService.WhoIsHere:output_type -> tapline.v1.WhoIsHereResponse
+	8,  // 77: tapline.v1.LocalService.WatchPresence:output_type -> tapline.v1.WatchPresenceResponse
+	11, // 78: tapline.v1.LocalService.IssueToken:output_type -> tapline.v1.IssueTokenResponse
+	13, // 79: tapline.v1.LocalService.SignAction:output_type -> tapline.v1.SignActionResponse
+	15, // 80: tapline.v1.LocalService.BeginEmergency:output_type -> tapline.v1.BeginEmergencyResponse
+	17, // 81: tapline.v1.LocalService.ClaimEmergency:output_type -> tapline.v1.ClaimEmergencyResponse
+	19, // 82: tapline.v1.LocalService.EndSession:output_type -> tapline.v1.EndSessionResponse
+	21, // 83: tapline.v1.LocalService.EnterPin:output_type -> tapline.v1.EnterPinResponse
+	23, // 84: tapline.v1.LocalService.Authorize:output_type -> tapline.v1.AuthorizeResponse
+	25, // 85: tapline.v1.LocalService.GetStatus:output_type -> tapline.v1.GetStatusResponse
+	38, // 86: tapline.v1.LocalService.ClaimBadge:output_type -> tapline.v1.ClaimBadgeResponse
+	36, // 87: tapline.v1.LocalService.Reload:output_type -> tapline.v1.ReloadResponse
+	40, // 88: tapline.v1.LocalService.FetchSecret:output_type -> tapline.v1.FetchSecretResponse
+	42, // 89: tapline.v1.LocalService.GetDiagnostics:output_type -> tapline.v1.GetDiagnosticsResponse
+	44, // 90: tapline.v1.LocalService.AttachHelper:output_type -> tapline.v1.AttachHelperResponse
+	76, // [76:91] is the sub-list for method output_type
+	61, // [61:76] is the sub-list for method input_type
+	61, // [61:61] is the sub-list for extension type_name
+	61, // [61:61] is the sub-list for extension extendee
+	0,  // [0:61] is the sub-list for field type_name
 }
 
 func init() { file_tapline_v1_local_proto_init() }
@@ -3395,7 +3715,7 @@ func file_tapline_v1_local_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tapline_v1_local_proto_rawDesc), len(file_tapline_v1_local_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   39,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -35,6 +35,7 @@ const (
 	LocalService_Reload_FullMethodName         = "/tapline.v1.LocalService/Reload"
 	LocalService_FetchSecret_FullMethodName    = "/tapline.v1.LocalService/FetchSecret"
 	LocalService_GetDiagnostics_FullMethodName = "/tapline.v1.LocalService/GetDiagnostics"
+	LocalService_AttachHelper_FullMethodName   = "/tapline.v1.LocalService/AttachHelper"
 )
 
 // LocalServiceClient is the client API for LocalService service.
@@ -83,6 +84,10 @@ type LocalServiceClient interface {
 	// GetDiagnostics gives what a technician sends to those who help: the last lines of the log, what the agent's goroutines do, its metrics. It names no
 	// person and holds no secret. Root and the agent's own account alone.
 	GetDiagnostics(ctx context.Context, in *GetDiagnosticsRequest, opts ...grpc.CallOption) (*GetDiagnosticsResponse, error)
+	// AttachHelper joins the agent to its helper in the graphical session (tapagent gate), which holds the input and sees whether somebody uses the station.
+	// Both sides speak at least every two seconds: a helper that hears nothing for six lets go of everything, one that says nothing for six is not counted.
+	// Errors: PERMISSION_DENIED another account runs the graphical session, by the configuration.
+	AttachHelper(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[AttachHelperRequest, AttachHelperResponse], error)
 }
 
 type localServiceClient struct {
@@ -242,6 +247,19 @@ func (c *localServiceClient) GetDiagnostics(ctx context.Context, in *GetDiagnost
 	return out, nil
 }
 
+func (c *localServiceClient) AttachHelper(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[AttachHelperRequest, AttachHelperResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &LocalService_ServiceDesc.Streams[1], LocalService_AttachHelper_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[AttachHelperRequest, AttachHelperResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type LocalService_AttachHelperClient = grpc.BidiStreamingClient[AttachHelperRequest, AttachHelperResponse]
+
 // LocalServiceServer is the server API for LocalService service.
 // All implementations must embed UnimplementedLocalServiceServer
 // for forward compatibility.
@@ -288,6 +306,10 @@ type LocalServiceServer interface {
 	// GetDiagnostics gives what a technician sends to those who help: the last lines of the log, what the agent's goroutines do, its metrics. It names no
 	// person and holds no secret. Root and the agent's own account alone.
 	GetDiagnostics(context.Context, *GetDiagnosticsRequest) (*GetDiagnosticsResponse, error)
+	// AttachHelper joins the agent to its helper in the graphical session (tapagent gate), which holds the input and sees whether somebody uses the station.
+	// Both sides speak at least every two seconds: a helper that hears nothing for six lets go of everything, one that says nothing for six is not counted.
+	// Errors: PERMISSION_DENIED another account runs the graphical session, by the configuration.
+	AttachHelper(grpc.BidiStreamingServer[AttachHelperRequest, AttachHelperResponse]) error
 	mustEmbedUnimplementedLocalServiceServer()
 }
 
@@ -339,6 +361,9 @@ func (UnimplementedLocalServiceServer) FetchSecret(context.Context, *FetchSecret
 }
 func (UnimplementedLocalServiceServer) GetDiagnostics(context.Context, *GetDiagnosticsRequest) (*GetDiagnosticsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetDiagnostics not implemented")
+}
+func (UnimplementedLocalServiceServer) AttachHelper(grpc.BidiStreamingServer[AttachHelperRequest, AttachHelperResponse]) error {
+	return status.Error(codes.Unimplemented, "method AttachHelper not implemented")
 }
 func (UnimplementedLocalServiceServer) mustEmbedUnimplementedLocalServiceServer() {}
 func (UnimplementedLocalServiceServer) testEmbeddedByValue()                      {}
@@ -606,6 +631,13 @@ func _LocalService_GetDiagnostics_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LocalService_AttachHelper_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(LocalServiceServer).AttachHelper(&grpc.GenericServerStream[AttachHelperRequest, AttachHelperResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type LocalService_AttachHelperServer = grpc.BidiStreamingServer[AttachHelperRequest, AttachHelperResponse]
+
 // LocalService_ServiceDesc is the grpc.ServiceDesc for LocalService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -671,6 +703,12 @@ var LocalService_ServiceDesc = grpc.ServiceDesc{
 			StreamName:    "WatchPresence",
 			Handler:       _LocalService_WatchPresence_Handler,
 			ServerStreams: true,
+		},
+		{
+			StreamName:    "AttachHelper",
+			Handler:       _LocalService_AttachHelper_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
 		},
 	},
 	Metadata: "tapline/v1/local.proto",
