@@ -1,7 +1,6 @@
 package agent
 
-import "path/filepath"
-
-func defaultSocket(dir string) string { return filepath.Join(dir, "agent.sock") }
+// defaultSocket is the name of a pipe.
+func defaultSocket(string) string { return `\\.\pipe\tapline` }
 
 func dependencies() []string { return []string{"SCardSvr"} }

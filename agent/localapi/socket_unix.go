@@ -35,3 +35,9 @@ func listen(ctx context.Context, path string) (net.Listener, error) {
 	}
 	return l, nil
 }
+
+// Dial connects to the agent over its socket.
+func Dial(ctx context.Context, path string) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, "unix", path)
+}

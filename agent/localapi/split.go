@@ -58,16 +58,17 @@ func (s *splitter) run(ctx context.Context) error {
 // place hands a connection on once it is known whose it is and what it speaks.
 func (s *splitter) place(ctx context.Context, conn net.Conn) {
 	defer context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Now()) })()
-	who, err := credentialsOf(conn)
 	head := make([]byte, 3)
-	if err == nil {
-		err = conn.SetReadDeadline(time.Now().Add(sayWithin))
-	}
+	err := conn.SetReadDeadline(time.Now().Add(sayWithin))
 	if err == nil {
 		_, err = io.ReadFull(conn, head)
 	}
 	if err == nil {
 		err = conn.SetReadDeadline(time.Time{})
+	}
+	var who Peer
+	if err == nil {
+		who, err = credentialsOf(conn)
 	}
 	if err != nil || ctx.Err() != nil {
 		if err != nil && !errors.Is(err, io.EOF) {

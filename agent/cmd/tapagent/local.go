@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
+	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"tapline/agent"
+	"tapline/agent/localapi"
 	"tapline/installer/osservice"
 	taplinev1 "tapline/proto/tapline/v1"
 	"tapline/proto/wire"
@@ -24,10 +27,11 @@ const askWithin = 5 * time.Second
 
 // dial reaches the running agent.
 func dial(cfg agent.Config) (taplinev1.LocalServiceClient, func(), error) {
-	if _, err := os.Stat(cfg.Socket); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(cfg.Socket); runtime.GOOS != "windows" && errors.Is(err, fs.ErrNotExist) { // a look at a pipe would take a place in it
 		return nil, nil, notRunning(fmt.Errorf("no agent answers at %s", cfg.Socket))
 	}
-	conn, err := grpc.NewClient("unix:"+cfg.Socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient("passthrough:///agent", grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return localapi.Dial(ctx, cfg.Socket) }))
 	if err != nil {
 		return nil, nil, err
 	}

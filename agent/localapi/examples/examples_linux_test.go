@@ -183,7 +183,7 @@ func TestTheExamplesDoWhatTheySay(t *testing.T) {
 					return
 				}
 			}
-			t.Errorf("%s never sees %s", name, what)
+			t.Errorf("%s never sees %s (%v)", name, what, lines.Err())
 		}
 		sees(map[bool]string{true: "PRESENCE_STATE", false: ""}[name == "curl"])
 		badge, person := "anna", "Anna B."
