@@ -112,12 +112,19 @@ func (d *Desk) Shut(ctx context.Context, within time.Duration) bool {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	return d.until(ctx, "keys do not reach the view", func() bool {
-		before := d.typed.Load()
-		if d.press() != nil {
-			return false
+		for range 3 { // keys, each of which the view has had time to take
+			before, looks := d.typed.Load(), d.looks.Load()
+			if d.press() != nil {
+				return false
+			}
+			for d.looks.Load() < looks+3 && ctx.Err() == nil {
+				pause(ctx, lookEvery)
+			}
+			if d.typed.Load() != before || ctx.Err() != nil {
+				return false
+			}
 		}
-		pause(ctx, 4*lookEvery)
-		return d.typed.Load() == before
+		return true
 	}) == nil
 }
 
