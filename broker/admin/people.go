@@ -119,6 +119,9 @@ func (s *Service) SetPin(ctx context.Context, req *taplinev1.SetPinRequest) (*ta
 		if !pin.Valid(req.GetPin()) {
 			return nil, wire.E(wire.Invalid, "pin: %w", pin.ErrForm)
 		}
+		if why := pin.Weak(req.GetPin(), req.GetPerson()); why != "" {
+			return nil, wire.E(wire.Invalid, "pin: too easy to guess: %s; choose another one", why)
+		}
 		var err error
 		if verifier, err = s.PINs.Make(ctx, req.GetPin()); err != nil {
 			return nil, err
