@@ -21,7 +21,6 @@ var homes = []home{
 	{"github.com/ebfe/scard", []string{"reader/pcsc"}},
 	{"go.bug.st/serial", []string{"reader/serial"}},
 	{"github.com/zalando/go-keyring", []string{"agent/keystore", "broker/vault"}},
-	{"github.com/godbus/dbus", []string{"agent/logons", "agent/station"}},
 	{"github.com/kardianos/service", []string{"installer/osservice"}},
 	{"modernc.org/sqlite", []string{"broker/store"}},
 	{"github.com/jackc/pgx", []string{"broker/store"}},
@@ -42,7 +41,7 @@ var homes = []home{
 	{"golang.org/x/crypto", []string{"broker/pin"}},
 	{"github.com/jezek/xgb", []string{"agent/gate"}},
 	{"golang.org/x/image", []string{"agent/gate"}},
-	{"github.com/godbus/dbus", []string{"agent/station", "agent/gate"}},
+	{"github.com/godbus/dbus", []string{"agent/station", "agent/gate", "agent/logons"}},
 	{"github.com/schollz/progressbar", []string{"broker/cmd"}},
 
 	// Languages that several parts speak.
