@@ -33,6 +33,10 @@ func findings(s *taplinev1.GetStatusResponse, now time.Time) []*taplinev1.Findin
 	if c := s.GetClockState(); c == "differs" || c == "stepped" {
 		say(warning, "clock", "let a time service set this machine's clock", "the clock does not agree with the broker's (%s)", c)
 	}
+	if m := s.GetMode(); m.GetWanted() != m.GetInForce() {
+		say(warning, "mode", "see the words of modes in the agent's README; the records say which mode was in force", "the station enforces less than it should: %s and not %s (%s)",
+			modeWord(m.GetInForce()), modeWord(m.GetWanted()), m.GetReason())
+	}
 	slices.SortStableFunc(all, func(x, y *taplinev1.Finding) int { return int(y.GetSeverity()) - int(x.GetSeverity()) })
 	return all
 }

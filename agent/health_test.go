@@ -49,6 +49,9 @@ func TestWhatNeedsSomebodysEyeComesByUrgency(t *testing.T) {
 			s.CertificateExpiresAt = timestamppb.New(now.Add(20 * time.Hour))
 		}, "WARNING certificate"},
 		{"a copy of the station", func(s *taplinev1.GetStatusResponse) { s.IdentityCondition = "identity-cloned" }, "FAULT identity"},
+		{"a mode that cannot be had", func(s *taplinev1.GetStatusResponse) {
+			s.Mode = &taplinev1.ModeStatus{Wanted: taplinev1.Mode_MODE_GATE, InForce: taplinev1.Mode_MODE_ATTRIBUTE, Reason: "wayland"}
+		}, "WARNING mode"},
 		{"everything at once", func(s *taplinev1.GetStatusResponse) {
 			s.Broker.Connected, s.Journal.Degraded, s.IdentityCondition, s.Readers = false, true, "identity-revoked", nil
 		}, "FAULT readers, FAULT journal, FAULT identity, WARNING broker"},

@@ -132,7 +132,15 @@ func (s *screen) troubles(st *taplinev1.GetStatusResponse, now time.Time) {
 }
 
 func modeText(st *taplinev1.GetStatusResponse) string {
-	return strings.ToLower(strings.TrimPrefix(st.GetPresence().GetMode().String(), "MODE_"))
+	word := func(m taplinev1.Mode) string { return strings.ToLower(strings.TrimPrefix(m.String(), "MODE_")) }
+	m := st.GetMode()
+	switch {
+	case m == nil:
+		return word(st.GetPresence().GetMode())
+	case m.GetWanted() != m.GetInForce():
+		return fmt.Sprintf("%s, WANTED: %s (%s)", word(m.GetInForce()), word(m.GetWanted()), m.GetReason())
+	}
+	return word(m.GetInForce())
 }
 
 // span is a time to come in the words of a status screen.

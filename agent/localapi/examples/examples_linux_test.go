@@ -200,9 +200,13 @@ func TestTheExamplesDoWhatTheySay(t *testing.T) {
 		if out, err := s.says(client, "who"); err != nil || !strings.Contains(out, person) || !strings.Contains(out, "p-"+badge) {
 			t.Errorf("%s: %q, %v", name, out, err)
 		}
-		if out, err := s.says(client, "sign", "batch-book", "release", "released", "doc.go"); err == nil && !strings.Contains(out, "payload") && !strings.Contains(out, "envelope") ||
-			err != nil && !strings.Contains(out, "Unimplemented") {
-			t.Errorf("%s signs: %q, %v", name, out, err)
+		signing := s.command(client, "sign", "batch-book", "release", "released", "doc.go")
+		signing.Stdin = strings.NewReader("1234\n")
+		if signed, err := signing.CombinedOutput(); err != nil || !strings.Contains(string(signed), "payload") && !strings.Contains(string(signed), "envelope") {
+			t.Errorf("%s signs: %q, %v", name, signed, err)
+		}
+		if out, err := s.says(client, "sign", "batch-book", "release", "released", "doc.go"); err == nil || !strings.Contains(out, "pin") {
+			t.Errorf("%s signs without a PIN: %q, %v", name, out, err)
 		}
 	}
 }
