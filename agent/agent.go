@@ -75,6 +75,7 @@ type Agent struct {
 	bundle   *offline.Keeper
 	pins     *tries.Book
 	memory   *offline.Memory
+	mint     *mint
 	line     Line
 	hub      *hub
 	panel    *panel.Panel
@@ -185,6 +186,7 @@ func (a *Agent) openState() (err error) {
 	if err != nil {
 		return osservice.Fault(osservice.Failure, err, "check the rights of "+bundleDir(a.cfg.StateDir))
 	}
+	a.mint = openMint(a.keys, a.log.Named("token"))
 	if err := a.openPeople(); err != nil {
 		return osservice.Fault(osservice.Failure, err, "check the rights of "+peopleDir(a.cfg.StateDir))
 	}

@@ -41,6 +41,8 @@ type Config struct {
 	Session SessionConfig `yaml:"session"`
 	// Emergency says how long an emergency may last and how it is claimed.
 	Emergency EmergencyConfig `yaml:"emergency"`
+	// Tokens says for whom tokens are made that say who is here.
+	Tokens TokensConfig `yaml:"tokens"`
 	// Sign says what a signature of an operator takes.
 	Sign SignConfig `yaml:"sign"`
 	// AccountHook is a program, with its arguments, that sets the secret of a local account. It gets the account's name as its last argument and the
@@ -282,6 +284,7 @@ func (c Config) Check() []error {
 	if c.Journal.WarnDays < 0 || c.Journal.WarnFree < 0 {
 		wrong("journal.warn_days %d, journal.warn_free_mb %d: want 0 (never) or more", c.Journal.WarnDays, c.Journal.WarnFree)
 	}
+	faults = append(faults, c.Tokens.check()...)
 	for i, s := range c.Readers.Serial {
 		if _, err := s.source(nil); err != nil {
 			wrong("readers.serial[%d]: %w", i, err)

@@ -20,7 +20,7 @@ import (
 func liveKeys() []string {
 	return []string{
 		"account_hook", "brokers", "decide_within", "emergency.", "gate.", "heartbeat", "journal.", "log.level", "mode", "panel", "readers.", "session.", "sign.",
-		"unattributed.input_quiet", "unattributed.longest", "web.hosts", "web.listen",
+		"tokens.", "unattributed.input_quiet", "unattributed.longest", "web.hosts", "web.listen",
 	}
 }
 

@@ -45,6 +45,10 @@ type Station interface {
 	ClaimEmergency(ctx context.Context, req *taplinev1.ClaimEmergencyRequest) (*taplinev1.ClaimEmergencyResponse, error)
 	// SignAction records a signature of the person who is here; it is durable when it returns. The service has checked that nothing is missing.
 	SignAction(ctx context.Context, req *taplinev1.SignActionRequest) (*taplinev1.SignActionResponse, error)
+	// IssueToken makes a token for an audience, if programs of the account uid may have it; owner is set for root and the agent's own account.
+	IssueToken(ctx context.Context, req *taplinev1.IssueTokenRequest, uid int, owner bool) (*taplinev1.IssueTokenResponse, error)
+	// TokenKeys is the key set that checks tokens.
+	TokenKeys() (string, error)
 	// FetchSecret gives the secret of the account of the session in force, after the record that says so is durable.
 	FetchSecret(ctx context.Context, session string) (*taplinev1.FetchSecretResponse, error)
 	// AttachHelper serves the helper of an account in its graphical session until receive fails. An error of kind wire.Denied says that it is not wanted.

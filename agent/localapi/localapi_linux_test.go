@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -77,6 +78,12 @@ func (s *station) EnterPin(_ context.Context, tap, pin string) (*taplinev1.Decis
 func (s *station) Status() *taplinev1.GetStatusResponse {
 	return &taplinev1.GetStatusResponse{Station: "a/b/c/d", KeyStore: "in a drawer"}
 }
+
+func (s *station) IssueToken(_ context.Context, _ *taplinev1.IssueTokenRequest, uid int, _ bool) (*taplinev1.IssueTokenResponse, error) {
+	return &taplinev1.IssueTokenResponse{Token: strconv.Itoa(uid)}, nil
+}
+
+func (s *station) TokenKeys() (string, error) { return "{}", nil }
 
 func (s *station) SignAction(_ context.Context, req *taplinev1.SignActionRequest) (*taplinev1.SignActionResponse, error) {
 	return &taplinev1.SignActionResponse{Envelope: req.GetDigest(), Meaning: req.GetMeaning()}, nil
@@ -187,7 +194,7 @@ func TestTheAgentsOwnAccountMayAllThatThereIs(t *testing.T) {
 			return err
 		}, wire.Invalid},
 		{"what this build does not have", func() error {
-			_, err := c.IssueToken(t.Context(), &taplinev1.IssueTokenRequest{})
+			_, err := c.Authorize(t.Context(), &taplinev1.AuthorizeRequest{})
 			return err
 		}, wire.Unsupported},
 	} {

@@ -31,7 +31,8 @@ func rights() map[string]class {
 		taplinev1.LocalService_BeginEmergency_FullMethodName: owner | local | browser, // it must never be a question of rights
 		taplinev1.LocalService_ClaimEmergency_FullMethodName: owner | local | browser, // it names nobody: whoever taps next does
 		taplinev1.LocalService_EndSession_FullMethodName:     owner | browser,         // the panel's button; programs have no business with it
-		taplinev1.LocalService_IssueToken_FullMethodName:     owner | local,
+		taplinev1.LocalService_IssueToken_FullMethodName:     owner | local,           // the station asks beyond it for whom the account may have them
+		taplinev1.LocalService_GetTokenKeys_FullMethodName:   owner | local | browser,
 		taplinev1.LocalService_SignAction_FullMethodName:     owner | local,
 		taplinev1.LocalService_Authorize_FullMethodName:      owner | local, // lockers ask as the account that they guard
 		taplinev1.LocalService_AttachHelper_FullMethodName:   owner | local, // the account of the graphical session; the station knows which

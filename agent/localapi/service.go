@@ -87,8 +87,23 @@ func later(what string) error {
 	return wire.E(wire.Unsupported, "%s is not in this build", what)
 }
 
-func (s *service) IssueToken(context.Context, *taplinev1.IssueTokenRequest) (*taplinev1.IssueTokenResponse, error) {
-	return nil, later("issuing operator tokens")
+func (s *service) IssueToken(ctx context.Context, req *taplinev1.IssueTokenRequest) (*taplinev1.IssueTokenResponse, error) {
+	if a := req.GetAudience(); a == "" || strings.ContainsFunc(a, unicode.IsControl) {
+		return nil, wire.E(wire.Invalid, "audience: must name who will read the token, without control characters")
+	}
+	p, ok := peerOf(ctx)
+	if !ok {
+		p.UID = -1
+	}
+	return s.station.IssueToken(ctx, req, p.UID, p.Owner)
+}
+
+func (s *service) GetTokenKeys(context.Context, *taplinev1.GetTokenKeysRequest) (*taplinev1.GetTokenKeysResponse, error) {
+	keys, err := s.station.TokenKeys()
+	if err != nil {
+		return nil, err
+	}
+	return &taplinev1.GetTokenKeysResponse{Jwks: keys}, nil
 }
 
 func (s *service) SignAction(ctx context.Context, req *taplinev1.SignActionRequest) (*taplinev1.SignActionResponse, error) {

@@ -31,6 +31,7 @@ func routes() []route {
 		{http.MethodPost, "/api/v1/session/end", "EndSession"},
 		{http.MethodPost, "/api/v1/sign", "SignAction"},
 		{http.MethodPost, "/api/v1/token", "IssueToken"},
+		{http.MethodGet, "/api/v1/token/keys", "GetTokenKeys"},
 		{http.MethodPost, "/api/v1/badge/claim", "ClaimBadge"},
 	}
 }

@@ -33,6 +33,7 @@ var homes = []home{
 	{"github.com/scim2/filter-parser", []string{"broker/scim"}},
 	{"github.com/openbao/openbao/api", []string{"broker/openbao"}},
 	{"github.com/coreos/go-oidc", []string{"broker/login"}},
+	{"github.com/go-jose/go-jose", []string{"agent/token"}},
 	{"golang.org/x/oauth2", []string{"broker/login", "broker/cmd/tapctl"}},
 	{"go.opentelemetry.io", []string{"broker/trace"}},
 	{"golang.org/x/time", []string{"broker/quota"}},

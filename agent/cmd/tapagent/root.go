@@ -51,7 +51,7 @@ A new station:
 	run := func(ctx context.Context) error { return c.run(ctx) }
 	r.AddCommand(
 		c.runCommand(spec, run), c.enrolCommand(), c.statusCommand(), c.supportCommand(), c.checkCommand(), c.endCommand(), c.pinCommand(), c.reloadCommand(), c.secretCommand(), c.badgeCommand(),
-		c.emergencyCommand(), c.gateCommand(), c.signCommand(), versionCommand(),
+		c.emergencyCommand(), c.gateCommand(), c.signCommand(), c.tokenCommand(), versionCommand(),
 		osservice.Commands(spec, run), osservice.ConfigureCommand(spec),
 	)
 	return r

@@ -831,7 +831,9 @@ func (x *Notice) GetSamePerson() bool {
 type IssueTokenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who will read the token: at most 255 bytes.
-	Audience      string `protobuf:"bytes,1,opt,name=audience,proto3" json:"audience,omitempty"`
+	Audience string `protobuf:"bytes,1,opt,name=audience,proto3" json:"audience,omitempty"`
+	// Say the person's display name too; else the token holds the ID alone.
+	WithName      bool `protobuf:"varint,2,opt,name=with_name,json=withName,proto3" json:"with_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -871,6 +873,13 @@ func (x *IssueTokenRequest) GetAudience() string {
 		return x.Audience
 	}
 	return ""
+}
+
+func (x *IssueTokenRequest) GetWithName() bool {
+	if x != nil {
+		return x.WithName
+	}
+	return false
 }
 
 // IssueTokenResponse is the token.
@@ -928,6 +937,89 @@ func (x *IssueTokenResponse) GetExpiresAt() *timestamppb.Timestamp {
 	return nil
 }
 
+// GetTokenKeysRequest asks for the key set.
+type GetTokenKeysRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTokenKeysRequest) Reset() {
+	*x = GetTokenKeysRequest{}
+	mi := &file_tapline_v1_local_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTokenKeysRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTokenKeysRequest) ProtoMessage() {}
+
+func (x *GetTokenKeysRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_local_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTokenKeysRequest.ProtoReflect.Descriptor instead.
+func (*GetTokenKeysRequest) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{9}
+}
+
+// GetTokenKeysResponse is the key set.
+type GetTokenKeysResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// JSON Web Key Set (RFC 7517) with Ed25519 keys (RFC 8037), as JSON.
+	Jwks          string `protobuf:"bytes,1,opt,name=jwks,proto3" json:"jwks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTokenKeysResponse) Reset() {
+	*x = GetTokenKeysResponse{}
+	mi := &file_tapline_v1_local_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTokenKeysResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTokenKeysResponse) ProtoMessage() {}
+
+func (x *GetTokenKeysResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tapline_v1_local_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTokenKeysResponse.ProtoReflect.Descriptor instead.
+func (*GetTokenKeysResponse) Descriptor() ([]byte, []int) {
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *GetTokenKeysResponse) GetJwks() string {
+	if x != nil {
+		return x.Jwks
+	}
+	return ""
+}
+
 // SignActionRequest is what was done.
 type SignActionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -949,7 +1041,7 @@ type SignActionRequest struct {
 
 func (x *SignActionRequest) Reset() {
 	*x = SignActionRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[9]
+	mi := &file_tapline_v1_local_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -961,7 +1053,7 @@ func (x *SignActionRequest) String() string {
 func (*SignActionRequest) ProtoMessage() {}
 
 func (x *SignActionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[9]
+	mi := &file_tapline_v1_local_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -974,7 +1066,7 @@ func (x *SignActionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignActionRequest.ProtoReflect.Descriptor instead.
 func (*SignActionRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{9}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SignActionRequest) GetApplication() string {
@@ -1036,7 +1128,7 @@ type SignActionResponse struct {
 
 func (x *SignActionResponse) Reset() {
 	*x = SignActionResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[10]
+	mi := &file_tapline_v1_local_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1048,7 +1140,7 @@ func (x *SignActionResponse) String() string {
 func (*SignActionResponse) ProtoMessage() {}
 
 func (x *SignActionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[10]
+	mi := &file_tapline_v1_local_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1061,7 +1153,7 @@ func (x *SignActionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignActionResponse.ProtoReflect.Descriptor instead.
 func (*SignActionResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{10}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SignActionResponse) GetEnvelope() []byte {
@@ -1104,7 +1196,7 @@ type BeginEmergencyRequest struct {
 
 func (x *BeginEmergencyRequest) Reset() {
 	*x = BeginEmergencyRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[11]
+	mi := &file_tapline_v1_local_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1116,7 +1208,7 @@ func (x *BeginEmergencyRequest) String() string {
 func (*BeginEmergencyRequest) ProtoMessage() {}
 
 func (x *BeginEmergencyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[11]
+	mi := &file_tapline_v1_local_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1129,7 +1221,7 @@ func (x *BeginEmergencyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginEmergencyRequest.ProtoReflect.Descriptor instead.
 func (*BeginEmergencyRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{11}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *BeginEmergencyRequest) GetReason() string {
@@ -1152,7 +1244,7 @@ type BeginEmergencyResponse struct {
 
 func (x *BeginEmergencyResponse) Reset() {
 	*x = BeginEmergencyResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[12]
+	mi := &file_tapline_v1_local_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1164,7 +1256,7 @@ func (x *BeginEmergencyResponse) String() string {
 func (*BeginEmergencyResponse) ProtoMessage() {}
 
 func (x *BeginEmergencyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[12]
+	mi := &file_tapline_v1_local_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1177,7 +1269,7 @@ func (x *BeginEmergencyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginEmergencyResponse.ProtoReflect.Descriptor instead.
 func (*BeginEmergencyResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{12}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *BeginEmergencyResponse) GetEmergency() string {
@@ -1207,7 +1299,7 @@ type ClaimEmergencyRequest struct {
 
 func (x *ClaimEmergencyRequest) Reset() {
 	*x = ClaimEmergencyRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[13]
+	mi := &file_tapline_v1_local_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1219,7 +1311,7 @@ func (x *ClaimEmergencyRequest) String() string {
 func (*ClaimEmergencyRequest) ProtoMessage() {}
 
 func (x *ClaimEmergencyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[13]
+	mi := &file_tapline_v1_local_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1232,7 +1324,7 @@ func (x *ClaimEmergencyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimEmergencyRequest.ProtoReflect.Descriptor instead.
 func (*ClaimEmergencyRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{13}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ClaimEmergencyRequest) GetEmergency() string {
@@ -1260,7 +1352,7 @@ type ClaimEmergencyResponse struct {
 
 func (x *ClaimEmergencyResponse) Reset() {
 	*x = ClaimEmergencyResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[14]
+	mi := &file_tapline_v1_local_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1272,7 +1364,7 @@ func (x *ClaimEmergencyResponse) String() string {
 func (*ClaimEmergencyResponse) ProtoMessage() {}
 
 func (x *ClaimEmergencyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[14]
+	mi := &file_tapline_v1_local_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1285,7 +1377,7 @@ func (x *ClaimEmergencyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimEmergencyResponse.ProtoReflect.Descriptor instead.
 func (*ClaimEmergencyResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{14}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ClaimEmergencyResponse) GetMissing() uint32 {
@@ -1306,7 +1398,7 @@ type EndSessionRequest struct {
 
 func (x *EndSessionRequest) Reset() {
 	*x = EndSessionRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[15]
+	mi := &file_tapline_v1_local_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1318,7 +1410,7 @@ func (x *EndSessionRequest) String() string {
 func (*EndSessionRequest) ProtoMessage() {}
 
 func (x *EndSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[15]
+	mi := &file_tapline_v1_local_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1331,7 +1423,7 @@ func (x *EndSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndSessionRequest.ProtoReflect.Descriptor instead.
 func (*EndSessionRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{15}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *EndSessionRequest) GetSession() string {
@@ -1350,7 +1442,7 @@ type EndSessionResponse struct {
 
 func (x *EndSessionResponse) Reset() {
 	*x = EndSessionResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[16]
+	mi := &file_tapline_v1_local_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1362,7 +1454,7 @@ func (x *EndSessionResponse) String() string {
 func (*EndSessionResponse) ProtoMessage() {}
 
 func (x *EndSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[16]
+	mi := &file_tapline_v1_local_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1375,7 +1467,7 @@ func (x *EndSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndSessionResponse.ProtoReflect.Descriptor instead.
 func (*EndSessionResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{16}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{18}
 }
 
 // EnterPinRequest is the PIN.
@@ -1391,7 +1483,7 @@ type EnterPinRequest struct {
 
 func (x *EnterPinRequest) Reset() {
 	*x = EnterPinRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[17]
+	mi := &file_tapline_v1_local_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1403,7 +1495,7 @@ func (x *EnterPinRequest) String() string {
 func (*EnterPinRequest) ProtoMessage() {}
 
 func (x *EnterPinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[17]
+	mi := &file_tapline_v1_local_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1416,7 +1508,7 @@ func (x *EnterPinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnterPinRequest.ProtoReflect.Descriptor instead.
 func (*EnterPinRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{17}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *EnterPinRequest) GetSession() string {
@@ -1444,7 +1536,7 @@ type EnterPinResponse struct {
 
 func (x *EnterPinResponse) Reset() {
 	*x = EnterPinResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[18]
+	mi := &file_tapline_v1_local_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1456,7 +1548,7 @@ func (x *EnterPinResponse) String() string {
 func (*EnterPinResponse) ProtoMessage() {}
 
 func (x *EnterPinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[18]
+	mi := &file_tapline_v1_local_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1469,7 +1561,7 @@ func (x *EnterPinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnterPinResponse.ProtoReflect.Descriptor instead.
 func (*EnterPinResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{18}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *EnterPinResponse) GetDecision() *Decision {
@@ -1492,7 +1584,7 @@ type AuthorizeRequest struct {
 
 func (x *AuthorizeRequest) Reset() {
 	*x = AuthorizeRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[19]
+	mi := &file_tapline_v1_local_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1504,7 +1596,7 @@ func (x *AuthorizeRequest) String() string {
 func (*AuthorizeRequest) ProtoMessage() {}
 
 func (x *AuthorizeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[19]
+	mi := &file_tapline_v1_local_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1517,7 +1609,7 @@ func (x *AuthorizeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthorizeRequest.ProtoReflect.Descriptor instead.
 func (*AuthorizeRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{19}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *AuthorizeRequest) GetAccount() string {
@@ -1549,7 +1641,7 @@ type AuthorizeResponse struct {
 
 func (x *AuthorizeResponse) Reset() {
 	*x = AuthorizeResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[20]
+	mi := &file_tapline_v1_local_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1561,7 +1653,7 @@ func (x *AuthorizeResponse) String() string {
 func (*AuthorizeResponse) ProtoMessage() {}
 
 func (x *AuthorizeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[20]
+	mi := &file_tapline_v1_local_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1574,7 +1666,7 @@ func (x *AuthorizeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthorizeResponse.ProtoReflect.Descriptor instead.
 func (*AuthorizeResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{20}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *AuthorizeResponse) GetAllowed() bool {
@@ -1607,7 +1699,7 @@ type GetStatusRequest struct {
 
 func (x *GetStatusRequest) Reset() {
 	*x = GetStatusRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[21]
+	mi := &file_tapline_v1_local_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1619,7 +1711,7 @@ func (x *GetStatusRequest) String() string {
 func (*GetStatusRequest) ProtoMessage() {}
 
 func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[21]
+	mi := &file_tapline_v1_local_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1632,7 +1724,7 @@ func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetStatusRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{21}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{23}
 }
 
 // GetStatusResponse is how the agent is.
@@ -1689,7 +1781,7 @@ type GetStatusResponse struct {
 
 func (x *GetStatusResponse) Reset() {
 	*x = GetStatusResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[22]
+	mi := &file_tapline_v1_local_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1701,7 +1793,7 @@ func (x *GetStatusResponse) String() string {
 func (*GetStatusResponse) ProtoMessage() {}
 
 func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[22]
+	mi := &file_tapline_v1_local_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1714,7 +1806,7 @@ func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetStatusResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{22}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetStatusResponse) GetBuild() string {
@@ -1888,7 +1980,7 @@ type ModeStatus struct {
 
 func (x *ModeStatus) Reset() {
 	*x = ModeStatus{}
-	mi := &file_tapline_v1_local_proto_msgTypes[23]
+	mi := &file_tapline_v1_local_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1900,7 +1992,7 @@ func (x *ModeStatus) String() string {
 func (*ModeStatus) ProtoMessage() {}
 
 func (x *ModeStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[23]
+	mi := &file_tapline_v1_local_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1913,7 +2005,7 @@ func (x *ModeStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModeStatus.ProtoReflect.Descriptor instead.
 func (*ModeStatus) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{23}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ModeStatus) GetWanted() Mode {
@@ -1967,7 +2059,7 @@ type CoverageStatus struct {
 
 func (x *CoverageStatus) Reset() {
 	*x = CoverageStatus{}
-	mi := &file_tapline_v1_local_proto_msgTypes[24]
+	mi := &file_tapline_v1_local_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1979,7 +2071,7 @@ func (x *CoverageStatus) String() string {
 func (*CoverageStatus) ProtoMessage() {}
 
 func (x *CoverageStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[24]
+	mi := &file_tapline_v1_local_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1992,7 +2084,7 @@ func (x *CoverageStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CoverageStatus.ProtoReflect.Descriptor instead.
 func (*CoverageStatus) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{24}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CoverageStatus) GetFrom() *timestamppb.Timestamp {
@@ -2061,7 +2153,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_tapline_v1_local_proto_msgTypes[25]
+	mi := &file_tapline_v1_local_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2073,7 +2165,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[25]
+	mi := &file_tapline_v1_local_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2086,7 +2178,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{25}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Finding) GetSeverity() Severity {
@@ -2132,7 +2224,7 @@ type TapStatus struct {
 
 func (x *TapStatus) Reset() {
 	*x = TapStatus{}
-	mi := &file_tapline_v1_local_proto_msgTypes[26]
+	mi := &file_tapline_v1_local_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2144,7 +2236,7 @@ func (x *TapStatus) String() string {
 func (*TapStatus) ProtoMessage() {}
 
 func (x *TapStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[26]
+	mi := &file_tapline_v1_local_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2157,7 +2249,7 @@ func (x *TapStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TapStatus.ProtoReflect.Descriptor instead.
 func (*TapStatus) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{26}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *TapStatus) GetCount() uint32 {
@@ -2198,7 +2290,7 @@ type ReaderStatus struct {
 
 func (x *ReaderStatus) Reset() {
 	*x = ReaderStatus{}
-	mi := &file_tapline_v1_local_proto_msgTypes[27]
+	mi := &file_tapline_v1_local_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2210,7 +2302,7 @@ func (x *ReaderStatus) String() string {
 func (*ReaderStatus) ProtoMessage() {}
 
 func (x *ReaderStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[27]
+	mi := &file_tapline_v1_local_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2223,7 +2315,7 @@ func (x *ReaderStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReaderStatus.ProtoReflect.Descriptor instead.
 func (*ReaderStatus) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{27}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ReaderStatus) GetName() string {
@@ -2271,7 +2363,7 @@ type BrokerStatus struct {
 
 func (x *BrokerStatus) Reset() {
 	*x = BrokerStatus{}
-	mi := &file_tapline_v1_local_proto_msgTypes[28]
+	mi := &file_tapline_v1_local_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2283,7 +2375,7 @@ func (x *BrokerStatus) String() string {
 func (*BrokerStatus) ProtoMessage() {}
 
 func (x *BrokerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[28]
+	mi := &file_tapline_v1_local_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2296,7 +2388,7 @@ func (x *BrokerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BrokerStatus.ProtoReflect.Descriptor instead.
 func (*BrokerStatus) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{28}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *BrokerStatus) GetAddress() string {
@@ -2354,7 +2446,7 @@ type JournalStatus struct {
 
 func (x *JournalStatus) Reset() {
 	*x = JournalStatus{}
-	mi := &file_tapline_v1_local_proto_msgTypes[29]
+	mi := &file_tapline_v1_local_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2366,7 +2458,7 @@ func (x *JournalStatus) String() string {
 func (*JournalStatus) ProtoMessage() {}
 
 func (x *JournalStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[29]
+	mi := &file_tapline_v1_local_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2379,7 +2471,7 @@ func (x *JournalStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalStatus.ProtoReflect.Descriptor instead.
 func (*JournalStatus) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{29}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *JournalStatus) GetSeq() uint64 {
@@ -2462,7 +2554,7 @@ type BundleStatus struct {
 
 func (x *BundleStatus) Reset() {
 	*x = BundleStatus{}
-	mi := &file_tapline_v1_local_proto_msgTypes[30]
+	mi := &file_tapline_v1_local_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2474,7 +2566,7 @@ func (x *BundleStatus) String() string {
 func (*BundleStatus) ProtoMessage() {}
 
 func (x *BundleStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[30]
+	mi := &file_tapline_v1_local_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2487,7 +2579,7 @@ func (x *BundleStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BundleStatus.ProtoReflect.Descriptor instead.
 func (*BundleStatus) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{30}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *BundleStatus) GetSequence() uint64 {
@@ -2539,7 +2631,7 @@ type Trouble struct {
 
 func (x *Trouble) Reset() {
 	*x = Trouble{}
-	mi := &file_tapline_v1_local_proto_msgTypes[31]
+	mi := &file_tapline_v1_local_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2551,7 +2643,7 @@ func (x *Trouble) String() string {
 func (*Trouble) ProtoMessage() {}
 
 func (x *Trouble) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[31]
+	mi := &file_tapline_v1_local_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2564,7 +2656,7 @@ func (x *Trouble) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trouble.ProtoReflect.Descriptor instead.
 func (*Trouble) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{31}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Trouble) GetAt() *timestamppb.Timestamp {
@@ -2618,7 +2710,7 @@ type ReloadRequest struct {
 
 func (x *ReloadRequest) Reset() {
 	*x = ReloadRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[32]
+	mi := &file_tapline_v1_local_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2630,7 +2722,7 @@ func (x *ReloadRequest) String() string {
 func (*ReloadRequest) ProtoMessage() {}
 
 func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[32]
+	mi := &file_tapline_v1_local_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2643,7 +2735,7 @@ func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadRequest.ProtoReflect.Descriptor instead.
 func (*ReloadRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{32}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{34}
 }
 
 // ReloadResponse says what changed.
@@ -2659,7 +2751,7 @@ type ReloadResponse struct {
 
 func (x *ReloadResponse) Reset() {
 	*x = ReloadResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[33]
+	mi := &file_tapline_v1_local_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2671,7 +2763,7 @@ func (x *ReloadResponse) String() string {
 func (*ReloadResponse) ProtoMessage() {}
 
 func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[33]
+	mi := &file_tapline_v1_local_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2684,7 +2776,7 @@ func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadResponse.ProtoReflect.Descriptor instead.
 func (*ReloadResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{33}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ReloadResponse) GetApplied() []string {
@@ -2716,7 +2808,7 @@ type ClaimBadgeRequest struct {
 
 func (x *ClaimBadgeRequest) Reset() {
 	*x = ClaimBadgeRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[34]
+	mi := &file_tapline_v1_local_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2728,7 +2820,7 @@ func (x *ClaimBadgeRequest) String() string {
 func (*ClaimBadgeRequest) ProtoMessage() {}
 
 func (x *ClaimBadgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[34]
+	mi := &file_tapline_v1_local_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2741,7 +2833,7 @@ func (x *ClaimBadgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimBadgeRequest.ProtoReflect.Descriptor instead.
 func (*ClaimBadgeRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{34}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ClaimBadgeRequest) GetCode() string {
@@ -2780,7 +2872,7 @@ type ClaimBadgeResponse struct {
 
 func (x *ClaimBadgeResponse) Reset() {
 	*x = ClaimBadgeResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[35]
+	mi := &file_tapline_v1_local_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2792,7 +2884,7 @@ func (x *ClaimBadgeResponse) String() string {
 func (*ClaimBadgeResponse) ProtoMessage() {}
 
 func (x *ClaimBadgeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[35]
+	mi := &file_tapline_v1_local_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2805,7 +2897,7 @@ func (x *ClaimBadgeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimBadgeResponse.ProtoReflect.Descriptor instead.
 func (*ClaimBadgeResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{35}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ClaimBadgeResponse) GetPerson() string {
@@ -2840,7 +2932,7 @@ type FetchSecretRequest struct {
 
 func (x *FetchSecretRequest) Reset() {
 	*x = FetchSecretRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[36]
+	mi := &file_tapline_v1_local_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2852,7 +2944,7 @@ func (x *FetchSecretRequest) String() string {
 func (*FetchSecretRequest) ProtoMessage() {}
 
 func (x *FetchSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[36]
+	mi := &file_tapline_v1_local_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2865,7 +2957,7 @@ func (x *FetchSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSecretRequest.ProtoReflect.Descriptor instead.
 func (*FetchSecretRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{36}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *FetchSecretRequest) GetSession() string {
@@ -2894,7 +2986,7 @@ type FetchSecretResponse struct {
 
 func (x *FetchSecretResponse) Reset() {
 	*x = FetchSecretResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[37]
+	mi := &file_tapline_v1_local_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2906,7 +2998,7 @@ func (x *FetchSecretResponse) String() string {
 func (*FetchSecretResponse) ProtoMessage() {}
 
 func (x *FetchSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[37]
+	mi := &file_tapline_v1_local_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2919,7 +3011,7 @@ func (x *FetchSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSecretResponse.ProtoReflect.Descriptor instead.
 func (*FetchSecretResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{37}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *FetchSecretResponse) GetSession() string {
@@ -2966,7 +3058,7 @@ type GetDiagnosticsRequest struct {
 
 func (x *GetDiagnosticsRequest) Reset() {
 	*x = GetDiagnosticsRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[38]
+	mi := &file_tapline_v1_local_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2978,7 +3070,7 @@ func (x *GetDiagnosticsRequest) String() string {
 func (*GetDiagnosticsRequest) ProtoMessage() {}
 
 func (x *GetDiagnosticsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[38]
+	mi := &file_tapline_v1_local_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2991,7 +3083,7 @@ func (x *GetDiagnosticsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDiagnosticsRequest.ProtoReflect.Descriptor instead.
 func (*GetDiagnosticsRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{38}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{40}
 }
 
 // GetDiagnosticsResponse is what a technician sends to those who help.
@@ -3009,7 +3101,7 @@ type GetDiagnosticsResponse struct {
 
 func (x *GetDiagnosticsResponse) Reset() {
 	*x = GetDiagnosticsResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[39]
+	mi := &file_tapline_v1_local_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3021,7 +3113,7 @@ func (x *GetDiagnosticsResponse) String() string {
 func (*GetDiagnosticsResponse) ProtoMessage() {}
 
 func (x *GetDiagnosticsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[39]
+	mi := &file_tapline_v1_local_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3034,7 +3126,7 @@ func (x *GetDiagnosticsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDiagnosticsResponse.ProtoReflect.Descriptor instead.
 func (*GetDiagnosticsResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{39}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *GetDiagnosticsResponse) GetLog() []string {
@@ -3081,7 +3173,7 @@ type AttachHelperRequest struct {
 
 func (x *AttachHelperRequest) Reset() {
 	*x = AttachHelperRequest{}
-	mi := &file_tapline_v1_local_proto_msgTypes[40]
+	mi := &file_tapline_v1_local_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3093,7 +3185,7 @@ func (x *AttachHelperRequest) String() string {
 func (*AttachHelperRequest) ProtoMessage() {}
 
 func (x *AttachHelperRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[40]
+	mi := &file_tapline_v1_local_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3106,7 +3198,7 @@ func (x *AttachHelperRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachHelperRequest.ProtoReflect.Descriptor instead.
 func (*AttachHelperRequest) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{40}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *AttachHelperRequest) GetOrder() uint64 {
@@ -3181,7 +3273,7 @@ type AttachHelperResponse struct {
 
 func (x *AttachHelperResponse) Reset() {
 	*x = AttachHelperResponse{}
-	mi := &file_tapline_v1_local_proto_msgTypes[41]
+	mi := &file_tapline_v1_local_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3193,7 +3285,7 @@ func (x *AttachHelperResponse) String() string {
 func (*AttachHelperResponse) ProtoMessage() {}
 
 func (x *AttachHelperResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tapline_v1_local_proto_msgTypes[41]
+	mi := &file_tapline_v1_local_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3206,7 +3298,7 @@ func (x *AttachHelperResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachHelperResponse.ProtoReflect.Descriptor instead.
 func (*AttachHelperResponse) Descriptor() ([]byte, []int) {
-	return file_tapline_v1_local_proto_rawDescGZIP(), []int{41}
+	return file_tapline_v1_local_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *AttachHelperResponse) GetOrder() uint64 {
@@ -3309,13 +3401,17 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\amissing\x18\n" +
 	" \x01(\rR\amissing\x12\x1f\n" +
 	"\vsame_person\x18\v \x01(\bR\n" +
-	"samePerson\"/\n" +
+	"samePerson\"L\n" +
 	"\x11IssueTokenRequest\x12\x1a\n" +
-	"\baudience\x18\x01 \x01(\tR\baudience\"j\n" +
+	"\baudience\x18\x01 \x01(\tR\baudience\x12\x1b\n" +
+	"\twith_name\x18\x02 \x01(\bR\bwithName\"j\n" +
 	"\x12IssueTokenResponse\x12\x19\n" +
 	"\x05token\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05token\x129\n" +
 	"\n" +
-	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\xac\x01\n" +
+	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\x15\n" +
+	"\x13GetTokenKeysRequest\"*\n" +
+	"\x14GetTokenKeysResponse\x12\x12\n" +
+	"\x04jwks\x18\x01 \x01(\tR\x04jwks\"\xac\x01\n" +
 	"\x11SignActionRequest\x12 \n" +
 	"\vapplication\x18\x01 \x01(\tR\vapplication\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -3513,12 +3609,14 @@ const file_tapline_v1_local_proto_rawDesc = "" +
 	"\bSeverity\x12\x18\n" +
 	"\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10SEVERITY_WARNING\x10\x01\x12\x12\n" +
-	"\x0eSEVERITY_FAULT\x10\x022\xb2\t\n" +
+	"\x0eSEVERITY_FAULT\x10\x022\x85\n" +
+	"\n" +
 	"\fLocalService\x12H\n" +
 	"\tWhoIsHere\x12\x1c.tapline.v1.WhoIsHereRequest\x1a\x1d.tapline.v1.WhoIsHereResponse\x12V\n" +
 	"\rWatchPresence\x12 .tapline.v1.WatchPresenceRequest\x1a!.tapline.v1.WatchPresenceResponse0\x01\x12K\n" +
 	"\n" +
-	"IssueToken\x12\x1d.tapline.v1.IssueTokenRequest\x1a\x1e.tapline.v1.IssueTokenResponse\x12K\n" +
+	"IssueToken\x12\x1d.tapline.v1.IssueTokenRequest\x1a\x1e.tapline.v1.IssueTokenResponse\x12Q\n" +
+	"\fGetTokenKeys\x12\x1f.tapline.v1.GetTokenKeysRequest\x1a .tapline.v1.GetTokenKeysResponse\x12K\n" +
 	"\n" +
 	"SignAction\x12\x1d.tapline.v1.SignActionRequest\x1a\x1e.tapline.v1.SignActionResponse\x12W\n" +
 	"\x0eBeginEmergency\x12!.tapline.v1.BeginEmergencyRequest\x1a\".tapline.v1.BeginEmergencyResponse\x12W\n" +
@@ -3548,7 +3646,7 @@ func file_tapline_v1_local_proto_rawDescGZIP() []byte {
 }
 
 var file_tapline_v1_local_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_tapline_v1_local_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_tapline_v1_local_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_tapline_v1_local_proto_goTypes = []any{
 	(PresenceState)(0),             // 0: tapline.v1.PresenceState
 	(NoticeKind)(0),                // 1: tapline.v1.NoticeKind
@@ -3562,142 +3660,146 @@ var file_tapline_v1_local_proto_goTypes = []any{
 	(*Notice)(nil),                 // 9: tapline.v1.Notice
 	(*IssueTokenRequest)(nil),      // 10: tapline.v1.IssueTokenRequest
 	(*IssueTokenResponse)(nil),     // 11: tapline.v1.IssueTokenResponse
-	(*SignActionRequest)(nil),      // 12: tapline.v1.SignActionRequest
-	(*SignActionResponse)(nil),     // 13: tapline.v1.SignActionResponse
-	(*BeginEmergencyRequest)(nil),  // 14: tapline.v1.BeginEmergencyRequest
-	(*BeginEmergencyResponse)(nil), // 15: tapline.v1.BeginEmergencyResponse
-	(*ClaimEmergencyRequest)(nil),  // 16: tapline.v1.ClaimEmergencyRequest
-	(*ClaimEmergencyResponse)(nil), // 17: tapline.v1.ClaimEmergencyResponse
-	(*EndSessionRequest)(nil),      // 18: tapline.v1.EndSessionRequest
-	(*EndSessionResponse)(nil),     // 19: tapline.v1.EndSessionResponse
-	(*EnterPinRequest)(nil),        // 20: tapline.v1.EnterPinRequest
-	(*EnterPinResponse)(nil),       // 21: tapline.v1.EnterPinResponse
-	(*AuthorizeRequest)(nil),       // 22: tapline.v1.AuthorizeRequest
-	(*AuthorizeResponse)(nil),      // 23: tapline.v1.AuthorizeResponse
-	(*GetStatusRequest)(nil),       // 24: tapline.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),      // 25: tapline.v1.GetStatusResponse
-	(*ModeStatus)(nil),             // 26: tapline.v1.ModeStatus
-	(*CoverageStatus)(nil),         // 27: tapline.v1.CoverageStatus
-	(*Finding)(nil),                // 28: tapline.v1.Finding
-	(*TapStatus)(nil),              // 29: tapline.v1.TapStatus
-	(*ReaderStatus)(nil),           // 30: tapline.v1.ReaderStatus
-	(*BrokerStatus)(nil),           // 31: tapline.v1.BrokerStatus
-	(*JournalStatus)(nil),          // 32: tapline.v1.JournalStatus
-	(*BundleStatus)(nil),           // 33: tapline.v1.BundleStatus
-	(*Trouble)(nil),                // 34: tapline.v1.Trouble
-	(*ReloadRequest)(nil),          // 35: tapline.v1.ReloadRequest
-	(*ReloadResponse)(nil),         // 36: tapline.v1.ReloadResponse
-	(*ClaimBadgeRequest)(nil),      // 37: tapline.v1.ClaimBadgeRequest
-	(*ClaimBadgeResponse)(nil),     // 38: tapline.v1.ClaimBadgeResponse
-	(*FetchSecretRequest)(nil),     // 39: tapline.v1.FetchSecretRequest
-	(*FetchSecretResponse)(nil),    // 40: tapline.v1.FetchSecretResponse
-	(*GetDiagnosticsRequest)(nil),  // 41: tapline.v1.GetDiagnosticsRequest
-	(*GetDiagnosticsResponse)(nil), // 42: tapline.v1.GetDiagnosticsResponse
-	(*AttachHelperRequest)(nil),    // 43: tapline.v1.AttachHelperRequest
-	(*AttachHelperResponse)(nil),   // 44: tapline.v1.AttachHelperResponse
-	(*Person)(nil),                 // 45: tapline.v1.Person
-	(*timestamppb.Timestamp)(nil),  // 46: google.protobuf.Timestamp
-	(Assurance)(0),                 // 47: tapline.v1.Assurance
-	(Mode)(0),                      // 48: tapline.v1.Mode
-	(RefusalCause)(0),              // 49: tapline.v1.RefusalCause
-	(*durationpb.Duration)(nil),    // 50: google.protobuf.Duration
-	(EndCause)(0),                  // 51: tapline.v1.EndCause
-	(*Decision)(nil),               // 52: tapline.v1.Decision
+	(*GetTokenKeysRequest)(nil),    // 12: tapline.v1.GetTokenKeysRequest
+	(*GetTokenKeysResponse)(nil),   // 13: tapline.v1.GetTokenKeysResponse
+	(*SignActionRequest)(nil),      // 14: tapline.v1.SignActionRequest
+	(*SignActionResponse)(nil),     // 15: tapline.v1.SignActionResponse
+	(*BeginEmergencyRequest)(nil),  // 16: tapline.v1.BeginEmergencyRequest
+	(*BeginEmergencyResponse)(nil), // 17: tapline.v1.BeginEmergencyResponse
+	(*ClaimEmergencyRequest)(nil),  // 18: tapline.v1.ClaimEmergencyRequest
+	(*ClaimEmergencyResponse)(nil), // 19: tapline.v1.ClaimEmergencyResponse
+	(*EndSessionRequest)(nil),      // 20: tapline.v1.EndSessionRequest
+	(*EndSessionResponse)(nil),     // 21: tapline.v1.EndSessionResponse
+	(*EnterPinRequest)(nil),        // 22: tapline.v1.EnterPinRequest
+	(*EnterPinResponse)(nil),       // 23: tapline.v1.EnterPinResponse
+	(*AuthorizeRequest)(nil),       // 24: tapline.v1.AuthorizeRequest
+	(*AuthorizeResponse)(nil),      // 25: tapline.v1.AuthorizeResponse
+	(*GetStatusRequest)(nil),       // 26: tapline.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),      // 27: tapline.v1.GetStatusResponse
+	(*ModeStatus)(nil),             // 28: tapline.v1.ModeStatus
+	(*CoverageStatus)(nil),         // 29: tapline.v1.CoverageStatus
+	(*Finding)(nil),                // 30: tapline.v1.Finding
+	(*TapStatus)(nil),              // 31: tapline.v1.TapStatus
+	(*ReaderStatus)(nil),           // 32: tapline.v1.ReaderStatus
+	(*BrokerStatus)(nil),           // 33: tapline.v1.BrokerStatus
+	(*JournalStatus)(nil),          // 34: tapline.v1.JournalStatus
+	(*BundleStatus)(nil),           // 35: tapline.v1.BundleStatus
+	(*Trouble)(nil),                // 36: tapline.v1.Trouble
+	(*ReloadRequest)(nil),          // 37: tapline.v1.ReloadRequest
+	(*ReloadResponse)(nil),         // 38: tapline.v1.ReloadResponse
+	(*ClaimBadgeRequest)(nil),      // 39: tapline.v1.ClaimBadgeRequest
+	(*ClaimBadgeResponse)(nil),     // 40: tapline.v1.ClaimBadgeResponse
+	(*FetchSecretRequest)(nil),     // 41: tapline.v1.FetchSecretRequest
+	(*FetchSecretResponse)(nil),    // 42: tapline.v1.FetchSecretResponse
+	(*GetDiagnosticsRequest)(nil),  // 43: tapline.v1.GetDiagnosticsRequest
+	(*GetDiagnosticsResponse)(nil), // 44: tapline.v1.GetDiagnosticsResponse
+	(*AttachHelperRequest)(nil),    // 45: tapline.v1.AttachHelperRequest
+	(*AttachHelperResponse)(nil),   // 46: tapline.v1.AttachHelperResponse
+	(*Person)(nil),                 // 47: tapline.v1.Person
+	(*timestamppb.Timestamp)(nil),  // 48: google.protobuf.Timestamp
+	(Assurance)(0),                 // 49: tapline.v1.Assurance
+	(Mode)(0),                      // 50: tapline.v1.Mode
+	(RefusalCause)(0),              // 51: tapline.v1.RefusalCause
+	(*durationpb.Duration)(nil),    // 52: google.protobuf.Duration
+	(EndCause)(0),                  // 53: tapline.v1.EndCause
+	(*Decision)(nil),               // 54: tapline.v1.Decision
 }
 var file_tapline_v1_local_proto_depIdxs = []int32{
 	0,  // 0: tapline.v1.Presence.state:type_name -> tapline.v1.PresenceState
-	45, // 1: tapline.v1.Presence.person:type_name -> tapline.v1.Person
-	46, // 2: tapline.v1.Presence.since:type_name -> google.protobuf.Timestamp
-	46, // 3: tapline.v1.Presence.ends_at:type_name -> google.protobuf.Timestamp
-	47, // 4: tapline.v1.Presence.assurance:type_name -> tapline.v1.Assurance
-	48, // 5: tapline.v1.Presence.mode:type_name -> tapline.v1.Mode
-	45, // 6: tapline.v1.Presence.second:type_name -> tapline.v1.Person
+	47, // 1: tapline.v1.Presence.person:type_name -> tapline.v1.Person
+	48, // 2: tapline.v1.Presence.since:type_name -> google.protobuf.Timestamp
+	48, // 3: tapline.v1.Presence.ends_at:type_name -> google.protobuf.Timestamp
+	49, // 4: tapline.v1.Presence.assurance:type_name -> tapline.v1.Assurance
+	50, // 5: tapline.v1.Presence.mode:type_name -> tapline.v1.Mode
+	47, // 6: tapline.v1.Presence.second:type_name -> tapline.v1.Person
 	4,  // 7: tapline.v1.Presence.emergency:type_name -> tapline.v1.Emergency
 	4,  // 8: tapline.v1.Presence.unclaimed:type_name -> tapline.v1.Emergency
-	46, // 9: tapline.v1.Emergency.since:type_name -> google.protobuf.Timestamp
-	46, // 10: tapline.v1.Emergency.ends_at:type_name -> google.protobuf.Timestamp
-	46, // 11: tapline.v1.Emergency.claim_by:type_name -> google.protobuf.Timestamp
+	48, // 9: tapline.v1.Emergency.since:type_name -> google.protobuf.Timestamp
+	48, // 10: tapline.v1.Emergency.ends_at:type_name -> google.protobuf.Timestamp
+	48, // 11: tapline.v1.Emergency.claim_by:type_name -> google.protobuf.Timestamp
 	3,  // 12: tapline.v1.WhoIsHereResponse.presence:type_name -> tapline.v1.Presence
 	3,  // 13: tapline.v1.WatchPresenceResponse.presence:type_name -> tapline.v1.Presence
 	9,  // 14: tapline.v1.WatchPresenceResponse.notice:type_name -> tapline.v1.Notice
 	1,  // 15: tapline.v1.Notice.kind:type_name -> tapline.v1.NoticeKind
-	49, // 16: tapline.v1.Notice.refusal:type_name -> tapline.v1.RefusalCause
-	50, // 17: tapline.v1.Notice.lasts:type_name -> google.protobuf.Duration
-	45, // 18: tapline.v1.Notice.person:type_name -> tapline.v1.Person
-	46, // 19: tapline.v1.Notice.answer_by:type_name -> google.protobuf.Timestamp
-	51, // 20: tapline.v1.Notice.cause:type_name -> tapline.v1.EndCause
-	46, // 21: tapline.v1.IssueTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
-	45, // 22: tapline.v1.SignActionResponse.signer:type_name -> tapline.v1.Person
-	46, // 23: tapline.v1.SignActionResponse.signed_at:type_name -> google.protobuf.Timestamp
-	46, // 24: tapline.v1.BeginEmergencyResponse.claim_by:type_name -> google.protobuf.Timestamp
-	52, // 25: tapline.v1.EnterPinResponse.decision:type_name -> tapline.v1.Decision
-	45, // 26: tapline.v1.AuthorizeResponse.person:type_name -> tapline.v1.Person
+	51, // 16: tapline.v1.Notice.refusal:type_name -> tapline.v1.RefusalCause
+	52, // 17: tapline.v1.Notice.lasts:type_name -> google.protobuf.Duration
+	47, // 18: tapline.v1.Notice.person:type_name -> tapline.v1.Person
+	48, // 19: tapline.v1.Notice.answer_by:type_name -> google.protobuf.Timestamp
+	53, // 20: tapline.v1.Notice.cause:type_name -> tapline.v1.EndCause
+	48, // 21: tapline.v1.IssueTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
+	47, // 22: tapline.v1.SignActionResponse.signer:type_name -> tapline.v1.Person
+	48, // 23: tapline.v1.SignActionResponse.signed_at:type_name -> google.protobuf.Timestamp
+	48, // 24: tapline.v1.BeginEmergencyResponse.claim_by:type_name -> google.protobuf.Timestamp
+	54, // 25: tapline.v1.EnterPinResponse.decision:type_name -> tapline.v1.Decision
+	47, // 26: tapline.v1.AuthorizeResponse.person:type_name -> tapline.v1.Person
 	3,  // 27: tapline.v1.GetStatusResponse.presence:type_name -> tapline.v1.Presence
-	30, // 28: tapline.v1.GetStatusResponse.readers:type_name -> tapline.v1.ReaderStatus
-	31, // 29: tapline.v1.GetStatusResponse.broker:type_name -> tapline.v1.BrokerStatus
-	32, // 30: tapline.v1.GetStatusResponse.journal:type_name -> tapline.v1.JournalStatus
-	50, // 31: tapline.v1.GetStatusResponse.clock_error:type_name -> google.protobuf.Duration
-	33, // 32: tapline.v1.GetStatusResponse.bundle:type_name -> tapline.v1.BundleStatus
-	34, // 33: tapline.v1.GetStatusResponse.troubles:type_name -> tapline.v1.Trouble
-	46, // 34: tapline.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
-	46, // 35: tapline.v1.GetStatusResponse.certificate_expires_at:type_name -> google.protobuf.Timestamp
-	28, // 36: tapline.v1.GetStatusResponse.findings:type_name -> tapline.v1.Finding
-	29, // 37: tapline.v1.GetStatusResponse.taps:type_name -> tapline.v1.TapStatus
-	27, // 38: tapline.v1.GetStatusResponse.today:type_name -> tapline.v1.CoverageStatus
-	26, // 39: tapline.v1.GetStatusResponse.mode:type_name -> tapline.v1.ModeStatus
-	48, // 40: tapline.v1.ModeStatus.wanted:type_name -> tapline.v1.Mode
-	48, // 41: tapline.v1.ModeStatus.in_force:type_name -> tapline.v1.Mode
-	46, // 42: tapline.v1.ModeStatus.since:type_name -> google.protobuf.Timestamp
-	46, // 43: tapline.v1.CoverageStatus.from:type_name -> google.protobuf.Timestamp
-	46, // 44: tapline.v1.CoverageStatus.until:type_name -> google.protobuf.Timestamp
-	50, // 45: tapline.v1.CoverageStatus.named:type_name -> google.protobuf.Duration
-	50, // 46: tapline.v1.CoverageStatus.emergency:type_name -> google.protobuf.Duration
-	50, // 47: tapline.v1.CoverageStatus.unattributed:type_name -> google.protobuf.Duration
-	50, // 48: tapline.v1.CoverageStatus.idle:type_name -> google.protobuf.Duration
-	50, // 49: tapline.v1.CoverageStatus.agent_down:type_name -> google.protobuf.Duration
+	32, // 28: tapline.v1.GetStatusResponse.readers:type_name -> tapline.v1.ReaderStatus
+	33, // 29: tapline.v1.GetStatusResponse.broker:type_name -> tapline.v1.BrokerStatus
+	34, // 30: tapline.v1.GetStatusResponse.journal:type_name -> tapline.v1.JournalStatus
+	52, // 31: tapline.v1.GetStatusResponse.clock_error:type_name -> google.protobuf.Duration
+	35, // 32: tapline.v1.GetStatusResponse.bundle:type_name -> tapline.v1.BundleStatus
+	36, // 33: tapline.v1.GetStatusResponse.troubles:type_name -> tapline.v1.Trouble
+	48, // 34: tapline.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
+	48, // 35: tapline.v1.GetStatusResponse.certificate_expires_at:type_name -> google.protobuf.Timestamp
+	30, // 36: tapline.v1.GetStatusResponse.findings:type_name -> tapline.v1.Finding
+	31, // 37: tapline.v1.GetStatusResponse.taps:type_name -> tapline.v1.TapStatus
+	29, // 38: tapline.v1.GetStatusResponse.today:type_name -> tapline.v1.CoverageStatus
+	28, // 39: tapline.v1.GetStatusResponse.mode:type_name -> tapline.v1.ModeStatus
+	50, // 40: tapline.v1.ModeStatus.wanted:type_name -> tapline.v1.Mode
+	50, // 41: tapline.v1.ModeStatus.in_force:type_name -> tapline.v1.Mode
+	48, // 42: tapline.v1.ModeStatus.since:type_name -> google.protobuf.Timestamp
+	48, // 43: tapline.v1.CoverageStatus.from:type_name -> google.protobuf.Timestamp
+	48, // 44: tapline.v1.CoverageStatus.until:type_name -> google.protobuf.Timestamp
+	52, // 45: tapline.v1.CoverageStatus.named:type_name -> google.protobuf.Duration
+	52, // 46: tapline.v1.CoverageStatus.emergency:type_name -> google.protobuf.Duration
+	52, // 47: tapline.v1.CoverageStatus.unattributed:type_name -> google.protobuf.Duration
+	52, // 48: tapline.v1.CoverageStatus.idle:type_name -> google.protobuf.Duration
+	52, // 49: tapline.v1.CoverageStatus.agent_down:type_name -> google.protobuf.Duration
 	2,  // 50: tapline.v1.Finding.severity:type_name -> tapline.v1.Severity
-	50, // 51: tapline.v1.TapStatus.p50:type_name -> google.protobuf.Duration
-	50, // 52: tapline.v1.TapStatus.p99:type_name -> google.protobuf.Duration
-	46, // 53: tapline.v1.ReaderStatus.last_tap_at:type_name -> google.protobuf.Timestamp
-	46, // 54: tapline.v1.BrokerStatus.since:type_name -> google.protobuf.Timestamp
-	46, // 55: tapline.v1.BundleStatus.issued_at:type_name -> google.protobuf.Timestamp
-	46, // 56: tapline.v1.BundleStatus.not_after:type_name -> google.protobuf.Timestamp
-	46, // 57: tapline.v1.Trouble.at:type_name -> google.protobuf.Timestamp
-	46, // 58: tapline.v1.Trouble.first_at:type_name -> google.protobuf.Timestamp
-	46, // 59: tapline.v1.ClaimBadgeResponse.expires_at:type_name -> google.protobuf.Timestamp
-	46, // 60: tapline.v1.FetchSecretResponse.expires_at:type_name -> google.protobuf.Timestamp
+	52, // 51: tapline.v1.TapStatus.p50:type_name -> google.protobuf.Duration
+	52, // 52: tapline.v1.TapStatus.p99:type_name -> google.protobuf.Duration
+	48, // 53: tapline.v1.ReaderStatus.last_tap_at:type_name -> google.protobuf.Timestamp
+	48, // 54: tapline.v1.BrokerStatus.since:type_name -> google.protobuf.Timestamp
+	48, // 55: tapline.v1.BundleStatus.issued_at:type_name -> google.protobuf.Timestamp
+	48, // 56: tapline.v1.BundleStatus.not_after:type_name -> google.protobuf.Timestamp
+	48, // 57: tapline.v1.Trouble.at:type_name -> google.protobuf.Timestamp
+	48, // 58: tapline.v1.Trouble.first_at:type_name -> google.protobuf.Timestamp
+	48, // 59: tapline.v1.ClaimBadgeResponse.expires_at:type_name -> google.protobuf.Timestamp
+	48, // 60: tapline.v1.FetchSecretResponse.expires_at:type_name -> google.protobuf.Timestamp
 	5,  // 61: tapline.v1.LocalService.WhoIsHere:input_type -> tapline.v1.WhoIsHereRequest
 	7,  // 62: tapline.v1.LocalService.WatchPresence:input_type -> tapline.v1.WatchPresenceRequest
 	10, // 63: tapline.v1.LocalService.IssueToken:input_type -> tapline.v1.IssueTokenRequest
-	12, // 64: tapline.v1.LocalService.SignAction:input_type -> tapline.v1.SignActionRequest
-	14, // 65: tapline.v1.LocalService.BeginEmergency:input_type -> tapline.v1.BeginEmergencyRequest
-	16, // 66: tapline.v1.LocalService.ClaimEmergency:input_type -> tapline.v1.ClaimEmergencyRequest
-	18, // 67: tapline.v1.LocalService.EndSession:input_type -> tapline.v1.EndSessionRequest
-	20, // 68: tapline.v1.LocalService.EnterPin:input_type -> tapline.v1.EnterPinRequest
-	22, // 69: tapline.v1.LocalService.Authorize:input_type -> tapline.v1.AuthorizeRequest
-	24, // 70: tapline.v1.LocalService.GetStatus:input_type -> tapline.v1.GetStatusRequest
-	37, // 71: tapline.v1.LocalService.ClaimBadge:input_type -> tapline.v1.ClaimBadgeRequest
-	35, // 72: tapline.v1.LocalService.Reload:input_type -> tapline.v1.ReloadRequest
-	39, // 73: tapline.v1.LocalService.FetchSecret:input_type -> tapline.v1.FetchSecretRequest
-	41, // 74: tapline.v1.LocalService.GetDiagnostics:input_type -> tapline.v1.GetDiagnosticsRequest
-	43, // 75: tapline.v1.LocalService.AttachHelper:input_type -> tapline.v1.AttachHelperRequest
-	6,  // 76: tapline.v1.LocalService.WhoIsHere:output_type -> tapline.v1.WhoIsHereResponse
-	8,  // 77: tapline.v1.LocalService.WatchPresence:output_type -> tapline.v1.WatchPresenceResponse
-	11, // 78: tapline.v1.LocalService.IssueToken:output_type -> tapline.v1.IssueTokenResponse
-	13, // 79: tapline.v1.LocalService.SignAction:output_type -> tapline.v1.SignActionResponse
-	15, // 80: tapline.v1.LocalService.BeginEmergency:output_type -> tapline.v1.BeginEmergencyResponse
-	17, // 81: tapline.v1.LocalService.ClaimEmergency:output_type -> tapline.v1.ClaimEmergencyResponse
-	19, // 82: tapline.v1.LocalService.EndSession:output_type -> tapline.v1.EndSessionResponse
-	21, // 83: tapline.v1.LocalService.EnterPin:output_type -> tapline.v1.EnterPinResponse
-	23, // 84: tapline.v1.LocalService.Authorize:output_type -> tapline.v1.AuthorizeResponse
-	25, // 85: tapline.v1.LocalService.GetStatus:output_type -> tapline.v1.GetStatusResponse
-	38, // 86: tapline.v1.LocalService.ClaimBadge:output_type -> tapline.v1.ClaimBadgeResponse
-	36, // 87: tapline.v1.LocalService.Reload:output_type -> tapline.v1.ReloadResponse
-	40, // 88: tapline.v1.LocalService.FetchSecret:output_type -> tapline.v1.FetchSecretResponse
-	42, // 89: tapline.v1.LocalService.GetDiagnostics:output_type -> tapline.v1.GetDiagnosticsResponse
-	44, // 90: tapline.v1.LocalService.AttachHelper:output_type -> tapline.v1.AttachHelperResponse
-	76, // [76:91] is the sub-list for method output_type
-	61, // [61:76] is the sub-list for method input_type
+	12, // 64: tapline.v1.LocalService.GetTokenKeys:input_type -> tapline.v1.GetTokenKeysRequest
+	14, // 65: tapline.v1.LocalService.SignAction:input_type -> tapline.v1.SignActionRequest
+	16, // 66: tapline.v1.LocalService.BeginEmergency:input_type -> tapline.v1.BeginEmergencyRequest
+	18, // 67: tapline.v1.LocalService.ClaimEmergency:input_type -> tapline.v1.ClaimEmergencyRequest
+	20, // 68: tapline.v1.LocalService.EndSession:input_type -> tapline.v1.EndSessionRequest
+	22, // 69: tapline.v1.LocalService.EnterPin:input_type -> tapline.v1.EnterPinRequest
+	24, // 70: tapline.v1.LocalService.Authorize:input_type -> tapline.v1.AuthorizeRequest
+	26, // 71: tapline.v1.LocalService.GetStatus:input_type -> tapline.v1.GetStatusRequest
+	39, // 72: tapline.v1.LocalService.ClaimBadge:input_type -> tapline.v1.ClaimBadgeRequest
+	37, // 73: tapline.v1.LocalService.Reload:input_type -> tapline.v1.ReloadRequest
+	41, // 74: tapline.v1.LocalService.FetchSecret:input_type -> tapline.v1.FetchSecretRequest
+	43, // 75: tapline.v1.LocalService.GetDiagnostics:input_type -> tapline.v1.GetDiagnosticsRequest
+	45, // 76: tapline.v1.LocalService.AttachHelper:input_type -> tapline.v1.AttachHelperRequest
+	6,  // 77: tapline.v1.LocalService.WhoIsHere:output_type -> tapline.v1.WhoIsHereResponse
+	8,  // 78: tapline.v1.LocalService.WatchPresence:output_type -> tapline.v1.WatchPresenceResponse
+	11, // 79: tapline.v1.LocalService.IssueToken:output_type -> tapline.v1.IssueTokenResponse
+	13, // 80: tapline.v1.LocalService.GetTokenKeys:output_type -> tapline.v1.GetTokenKeysResponse
+	15, // 81: tapline.v1.LocalService.SignAction:output_type -> tapline.v1.SignActionResponse
+	17, // 82: tapline.v1.LocalService.BeginEmergency:output_type -> tapline.v1.BeginEmergencyResponse
+	19, // 83: tapline.v1.LocalService.ClaimEmergency:output_type -> tapline.v1.ClaimEmergencyResponse
+	21, // 84: tapline.v1.LocalService.EndSession:output_type -> tapline.v1.EndSessionResponse
+	23, // 85: tapline.v1.LocalService.EnterPin:output_type -> tapline.v1.EnterPinResponse
+	25, // 86: tapline.v1.LocalService.Authorize:output_type -> tapline.v1.AuthorizeResponse
+	27, // 87: tapline.v1.LocalService.GetStatus:output_type -> tapline.v1.GetStatusResponse
+	40, // 88: tapline.v1.LocalService.ClaimBadge:output_type -> tapline.v1.ClaimBadgeResponse
+	38, // 89: tapline.v1.LocalService.Reload:output_type -> tapline.v1.ReloadResponse
+	42, // 90: tapline.v1.LocalService.FetchSecret:output_type -> tapline.v1.FetchSecretResponse
+	44, // 91: tapline.v1.LocalService.GetDiagnostics:output_type -> tapline.v1.GetDiagnosticsResponse
+	46, // 92: tapline.v1.LocalService.AttachHelper:output_type -> tapline.v1.AttachHelperResponse
+	77, // [77:93] is the sub-list for method output_type
+	61, // [61:77] is the sub-list for method input_type
 	61, // [61:61] is the sub-list for extension type_name
 	61, // [61:61] is the sub-list for extension extendee
 	0,  // [0:61] is the sub-list for field type_name
@@ -3715,7 +3817,7 @@ func file_tapline_v1_local_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tapline_v1_local_proto_rawDesc), len(file_tapline_v1_local_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   42,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

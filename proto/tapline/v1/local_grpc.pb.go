@@ -24,6 +24,7 @@ const (
 	LocalService_WhoIsHere_FullMethodName      = "/tapline.v1.LocalService/WhoIsHere"
 	LocalService_WatchPresence_FullMethodName  = "/tapline.v1.LocalService/WatchPresence"
 	LocalService_IssueToken_FullMethodName     = "/tapline.v1.LocalService/IssueToken"
+	LocalService_GetTokenKeys_FullMethodName   = "/tapline.v1.LocalService/GetTokenKeys"
 	LocalService_SignAction_FullMethodName     = "/tapline.v1.LocalService/SignAction"
 	LocalService_BeginEmergency_FullMethodName = "/tapline.v1.LocalService/BeginEmergency"
 	LocalService_ClaimEmergency_FullMethodName = "/tapline.v1.LocalService/ClaimEmergency"
@@ -48,9 +49,12 @@ type LocalServiceClient interface {
 	WhoIsHere(ctx context.Context, in *WhoIsHereRequest, opts ...grpc.CallOption) (*WhoIsHereResponse, error)
 	// WatchPresence sends the present state at once and then every change.
 	WatchPresence(ctx context.Context, in *WatchPresenceRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchPresenceResponse], error)
-	// IssueToken returns a short-lived signed token that says who is at the station, for one audience.
-	// Errors: FAILED_PRECONDITION nobody is there.
+	// IssueToken returns a short-lived signed token that says who is at the station, for one audience. That it was made is a record, durable before the token
+	// is handed out. Errors: FAILED_PRECONDITION nobody is there, or the session is not recorded yet; PERMISSION_DENIED the configuration does not name the
+	// audience for the caller's account; RESOURCE_EXHAUSTED too many in a minute.
 	IssueToken(ctx context.Context, in *IssueTokenRequest, opts ...grpc.CallOption) (*IssueTokenResponse, error)
+	// GetTokenKeys returns the key set by which anybody checks the station's tokens. It is no secret.
+	GetTokenKeys(ctx context.Context, in *GetTokenKeysRequest, opts ...grpc.CallOption) (*GetTokenKeysResponse, error)
 	// SignAction records that the person at the station signed for something in an application: an electronic signature of two components, the badge and the
 	// PIN (21 CFR 11.200). The record is durable when the answer comes.
 	// Errors: FAILED_PRECONDITION nobody is there, the session is not recorded yet, the badge has to be tapped, or the PIN cannot be checked now;
@@ -131,6 +135,16 @@ func (c *localServiceClient) IssueToken(ctx context.Context, in *IssueTokenReque
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(IssueTokenResponse)
 	err := c.cc.Invoke(ctx, LocalService_IssueToken_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *localServiceClient) GetTokenKeys(ctx context.Context, in *GetTokenKeysRequest, opts ...grpc.CallOption) (*GetTokenKeysResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetTokenKeysResponse)
+	err := c.cc.Invoke(ctx, LocalService_GetTokenKeys_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -270,9 +284,12 @@ type LocalServiceServer interface {
 	WhoIsHere(context.Context, *WhoIsHereRequest) (*WhoIsHereResponse, error)
 	// WatchPresence sends the present state at once and then every change.
 	WatchPresence(*WatchPresenceRequest, grpc.ServerStreamingServer[WatchPresenceResponse]) error
-	// IssueToken returns a short-lived signed token that says who is at the station, for one audience.
-	// Errors: FAILED_PRECONDITION nobody is there.
+	// IssueToken returns a short-lived signed token that says who is at the station, for one audience. That it was made is a record, durable before the token
+	// is handed out. Errors: FAILED_PRECONDITION nobody is there, or the session is not recorded yet; PERMISSION_DENIED the configuration does not name the
+	// audience for the caller's account; RESOURCE_EXHAUSTED too many in a minute.
 	IssueToken(context.Context, *IssueTokenRequest) (*IssueTokenResponse, error)
+	// GetTokenKeys returns the key set by which anybody checks the station's tokens. It is no secret.
+	GetTokenKeys(context.Context, *GetTokenKeysRequest) (*GetTokenKeysResponse, error)
 	// SignAction records that the person at the station signed for something in an application: an electronic signature of two components, the badge and the
 	// PIN (21 CFR 11.200). The record is durable when the answer comes.
 	// Errors: FAILED_PRECONDITION nobody is there, the session is not recorded yet, the badge has to be tapped, or the PIN cannot be checked now;
@@ -328,6 +345,9 @@ func (UnimplementedLocalServiceServer) WatchPresence(*WatchPresenceRequest, grpc
 }
 func (UnimplementedLocalServiceServer) IssueToken(context.Context, *IssueTokenRequest) (*IssueTokenResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method IssueToken not implemented")
+}
+func (UnimplementedLocalServiceServer) GetTokenKeys(context.Context, *GetTokenKeysRequest) (*GetTokenKeysResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetTokenKeys not implemented")
 }
 func (UnimplementedLocalServiceServer) SignAction(context.Context, *SignActionRequest) (*SignActionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SignAction not implemented")
@@ -429,6 +449,24 @@ func _LocalService_IssueToken_Handler(srv interface{}, ctx context.Context, dec 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(LocalServiceServer).IssueToken(ctx, req.(*IssueTokenRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LocalService_GetTokenKeys_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetTokenKeysRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LocalServiceServer).GetTokenKeys(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LocalService_GetTokenKeys_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LocalServiceServer).GetTokenKeys(ctx, req.(*GetTokenKeysRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -652,6 +690,10 @@ var LocalService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "IssueToken",
 			Handler:    _LocalService_IssueToken_Handler,
+		},
+		{
+			MethodName: "GetTokenKeys",
+			Handler:    _LocalService_GetTokenKeys_Handler,
 		},
 		{
 			MethodName: "SignAction",
