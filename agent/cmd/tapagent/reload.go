@@ -21,8 +21,9 @@ reload" do. It takes all of it or nothing: a file with a fault anywhere changes
 nothing, and the command says which key is wrong. Nobody's session ends by it.
 
 These keys change while the station runs, all others with a restart:
-session.*, emergency.*, readers.*, web.listen, web.hosts, brokers, panel,
-decide_within, heartbeat, account_hook, log.level.`,
+mode, brokers, panel, web.listen, web.hosts, decide_within, heartbeat,
+account_hook, log.level, unattributed.input_quiet, unattributed.longest, and
+all of session, emergency, sign, gate, readers and journal.`,
 		Example: "  sudo tapagent check && sudo tapagent reload",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
