@@ -282,6 +282,7 @@ func (a *Agent) runStation(ctx, lost context.Context) error {
 	defer context.AfterFunc(lost, stop)()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(task("station", func() error { return a.loop.run(ctx) }))
+	group.Go(task("sign-in", func() error { return a.runSignIn(ctx) }))
 	group.Go(task("mode", func() error { return a.runMode(ctx) }))
 	group.Go(task("local API", func() error { return a.api.Run(ctx) }))
 	group.Go(task("mark of life", func() error { return a.live(ctx) }))

@@ -34,6 +34,8 @@ type Config struct {
 	// Mode is how far the station enforces; what cannot be had makes way for less.
 	Mode string `yaml:"mode"`
 	Gate Gate   `yaml:"gate"`
+	// SignIn is for the modes lock and signin.
+	SignIn SignIn `yaml:"signin"`
 	// Panel is terminal (lines on standard output, beside the page), web (the page alone) or none.
 	Panel   string        `yaml:"panel"`
 	Web     Web           `yaml:"web"`
@@ -269,6 +271,9 @@ func (c Config) Check() []error {
 		wrong("panel %q: want terminal, web or none", c.Panel)
 	}
 	faults = append(faults, c.Gate.check()...)
+	for i, name := range c.SignIn.Accounts {
+		faults = append(faults, checkUser(fmt.Sprintf("signin.accounts[%d]", i), name)...)
+	}
 	faults = append(faults, c.Web.check()...)
 	if t := session.TapOut(c.Session.TapOut); t != session.Confirm && t != session.Never {
 		wrong("session.tap_out %q: want confirm or never", c.Session.TapOut)

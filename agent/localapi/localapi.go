@@ -51,6 +51,9 @@ type Station interface {
 	TokenKeys() (string, error)
 	// FetchSecret gives the secret of the account of the session in force, after the record that says so is durable.
 	FetchSecret(ctx context.Context, session string) (*taplinev1.FetchSecretResponse, error)
+	// Authorize answers a sign-in of the operating system under an account. An error of kind wire.NotFound says that the station does not guard it,
+	// one of kind wire.Unavailable that it guards none now.
+	Authorize(ctx context.Context, account string) (*taplinev1.AuthorizeResponse, error)
 	// AttachHelper serves the helper of an account in its graphical session until receive fails. An error of kind wire.Denied says that it is not wanted.
 	AttachHelper(ctx context.Context, uid int, receive func() (*taplinev1.AttachHelperRequest, error), send func(*taplinev1.AttachHelperResponse) error) error
 	// Status tells a technician how the agent is.

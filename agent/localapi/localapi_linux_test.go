@@ -108,6 +108,10 @@ func (s *station) Diagnostics() (*taplinev1.GetDiagnosticsResponse, error) {
 	return &taplinev1.GetDiagnosticsResponse{}, nil
 }
 
+func (s *station) Authorize(context.Context, string) (*taplinev1.AuthorizeResponse, error) {
+	return &taplinev1.AuthorizeResponse{}, nil
+}
+
 func (s *station) AttachHelper(_ context.Context, _ int, receive func() (*taplinev1.AttachHelperRequest, error), _ func(*taplinev1.AttachHelperResponse) error) error {
 	_, err := receive()
 	return err

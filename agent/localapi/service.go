@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"tapline/agent/signin"
 	taplinev1 "tapline/proto/tapline/v1"
 	"tapline/proto/wire"
 )
@@ -157,6 +158,12 @@ func (s *service) EnterPin(ctx context.Context, req *taplinev1.EnterPinRequest) 
 	return &taplinev1.EnterPinResponse{Decision: d}, nil
 }
 
-func (s *service) Authorize(context.Context, *taplinev1.AuthorizeRequest) (*taplinev1.AuthorizeResponse, error) {
-	return nil, later("signing in to the operating system")
+func (s *service) Authorize(ctx context.Context, req *taplinev1.AuthorizeRequest) (*taplinev1.AuthorizeResponse, error) {
+	if req.GetAccount() == "" {
+		return nil, wire.E(wire.Invalid, "account: empty")
+	}
+	if caller, _ := peerOf(ctx); !caller.Owner && !signin.MayAsk(caller.UID, req.GetAccount()) {
+		return nil, wire.E(wire.Denied, "an account may ask about itself alone")
+	}
+	return s.station.Authorize(ctx, req.GetAccount())
 }

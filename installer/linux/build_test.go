@@ -36,13 +36,19 @@ func fakePrograms(t *testing.T) string {
 }
 
 func TestPackagesHoldTheRightFilesWithTheRightRights(t *testing.T) {
+	if _, err := os.Stat("/usr/include/security/pam_modules.h"); err != nil {
+		t.Skip("needs: libpam0g-dev")
+	}
 	out := buildPackages(t, "v1.2.0", fakePrograms(t))
 	t.Run("debian agent", func(t *testing.T) {
 		need(t, "dpkg-deb", "dpkg")
 		wantList(t, debFiles(t, filepath.Join(out, "tapline-agent_1.2.0_amd64.deb")), `
 -rw-r----- root/tapline /etc/tapline/agent.yaml
+-rw-r--r-- root/root /etc/xdg/autostart/tapline-gate.desktop
 -rwxr-xr-x root/root /usr/bin/tapagent
 -rw-r--r-- root/root /usr/lib/systemd/system/tapline-agent.service
+-rw-r--r-- root/root /usr/lib/systemd/user/tapline-gate.service
+-rw-r--r-- root/root /usr/lib/x86_64-linux-gnu/security/pam_tapline.so
 -rw-r--r-- root/root /usr/share/doc/tapline-agent/copyright
 -rw-r--r-- root/root /usr/share/polkit-1/rules.d/50-tapline-agent.rules`)
 		wantField(t, filepath.Join(out, "tapline-agent_1.2.0_amd64.deb"), "Depends", "libc6 (>= 2.34), libpcsclite1, pcscd, passwd")
@@ -63,8 +69,11 @@ func TestPackagesHoldTheRightFilesWithTheRightRights(t *testing.T) {
 		wantList(t, rpmFiles(t, filepath.Join(out, "tapline-agent-1.2.0-1.x86_64.rpm")), `
 /etc/tapline 040755 root/root isconfig=0
 /etc/tapline/agent.yaml 0100640 root/tapline isconfig=1
+/etc/xdg/autostart/tapline-gate.desktop 0100644 root/root isconfig=0
 /usr/bin/tapagent 0100755 root/root isconfig=0
 /usr/lib/systemd/system/tapline-agent.service 0100644 root/root isconfig=0
+/usr/lib/systemd/user/tapline-gate.service 0100644 root/root isconfig=0
+/usr/lib64/security/pam_tapline.so 0100644 root/root isconfig=0
 /usr/share/doc/tapline-agent/copyright 0100644 root/root isconfig=0
 /usr/share/polkit-1/rules.d/50-tapline-agent.rules 0100644 root/root isconfig=0`)
 	})
