@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"tapline/agent/station"
+	"tapline/proto/record"
 	taplinev1 "tapline/proto/tapline/v1"
 )
 
@@ -30,15 +32,31 @@ func findings(s *taplinev1.GetStatusResponse, now time.Time) []*taplinev1.Findin
 	lineFindings(s, now, say)
 	journalFindings(s.GetJournal(), s.GetBroker().GetConnected(), say)
 	identityFindings(s, now, say)
+	modeFindings(s.GetMode(), say)
 	if c := s.GetClockState(); c == "differs" || c == "stepped" {
 		say(warning, "clock", "let a time service set this machine's clock", "the clock does not agree with the broker's (%s)", c)
 	}
-	if m := s.GetMode(); m.GetWanted() != m.GetInForce() {
-		say(warning, "mode", "see the words of modes in the agent's README; the records say which mode was in force", "the station enforces less than it should: %s and not %s (%s)",
-			modeWord(m.GetInForce()), modeWord(m.GetWanted()), m.GetReason())
-	}
 	slices.SortStableFunc(all, func(x, y *taplinev1.Finding) int { return int(y.GetSeverity()) - int(x.GetSeverity()) })
 	return all
+}
+
+// modeFindings says that the station enforces less than it should, and what would change that.
+func modeFindings(m *taplinev1.ModeStatus, say sayer) {
+	if m.GetReason() == "" {
+		return
+	}
+	hints := map[record.Reason]string{
+		station.NoHelper:       "start \"tapagent gate\" in the graphical session",
+		station.HelperSilent:   "start \"tapagent gate\" in the graphical session anew",
+		station.Wayland:        "run the graphical session on X11",
+		station.NoDisplay:      "see why the X server is away",
+		station.GrabRefused:    "close the program that holds keyboard or pointer, such as a screen saver",
+		station.ReleasedByHand: "the next tap puts it right",
+		station.NoPAM:          "name pam_tapline.so in /etc/pam.d, as the installer's README says",
+		station.Unsupported:    "set another mode: this build does not have it here",
+	}
+	say(warning, "mode", hints[record.Reason(m.GetReason())], "the station enforces less than it should: %s and not %s (%s)",
+		modeWord(m.GetInForce()), modeWord(m.GetWanted()), m.GetReason())
 }
 
 // sayer notes a finding.
