@@ -43,7 +43,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(bin)
 	build := exec.Command("go", "build", "-o", bin, "tapline/agent/cmd/tapagent", "tapline/broker/cmd/tapbroker",
-		"tapline/broker/cmd/tapctl", "tapline/broker/cmd/tapaudit")
+		"tapline/broker/cmd/tapctl", "tapline/broker/cmd/tapaudit", "tapline/scripts/rig/cmd/tapbench")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the programs: %v\n%s", err, out)
 		return 1

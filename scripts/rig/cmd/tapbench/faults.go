@@ -42,6 +42,14 @@ const (
 
 // faults goes through the matrix: each fault in each mode, with a station of its own.
 func (b *bench) faults(ctx context.Context) error {
+	if b.markdown {
+		fmt.Fprint(b.out, "| fault | mode in force | blocked | opened after, ms | a tap meanwhile | day, s | evidence |\n|---|---|---|---|---|---|---|\n")
+		b.report = func(r any) error {
+			c := r.(cell)
+			_, err := fmt.Fprintf(b.out, "| %s | %s | %d | %.0f | %s | %d | %s |\n", c.Case, c.InForce, c.Blocked, c.OpenedMS, c.Tap, c.DaySeconds, verdict(c.Verified))
+			return err
+		}
+	}
 	for _, mode := range b.modes {
 		for _, f := range b.matrix() {
 			if len(b.only) > 0 && !slices.Contains(b.only, f.name) {
@@ -63,6 +71,13 @@ func (b *bench) faults(ctx context.Context) error {
 		return fmt.Errorf("the never-block contract, the day's sum or the evidence does not hold: %s", strings.Join(b.broken, ", "))
 	}
 	return nil
+}
+
+func verdict(verified bool) string {
+	if verified {
+		return "verifies"
+	}
+	return "BAD"
 }
 
 // faultIn has one fault happen at a station where nobody is, which is when input waits for a tap.

@@ -51,6 +51,8 @@ type bench struct {
 	halls    []int
 	modes    []string
 	only     []string
+	markdown bool
+	out      io.Writer
 	wards    int      // made so far
 	broken   []string // cells that do not hold
 	stores   []string
@@ -129,6 +131,7 @@ Compare figures of one run only: machines differ, and so do their days.`,
 		case "faults":
 			f.StringSliceVar(&b.modes, "mode", []string{"attribute", "gate"}, "modes to try")
 			f.StringSliceVar(&b.only, "fault", nil, "faults to try; all if none is named")
+			f.BoolVar(&b.markdown, "markdown", false, "print the table that the documentation has")
 		case "shift":
 			f.StringSliceVar(&b.stores, "store", []string{"sqlite", "postgres"}, "stores to measure")
 			f.IntSliceVar(&b.halls, "stations", []int{4, 400}, "simulated stations, a case each")
@@ -155,7 +158,7 @@ func (b *bench) command(k kind, asJSON *bool) *cobra.Command {
 			return fmt.Errorf("make folder: %w", err)
 		}
 		defer os.RemoveAll(b.dir)
-		b.n, b.wait, b.say, b.report = n, wait, c.ErrOrStderr(), printer(c.OutOrStdout(), *asJSON)
+		b.n, b.wait, b.say, b.out, b.report = n, wait, c.ErrOrStderr(), c.OutOrStdout(), printer(c.OutOrStdout(), *asJSON)
 		return k.run(c.Context())
 	}}
 	if k.count != "" {
