@@ -197,10 +197,10 @@ func TestTheAgentsOwnAccountMayAllThatThereIs(t *testing.T) {
 			_, err := c.EndSession(t.Context(), &taplinev1.EndSessionRequest{})
 			return err
 		}, wire.Invalid},
-		{"what this build does not have", func() error {
+		{"a sign-in that names no account", func() error {
 			_, err := c.Authorize(t.Context(), &taplinev1.AuthorizeRequest{})
 			return err
-		}, wire.Unsupported},
+		}, wire.Invalid},
 	} {
 		if err := tt.do(); wire.KindOf(err) != tt.want {
 			t.Errorf("%s: %v, want %s", tt.name, err, tt.want)

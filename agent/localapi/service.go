@@ -83,11 +83,6 @@ func (s *service) AttachHelper(stream taplinev1.LocalService_AttachHelperServer)
 	return s.station.AttachHelper(stream.Context(), caller.UID, receive, stream.Send)
 }
 
-// later answers for what this build does not have.
-func later(what string) error {
-	return wire.E(wire.Unsupported, "%s is not in this build", what)
-}
-
 func (s *service) IssueToken(ctx context.Context, req *taplinev1.IssueTokenRequest) (*taplinev1.IssueTokenResponse, error) {
 	if a := req.GetAudience(); a == "" || strings.ContainsFunc(a, unicode.IsControl) {
 		return nil, wire.E(wire.Invalid, "audience: must name who will read the token, without control characters")
