@@ -66,14 +66,14 @@ func faultOf(err error) string {
 	return "io"
 }
 
-// keep holds batch until the disk takes it, and tells the writers. A closing record goes to the space set aside, if nothing before it is about
-// the same session.
+// keep holds batch until the disk takes it, and tells the writers. An urgent record goes to the space set aside, if nothing before it is about
+// the same session or emergency.
 func (j *Journal) keep(batch []*request) {
 	for _, r := range batch {
 		if r.answered {
 			continue
 		}
-		if j.trouble.fault == "full" && r.closing() && !j.keepsSession(r) && j.commit([]*request{r}, true) == nil {
+		if j.trouble.fault == "full" && r.urgent() && !j.keepsSession(r) && j.commit([]*request{r}, true) == nil {
 			continue
 		}
 		if len(j.kept) >= maxQueue {
@@ -88,10 +88,18 @@ func (j *Journal) keep(batch []*request) {
 	}
 }
 
-// keepsSession reports whether a kept record is about the session that r closes, or whether records were dropped, which must be said first.
+// keepsSession reports whether a kept record is about what r is about, or whether records were dropped, which must be said first.
 func (j *Journal) keepsSession(r *request) bool {
 	return j.trouble.began != nil || j.trouble.dropped > 0 ||
-		slices.ContainsFunc(j.kept, func(k *request) bool { return k.payload.Session == r.payload.Session })
+		slices.ContainsFunc(j.kept, func(k *request) bool { return k.about() == r.about() })
+}
+
+// about is the session or the emergency that a record tells of; empty for the station as a whole.
+func (r *request) about() record.SessionID {
+	if r.payload.Claim != nil {
+		return r.payload.Claim.Emergency
+	}
+	return r.payload.Session
 }
 
 // recover tries to write what was kept, between the record of the degradation and one of the recovery.

@@ -248,13 +248,10 @@ func (s *station) same(want []record.Type) {
 	}
 }
 
-func TestOnAFullDiskASessionStillCloses(t *testing.T) {
-	s := newStation(t)
-	disk := &sick{FS: ledger.OS()}
-	s.fs = disk
-	j, _, stop := s.start()
-	s.write(j, opened("s1"))
-	disk.set(nil, true)
+// fill makes the disk full, and writes until the journal says so.
+func (s *sick) fill(t *testing.T, j *Journal) {
+	t.Helper()
+	s.set(nil, true)
 	full := false
 	for range 20_000 { // until the segment is used up
 		if _, err := j.Write(t.Context(), refused()); err != nil {
@@ -265,6 +262,52 @@ func TestOnAFullDiskASessionStillCloses(t *testing.T) {
 	if !full || j.Status().Degraded != "full" {
 		t.Fatalf("the disk never became full: %+v", j.Status())
 	}
+}
+
+func TestAnEmergencyIsRecordedOnAFullDisk(t *testing.T) {
+	s := newStation(t)
+	disk := &sick{FS: ledger.OS()}
+	s.fs = disk
+	j, _, stop := s.start()
+	disk.fill(t, j)
+	claim := record.Payload{Type: record.EmergencyClaimed, Person: "p-1", Claim: &record.Claim{Emergency: record.SessionID("e1")}}
+	unheard := record.Payload{Type: record.EmergencyClaimed, Person: "p-2", Claim: &record.Claim{Emergency: record.SessionID("s2")}}
+	for _, row := range []struct {
+		name string
+		p    record.Payload
+		want error
+	}{
+		{"a session begins", opened("s2"), ErrDegraded},
+		{"the station is opened", record.Payload{Type: record.EmergencyOpened, Session: record.SessionID("e1"), Reason: "fire"}, nil},
+		{"somebody answers for it", claim, nil},
+		{"somebody answers for what is not on the disk yet", unheard, ErrDegraded},
+		{"it is over", record.Payload{Type: record.SessionClosed, Session: record.SessionID("e1"), Reason: "ended-here"}, nil},
+	} {
+		if _, err := j.Write(t.Context(), row.p); !errors.Is(err, row.want) {
+			t.Errorf("%s: %v, want %v", row.name, err, row.want)
+		}
+	}
+	disk.set(nil, false)
+	waitUntil(t, "the journal recovers", func() bool { return j.Status().Degraded == "" })
+	stop()
+	all := types(s.verify())
+	tail := all[len(all)-8:]
+	want := []record.Type{
+		record.JournalDegraded, record.EmergencyOpened, record.EmergencyClaimed, record.SessionClosed,
+		record.TapRefused, record.SessionOpened, record.EmergencyClaimed, record.JournalRecovered,
+	}
+	if fmt.Sprint(tail) != fmt.Sprint(want) {
+		t.Errorf("last records %v, want %v", tail, want)
+	}
+}
+
+func TestOnAFullDiskASessionStillCloses(t *testing.T) {
+	s := newStation(t)
+	disk := &sick{FS: ledger.OS()}
+	s.fs = disk
+	j, _, stop := s.start()
+	s.write(j, opened("s1"))
+	disk.fill(t, j)
 	if _, err := j.Write(t.Context(), closed("s1")); err != nil {
 		t.Errorf("close a session on a full disk: %v", err)
 	}

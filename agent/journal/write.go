@@ -34,10 +34,11 @@ func (r *request) answer(seq record.Seq, err error) {
 	r.done <- result{seq, err}
 }
 
-// closing says that the record ends something that an earlier one began, or says why others are missing: it may use the space that was set aside.
-func (r *request) closing() bool {
+// urgent says that the record may use the space that was set aside: it ends something that an earlier one began, says why others are missing, or is about an
+// emergency, which is rare and must not be missing from the evidence of the very day on which much else went wrong.
+func (r *request) urgent() bool {
 	switch r.payload.Type {
-	case record.SessionClosed, record.StationStopped, record.JournalDegraded, record.UnattributedEnded:
+	case record.SessionClosed, record.StationStopped, record.JournalDegraded, record.UnattributedEnded, record.EmergencyOpened, record.EmergencyClaimed:
 		return true
 	}
 	return false
