@@ -37,6 +37,12 @@ func (d *Desk) answer(tx *store.Tx, t tap, s store.Station, now time.Time) (*tap
 	if cause != 0 {
 		return d.refuse(tx, t, resp, &taplinev1.Decision{Refusal: cause}, now)
 	}
+	err = tx.AheadOfDecision(store.Decided{
+		Person: holder.Badge.Person, Station: t.station, Account: account, Zone: s.Entry.GetZone(), Scope: lease.ScopeOf(account, t.station),
+	})
+	if err != nil {
+		return nil, err
+	}
 	c, err := d.consider(tx, t, s, holder.Person, account, now)
 	if err != nil {
 		return nil, err

@@ -132,6 +132,9 @@ func (d *Desk) Open(ctx context.Context, station record.StationID, req *taplinev
 
 func (d *Desk) open(tx *store.Tx, t tap) (*taplinev1.OpenSessionResponse, error) {
 	now := d.Now()
+	if err := tx.AheadOfTap(t.session, t.station, t.badge.Lookup); err != nil {
+		return nil, err
+	}
 	switch given, err := tx.Answer(t.session); {
 	case err == nil:
 		return d.again(tx, t, given, now)

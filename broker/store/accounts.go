@@ -12,7 +12,7 @@ import (
 func (tx *Tx) Account(id record.AccountID) (*taplinev1.Account, error) {
 	e, read := tx.accounts[id]
 	if !read {
-		if err := tx.one(`SELECT doc, revision FROM accounts WHERE id = ?`, []any{string(id)}, &e.doc, &e.revision); err != nil {
+		if err := tx.one(accountByID, []any{string(id)}, &e.doc, &e.revision); err != nil {
 			return nil, fmt.Errorf("account %s: %w", id, err)
 		}
 		if tx.accounts == nil {

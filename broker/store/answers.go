@@ -22,7 +22,7 @@ type Answer struct {
 func (tx *Tx) Answer(session record.SessionID) (Answer, error) {
 	a := Answer{Session: session}
 	var when int64
-	err := tx.one(`SELECT station, request, reply, at FROM answers WHERE session = ?`, []any{string(session)},
+	err := tx.one(answerOf, []any{string(session)},
 		&a.Station, &a.Request, &a.Reply, &when)
 	if err != nil {
 		return a, fmt.Errorf("answer for session %s: %w", session, err)
@@ -33,12 +33,8 @@ func (tx *Tx) Answer(session record.SessionID) (Answer, error) {
 
 // AddAnswer writes a new answer.
 func (tx *Tx) AddAnswer(a Answer) error {
-	_, err := tx.exec(`INSERT INTO answers (session, station, request, reply, at) VALUES (?, ?, ?, ?, ?)`,
+	return tx.later("add answer for session "+string(a.Session), `INSERT INTO answers (session, station, request, reply, at) VALUES (?, ?, ?, ?, ?)`,
 		string(a.Session), string(a.Station), a.Request, a.Reply, micro(a.At))
-	if err != nil {
-		return fmt.Errorf("add answer for session %s: %w", a.Session, err)
-	}
-	return nil
 }
 
 // Refusal is a tap that was refused, kept for the help desk.

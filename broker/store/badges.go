@@ -52,7 +52,7 @@ func scanBadge(r scanner) (Badge, error) {
 
 // firstBadge is the one row of a query of badges.
 func (tx *Tx) firstBadge(query string, args ...any) (Badge, error) {
-	found, err := all(tx, scanBadge, `SELECT `+badgeColumns+` FROM badges `+query, args...)
+	found, err := all(tx, scanBadge, query, args...)
 	if err == nil && len(found) == 0 {
 		err = ErrNotFound
 	}
@@ -64,11 +64,13 @@ func (tx *Tx) firstBadge(query string, args ...any) (Badge, error) {
 
 // BadgeByLookup finds the badge with a number: the one in force, else the one that was revoked last.
 func (tx *Tx) BadgeByLookup(lookup []byte) (Badge, error) {
-	return tx.firstBadge(`WHERE lookup = ? ORDER BY revoked, assigned_at DESC LIMIT 1`, lookup)
+	return tx.firstBadge(badgeByLookup, lookup)
 }
 
 // Badge reads one badge.
-func (tx *Tx) Badge(id string) (Badge, error) { return tx.firstBadge(`WHERE id = ?`, id) }
+func (tx *Tx) Badge(id string) (Badge, error) {
+	return tx.firstBadge(`SELECT `+badgeColumns+` FROM badges WHERE id = ?`, id)
+}
 
 // AddBadge writes a new badge. ErrExists if one with its number is in force.
 func (tx *Tx) AddBadge(b Badge) error {
@@ -135,10 +137,7 @@ func (tx *Tx) BadgesOf(person record.PersonID) ([]Badge, error) {
 
 // UseBadge notes when a badge was used.
 func (tx *Tx) UseBadge(id string, now time.Time) error {
-	if _, err := tx.exec(`UPDATE badges SET last_used_at = ? WHERE id = ?`, micro(now), id); err != nil {
-		return fmt.Errorf("use badge %s: %w", id, err)
-	}
-	return nil
+	return tx.later("use badge "+id, `UPDATE badges SET last_used_at = ? WHERE id = ?`, micro(now), id)
 }
 
 // Badges lists badges by ID, of one person if that is not empty.

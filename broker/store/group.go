@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"tapline/broker/trace"
@@ -134,6 +135,13 @@ func (s *Store) runGroup(ctx context.Context, group []*job) ([]*job, error) {
 				return group, unknown
 			}
 		}
+		var bad *unopened
+		if errors.As(err, &bad) {
+			if group = without(group, bad.job); len(group) == 0 {
+				return group, nil
+			}
+			continue
+		}
 		if !s.engine.passing(err) {
 			return group, err
 		}
@@ -170,19 +178,22 @@ func (s *Store) tryGroup(ctx context.Context, group []*job) (sent bool, err erro
 		return false, s.abandon(err)
 	}
 	if len(group) == 1 { // nobody to be kept from
-		if group[0].own = s.call(ctx, group[0]); group[0].own != nil {
+		if group[0].own = s.call(ctx, group[0], s.line(nil)); group[0].own != nil {
 			return false, s.rollback(ctx, group[0])
 		}
 	} else {
-		savepoint := "SAVEPOINT one"
+		savepoint := []string{"SAVEPOINT one"}
 		for _, j := range group {
 			if j.own = j.ctx.Err(); j.own != nil {
 				continue
 			}
-			if err := s.runOne(ctx, j, savepoint); err != nil {
+			set, err := s.runOne(ctx, j, savepoint)
+			if err != nil {
 				return false, s.abandon(err)
 			}
-			savepoint = "RELEASE SAVEPOINT one; SAVEPOINT one" // one way to the server and not two
+			if set {
+				savepoint = []string{"RELEASE SAVEPOINT one", "SAVEPOINT one"}
+			}
 		}
 	}
 	if err := s.engine.commit(ctx, s.conn); err != nil {
@@ -202,19 +213,52 @@ func (s *Store) rollback(ctx context.Context, j *job) error {
 	return nil
 }
 
-// runOne runs one update behind a savepoint. An error means that the whole group is lost.
-func (s *Store) runOne(ctx context.Context, j *job, savepoint string) error {
-	if _, err := s.conn.ExecContext(ctx, savepoint); err != nil {
-		return err
+// runOne runs one update behind a savepoint. An error means that the whole group is lost. set tells whether the savepoint was sent: on a line it goes
+// with the first statement, and never if there is none.
+func (s *Store) runOne(ctx context.Context, j *job, savepoint []string) (set bool, err error) {
+	l := s.line(savepoint)
+	if l == nil {
+		if _, err := s.conn.ExecContext(ctx, strings.Join(savepoint, "; ")); err != nil {
+			return true, err
+		}
 	}
-	if j.own = s.call(ctx, j); j.own == nil {
+	j.own = s.call(ctx, j, l)
+	set = l == nil || l.set
+	switch {
+	case j.own == nil:
+		return set, nil
+	case s.lost(j):
+		return set, j.own
+	case set:
+		_, err = s.conn.ExecContext(ctx, "ROLLBACK TO SAVEPOINT one")
+	case l.sent: // there is nothing to go back to but what the update before began with
+		return false, &unopened{j}
+	}
+	return set, err
+}
+
+// unopened says that the first statements of an update did not come as far as its savepoint: the group is run again without it.
+type unopened struct{ job *job }
+
+func (u *unopened) Error() string { return u.job.own.Error() }
+func (u *unopened) Unwrap() error { return u.job.own }
+
+// without is a group without an update, which gets its answer.
+func without(group []*job, j *job) []*job {
+	j.done <- j.own
+	return slices.DeleteFunc(slices.Clone(group), func(other *job) bool { return other == j })
+}
+
+// line is how an update speaks with a server, which first hears of its savepoint; nil where the database is none.
+func (s *Store) line(savepoint []string) *line {
+	if s.engine.name() != postgresName {
 		return nil
 	}
-	if s.lost(j) {
-		return j.own
+	l := &line{conn: s.conn, form: s.engine.form, trip: s.Trip, opening: len(savepoint)}
+	for _, statement := range savepoint {
+		l.wait = append(l.wait, question{query: statement, what: "begin an update"})
 	}
-	_, err := s.conn.ExecContext(ctx, "ROLLBACK TO SAVEPOINT one")
-	return err
+	return l
 }
 
 // lost reports whether it was the database's fault that an update failed. A caller whose time is up looks the same, and costs nobody else anything: if the
@@ -222,11 +266,15 @@ func (s *Store) runOne(ctx context.Context, j *job, savepoint string) error {
 func (s *Store) lost(j *job) bool { return j.ctx.Err() == nil && s.engine.passing(j.own) }
 
 // call runs what an update wants done.
-func (s *Store) call(ctx context.Context, j *job) error {
+func (s *Store) call(ctx context.Context, j *job, l *line) error {
 	if err := j.ctx.Err(); err != nil {
 		return err
 	}
-	err := guard(j.write, &Tx{ctx: ctx, engine: s.engine, run: s.writeRunner(ctx), asked: s.Asked})
+	tx := &Tx{ctx: ctx, engine: s.engine, run: s.writeRunner(ctx), line: l, asked: s.Asked}
+	err := guard(j.write, tx)
+	if err == nil {
+		err = tx.settle()
+	}
 	if err == nil && s.engine.aborted(s.conn) {
 		err = errors.New("an update went on after a query of it had failed")
 	}

@@ -38,7 +38,7 @@ func scanLease(r scanner) (Lease, error) {
 }
 
 func (tx *Tx) leases(query string, args ...any) ([]Lease, error) {
-	found, err := all(tx, scanLease, `SELECT `+leaseColumns+` FROM leases `+query, args...)
+	found, err := all(tx, scanLease, leasesOf+query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read leases: %w", err)
 	}
@@ -91,19 +91,19 @@ func (tx *Tx) LeaseByID(id string) (Lease, error) {
 //
 // The order is made here: asked for it, SQLite goes through all leases that the scope ever had, because another index has them in that order.
 func (tx *Tx) LeasesOfScope(scope string) ([]Lease, error) {
-	found, err := tx.inForce(`WHERE scope = ? AND ended_at = 0`, scope)
+	found, err := tx.inForce(ofScope, scope)
 	slices.SortFunc(found, func(a, b Lease) int { return cmp.Compare(a.Fence, b.Fence) })
 	return found, err
 }
 
 // LeasesOfStation reads the leases in force at a station.
 func (tx *Tx) LeasesOfStation(id record.StationID) ([]Lease, error) {
-	return tx.inForce(`WHERE station = ? AND ended_at = 0 ORDER BY opened_at`, string(id))
+	return tx.inForce(ofStation, string(id))
 }
 
 // LeasesOfPerson reads the leases in force of a person.
 func (tx *Tx) LeasesOfPerson(id record.PersonID) ([]Lease, error) {
-	return tx.inForce(`WHERE person = ? AND ended_at = 0 ORDER BY opened_at`, string(id))
+	return tx.inForce(ofPerson, string(id))
 }
 
 // ExpiredLeases reads leases in force that should have ended by now.
@@ -117,13 +117,19 @@ func (tx *Tx) Leases(account record.AccountID, p Page) ([]Lease, error) {
 		p.After, string(account), string(account), p.Size)
 }
 
+const insertLease = `INSERT INTO leases (` + leaseColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', ?)`
+
+func (l Lease) insert() []any {
+	return []any{
+		l.ID, l.Scope, string(l.Account), int64(l.Fence), string(l.Session), string(l.Station), string(l.Person), micro(l.OpenedAt), micro(l.ExpiresAt),
+		micro(l.BadgeEndsAt),
+	}
+}
+
 // AddLease writes a new lease.
 func (tx *Tx) AddLease(l Lease) error {
 	tx.near = nil
-	_, err := tx.exec(`INSERT INTO leases (`+leaseColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', ?)`,
-		l.ID, l.Scope, string(l.Account), int64(l.Fence), string(l.Session), string(l.Station), string(l.Person), micro(l.OpenedAt), micro(l.ExpiresAt),
-		micro(l.BadgeEndsAt))
-	if err != nil {
+	if _, err := tx.exec(insertLease, l.insert()...); err != nil {
 		return fmt.Errorf("add lease: %w", err)
 	}
 	return nil
@@ -132,25 +138,25 @@ func (tx *Tx) AddLease(l Lease) error {
 // TakeLease writes a new lease under the next fencing number of its scope, and gives it with that.
 func (tx *Tx) TakeLease(l Lease) (Lease, error) {
 	var err error
-	if tx.engine.name() != postgresName {
+	if tx.line == nil {
 		if l.Fence, err = tx.NextFence(l.Scope); err != nil {
 			return l, err
 		}
 		return l, tx.AddLease(l)
 	}
-	tx.near = nil
-	var fence int64
-	err = tx.one(`WITH f AS (INSERT INTO fences (scope, last) VALUES (?, 1) ON CONFLICT (scope) DO UPDATE SET last = fences.last + 1 RETURNING last)
-		INSERT INTO leases (`+leaseColumns+`) SELECT ?, ?, ?, f.last, ?, ?, ?, ?, ?, 0, '', ? FROM f RETURNING fence`,
-		[]any{
-			l.Scope, l.ID, l.Scope, string(l.Account), string(l.Session), string(l.Station), string(l.Person), micro(l.OpenedAt), micro(l.ExpiresAt),
-			micro(l.BadgeEndsAt),
-		}, &fence)
+	// Nobody else writes meanwhile: the number that was read ahead is the last one, and counting it up needs no answer.
+	last, err := tx.LastFence(l.Scope)
 	if err != nil {
-		return l, fmt.Errorf("take lease: %w", err)
+		return l, err
 	}
-	l.Fence = record.Fence(fence)
-	return l, nil
+	l.Fence = last + 1
+	tx.near = nil
+	err = tx.later("fence of "+l.Scope, `INSERT INTO fences (scope, last) VALUES (?, ?) ON CONFLICT (scope) DO UPDATE SET last = excluded.last`,
+		l.Scope, int64(l.Fence))
+	if err != nil {
+		return l, err
+	}
+	return l, tx.later("take lease", insertLease, l.insert()...)
 }
 
 // ExtendLease moves the end of a lease.
@@ -166,12 +172,8 @@ func (tx *Tx) ExtendLease(id string, until time.Time) error {
 func (tx *Tx) EndLease(id, cause string, now time.Time) error {
 	tx.near = nil
 	if tx.engine.name() == postgresName {
-		_, err := tx.exec(counting(ends)+`UPDATE leases SET ended_at = ?, cause = ?, ended_number = n.value FROM n WHERE id = ? AND ended_at = 0`,
-			micro(now), cause, id)
-		if err != nil {
-			return fmt.Errorf("end lease %s: %w", id, err)
-		}
-		return nil
+		return tx.later("end lease "+id, counting(ends)+`UPDATE leases SET ended_at = ?, cause = ?, ended_number = n.value FROM n
+			WHERE id = ? AND ended_at = 0`, micro(now), cause, id)
 	}
 	number, err := tx.Next(ends, 1)
 	if err == nil {
@@ -197,7 +199,7 @@ func (tx *Tx) NextFence(scope string) (record.Fence, error) {
 // LastFence gives the last fencing number of a scope; 0 before the first.
 func (tx *Tx) LastFence(scope string) (record.Fence, error) {
 	var last int64
-	err := tx.one(`SELECT last FROM fences WHERE scope = ?`, []any{scope}, &last)
+	err := tx.one(fenceOf, []any{scope}, &last)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return 0, fmt.Errorf("fence of %s: %w", scope, err)
 	}

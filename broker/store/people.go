@@ -14,7 +14,7 @@ import (
 func (tx *Tx) Person(id record.PersonID) (*taplinev1.PersonEntry, error) {
 	var doc string
 	var revision int64
-	if err := tx.one(`SELECT doc, revision FROM people WHERE id = ?`, []any{string(id)}, &doc, &revision); err != nil {
+	if err := tx.one(personByID, []any{string(id)}, &doc, &revision); err != nil {
 		return nil, fmt.Errorf("person %s: %w", id, err)
 	}
 	return readPerson(doc, revision)

@@ -34,7 +34,7 @@ func (tx *Tx) Policy(version string) (*taplinev1.PolicySet, error) {
 // PolicyVersion reads which policy set is in force.
 func (tx *Tx) PolicyVersion() (string, error) {
 	var version string
-	if err := tx.one(`SELECT version FROM policies ORDER BY number DESC LIMIT 1`, nil, &version); err != nil {
+	if err := tx.one(policyInForce, nil, &version); err != nil {
 		return "", fmt.Errorf("policy in force: %w", err)
 	}
 	return version, nil

@@ -63,7 +63,7 @@ func scanStation(r scanner) (Station, error) {
 
 // Station reads one station.
 func (tx *Tx) Station(id record.StationID) (Station, error) {
-	found, err := all(tx, scanStation, `SELECT `+stationColumns+` FROM stations WHERE id = ?`, string(id))
+	found, err := all(tx, scanStation, stationByID, string(id))
 	if err == nil && len(found) == 0 {
 		err = ErrNotFound
 	}

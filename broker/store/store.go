@@ -31,6 +31,9 @@ type Store struct {
 	Committed func(updates int, took time.Duration)
 	// Asked, if it is set before the first Update, is told of each statement of an update, for whoever counts them. It must not wait.
 	Asked func()
+	// Trip, if it is set before the first Update, is told of each way of an update to the server, but for its beginning and its commit; of none where
+	// the database is no server. It must not wait.
+	Trip func()
 
 	engine engine
 	read   *sql.DB

@@ -37,12 +37,8 @@ func scanTap(r scanner) (Tap, error) {
 // AddTap keeps a decided tap; its Number is given here.
 func (tx *Tx) AddTap(t Tap) error {
 	if tx.engine.name() == postgresName {
-		_, err := tx.exec(counting("taps")+`INSERT INTO taps (`+tapColumns+`) SELECT n.value, ?, ?, ?, ?, ?, ?, ?, ? FROM n`,
+		return tx.later("add tap of session "+string(t.Session), counting("taps")+`INSERT INTO taps (`+tapColumns+`) SELECT n.value, ?, ?, ?, ?, ?, ?, ?, ? FROM n`,
 			string(t.Session), string(t.Station), string(t.Person), micro(t.At), flag(t.PIN), int(t.Assurance), flag(t.Approved), string(t.Facts))
-		if err != nil {
-			return fmt.Errorf("add tap of session %s: %w", t.Session, err)
-		}
-		return nil
 	}
 	number, err := tx.Next("taps", 1)
 	if err == nil {
@@ -79,7 +75,7 @@ func (tx *Tx) Taps(since time.Time, after uint64, limit int) ([]Tap, error) {
 // LastPIN is when a person last gave a good PIN at a station; zero for never.
 func (tx *Tx) LastPIN(person record.PersonID, station record.StationID) (time.Time, error) {
 	var last int64
-	err := tx.one(`SELECT COALESCE(MAX(at), 0) FROM taps WHERE person = ? AND station = ? AND pin = 1`, []any{string(person), string(station)}, &last)
+	err := tx.one(lastPIN, []any{string(person), string(station)}, &last)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("last pin of %s: %w", person, err)
 	}
@@ -88,7 +84,7 @@ func (tx *Tx) LastPIN(person record.PersonID, station record.StationID) (time.Ti
 
 // LastLease is the newest lease of a person at a station, in force or not.
 func (tx *Tx) LastLease(person record.PersonID, station record.StationID) (Lease, error) {
-	found, err := tx.leases(`WHERE person = ? AND station = ? ORDER BY opened_at DESC LIMIT 1`, string(person), string(station))
+	found, err := tx.leases(lastOfPersonAt, string(person), string(station))
 	if err == nil && len(found) == 0 {
 		err = fmt.Errorf("lease of %s at %s: %w", person, station, ErrNotFound)
 	}

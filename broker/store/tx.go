@@ -18,6 +18,7 @@ type Tx struct {
 	ctx    context.Context //nolint:containedctx // a Tx lives as long as one call
 	engine engine
 	run    runner
+	line   *line  // where statements are ways over a network and go together; else nil
 	asked  func() // told of each statement; may be nil
 	// What was read of accounts and leases stays so until this Tx changes it: nobody else writes meanwhile, and a View is one snapshot.
 	accounts map[record.AccountID]entryDoc
@@ -40,6 +41,17 @@ func (tx *Tx) counted() {
 // exec runs a statement and gives the number of rows that it touched.
 func (tx *Tx) exec(query string, args ...any) (int64, error) {
 	tx.counted()
+	if tx.line != nil {
+		tx.line.writes(query)
+		if len(tx.line.wait) > 0 {
+			got, err := tx.line.send(tx.ctx, question{query: query, args: args})
+			if err != nil {
+				return 0, err
+			}
+			return got[0].affected, nil
+		}
+		tx.line.went()
+	}
 	r, err := tx.run.exec(tx.ctx, query, args...)
 	if err != nil {
 		return 0, err
@@ -47,8 +59,66 @@ func (tx *Tx) exec(query string, args ...any) (int64, error) {
 	return r.RowsAffected()
 }
 
+// later runs a statement of which nobody asks how many rows it touched: where that is a way over a network, with the next question or at the end of the
+// update, which fails then as it would fail here.
+func (tx *Tx) later(what, query string, args ...any) error {
+	if tx.line == nil {
+		if _, err := tx.exec(query, args...); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		return nil
+	}
+	tx.counted()
+	tx.line.writes(query)
+	tx.line.wait = append(tx.line.wait, question{query: query, args: args, what: what})
+	if len(tx.line.wait) < maxWaiting {
+		return nil
+	}
+	return tx.settle()
+}
+
+// settle sends what waits.
+func (tx *Tx) settle() error {
+	if tx.line == nil || len(tx.line.wait) == 0 || !tx.line.sent && len(tx.line.wait) == tx.line.opening {
+		return nil
+	}
+	_, err := tx.line.send(tx.ctx)
+	return err
+}
+
+// ask asks questions together of which it is known that they come. Where each is no way over a network that would gain nothing.
+func (tx *Tx) ask(asked ...question) error {
+	if tx.line == nil {
+		return nil
+	}
+	for range asked {
+		tx.counted()
+	}
+	return tx.line.ahead(tx.ctx, asked)
+}
+
 // one reads a single row into the places; ErrNotFound if there is none.
 func (tx *Tx) one(query string, args []any, into ...any) error {
+	if tx.line != nil {
+		r, here, err := tx.line.read(tx.ctx, query, args)
+		if err != nil {
+			return err
+		}
+		if here {
+			found := false
+			err := tx.line.scan(r, func(s scanner) error {
+				if found {
+					return nil
+				}
+				found = true
+				return s.Scan(into...)
+			})
+			if err == nil && !found {
+				err = ErrNotFound
+			}
+			return err
+		}
+	}
 	tx.counted()
 	row, err := tx.run.row(tx.ctx, query, args...)
 	if err != nil {
@@ -66,19 +136,30 @@ type scanner interface{ Scan(into ...any) error }
 
 // all reads every row.
 func all[T any](tx *Tx, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+	var found []T
+	keep := func(r scanner) error {
+		v, err := scan(r)
+		if err == nil {
+			found = append(found, v)
+		}
+		return err
+	}
+	if tx.line != nil {
+		r, here, err := tx.line.read(tx.ctx, query, args)
+		if err != nil || here {
+			return found, errors.Join(err, tx.line.scan(r, keep))
+		}
+	}
 	tx.counted()
 	rows, err := tx.run.query(tx.ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close() //nolint:errcheck // rows.Err says more
-	var found []T
 	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
+		if err := keep(rows); err != nil {
 			return nil, err
 		}
-		found = append(found, v)
 	}
 	return found, rows.Err()
 }
@@ -137,7 +218,7 @@ func counting(name string) string {
 // Count reads a counter; 0 before the first Next.
 func (tx *Tx) Count(name string) (uint64, error) {
 	var last int64
-	err := tx.one(`SELECT value FROM counters WHERE name = ?`, []any{name}, &last)
+	err := tx.one(counterOf, []any{name}, &last)
 	if errors.Is(err, ErrNotFound) {
 		return 0, nil
 	}

@@ -16,7 +16,7 @@ func (tx *Tx) Zone(id string) (*taplinev1.Zone, error) {
 	}
 	var doc string
 	var revision int64
-	err := tx.one(`SELECT doc, revision FROM zones WHERE id = ?`, []any{id}, &doc, &revision)
+	err := tx.one(zoneByID, []any{id}, &doc, &revision)
 	if errors.Is(err, ErrNotFound) {
 		return nil, nil //nolint:nilnil // see above
 	}
