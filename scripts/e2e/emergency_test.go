@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -176,8 +177,10 @@ func TestAnEmergencyItsClaimsAndSignaturesThroughTheProgrammes(t *testing.T) {
 		t.Errorf("of all emergencies the broker lists %q", got)
 	}
 	verify(t, p, s.Journal())
-	verify(t, p, export(t, p))
+	evidence := export(t, p)
+	verify(t, p, evidence)
 	d.story(anna, ben)
+	d.accounts(evidence, file, anna, ben)
 }
 
 // signs has the one who is here sign while the broker is away, then with it, and has a token made in their name.
@@ -270,5 +273,45 @@ func (d desk) story(anna, ben rig.Person) {
 	}
 	if !slices.Equal(story, want) {
 		d.t.Errorf("the journal says\n%s\nwant\n%s", strings.Join(story, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// accounts asks the auditor's tool who signed for the file, and who answered for the emergency.
+func (d desk) accounts(evidence, file string, anna, ben rig.Person) {
+	d.t.Helper()
+	for _, row := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"actions", "--file", file}, "[" + ben.ID + " released badge+pin bundle][" + ben.ID + " reviewed pin broker]"},
+		{[]string{"emergencies"}, "[jam tap-in 0 missing " + ben.ID + " " + anna.ID + "]"},
+		{[]string{"emergencies", "--unclaimed"}, ""},
+	} {
+		out, err := d.p.Run(d.t.Context(), "tapaudit", append(row.args, evidence, "-o", "json")...)
+		d.must(err)
+		got := ""
+		for line := range strings.Lines(out) {
+			var r struct {
+				Person, Meaning, Reason string
+				Factors                 []string
+				By                      string `json:"decided_by"`
+				Ended                   string `json:"ended_by"`
+				Missing                 int
+				Claims                  []struct{ Person string }
+			}
+			d.must(json.Unmarshal([]byte(line), &r))
+			if r.Person != "" {
+				got += "[" + r.Person + " " + r.Meaning + " " + strings.Join(r.Factors, "+") + " " + r.By + "]"
+				continue
+			}
+			got += fmt.Sprintf("[%s %s %d missing", r.Reason, r.Ended, r.Missing)
+			for _, c := range r.Claims {
+				got += " " + c.Person
+			}
+			got += "]"
+		}
+		if got != row.want {
+			d.t.Errorf("tapaudit %s says %s, want %s", strings.Join(row.args, " "), got, row.want)
+		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"slices"
 	"strconv"
-	"strings"
 	"text/tabwriter"
 	"time"
 	_ "time/tzdata" // for machines without a database of time zones: Windows, small containers
@@ -20,14 +19,10 @@ import (
 )
 
 type coverageFlags struct {
-	output     string
-	json       bool
-	station    string
-	day        string
-	from, to   string
-	zone       string
-	unverified bool
-	keys       []string
+	reading
+	day      string
+	from, to string
+	zone     string
 }
 
 func newCoverage() *cobra.Command {
@@ -56,15 +51,12 @@ whole, and time that no record tells of is agent down.`,
 		Args: onePath,
 		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args) },
 	}
-	c.Flags().StringVar(&f.station, "station", "", "only this station; with a slash at the end, all below")
+	f.flags(c)
+	c.Flags().Lookup("output").Usage = "table, csv or json (one object a line)"
 	c.Flags().StringVar(&f.day, "day", "", "this day alone (2026-11-24)")
 	c.Flags().StringVar(&f.from, "from", "", "from this day on")
 	c.Flags().StringVar(&f.to, "to", "", "up to this day, which counts")
 	c.Flags().StringVar(&f.zone, "zone", "UTC", "time zone of the days, as Europe/Oslo")
-	c.Flags().BoolVar(&f.unverified, "unverified", false, "count what bad evidence says too")
-	c.Flags().StringArrayVar(&f.keys, "trust-key", nil, "believe this evidence key (base64) and no other; may be repeated")
-	c.Flags().StringVarP(&f.output, "output", "o", "table", "table, csv or json (one object a line)")
-	c.Flags().BoolVar(&f.json, "json", false, "same as -o json")
 	c.MarkFlagsMutuallyExclusive("day", "from")
 	c.MarkFlagsMutuallyExclusive("day", "to")
 	return c
@@ -84,24 +76,9 @@ func (f *coverageFlags) run(c *cobra.Command, paths []string) error {
 	if err != nil {
 		return err
 	}
-	trust, err := trustOf(f.keys)
+	chains, err := f.chains(c, paths)
 	if err != nil {
 		return err
-	}
-	chains, err := find(paths)
-	if err != nil {
-		return err
-	}
-	findings, err := check(c.Context(), chains, evidence.Options{Trust: trust})
-	if err != nil {
-		return err
-	}
-	if bad := firstFault(findings); bad != nil {
-		fmt.Fprintf(c.ErrOrStderr(), "BAD: %v\n", bad)
-		if !f.unverified {
-			fmt.Fprintln(c.ErrOrStderr(), "hint: tapaudit verify says more; --unverified counts what it says all the same")
-			return errBad
-		}
 	}
 	folds, err := foldsOf(chains, f.wants, f.unverified)
 	if err != nil {
@@ -112,11 +89,6 @@ func (f *coverageFlags) run(c *cobra.Command, paths []string) error {
 		rows = append(rows, span.rows(s)...)
 	}
 	return printCoverage(c.OutOrStdout(), rows, format)
-}
-
-func (f *coverageFlags) wants(station record.StationID) bool {
-	s := string(station)
-	return f.station == "" || s == f.station || strings.HasSuffix(f.station, "/") && strings.HasPrefix(s, f.station)
 }
 
 // span is the days that were asked for; zero times stand for all that the records tell of.

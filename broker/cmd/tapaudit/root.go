@@ -64,6 +64,8 @@ exported, or the journal of a station. Nothing is sent anywhere and nothing is c
   tapaudit verify EVIDENCE --trust-key KEY    is it whole and genuine?
   tapaudit show EVIDENCE                      who was at which station, and when?
   tapaudit coverage EVIDENCE --day DAY        what became of every second of the day?
+  tapaudit actions EVIDENCE                   who signed for what?
+  tapaudit emergencies EVIDENCE               when was a station open without a badge, and who answered for it?
   tapaudit cat EVIDENCE --payload             the records themselves, one a line
   tapaudit log check OLD NEW                  does the broker's log continue the one of before?
   tapaudit witness --log KEY                  cosign a broker's log, so that it cannot fork unseen
@@ -74,7 +76,7 @@ Exit status: 0 good, 1 bad evidence, 2 the question could not be answered.`,
 		Args:          cobra.NoArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.AddCommand(newVerify(), newShow(), newCoverage(), newCat(), newLog(), newWitness(), newVersion())
+	root.AddCommand(newVerify(), newShow(), newCoverage(), newActions(), newEmergencies(), newCat(), newLog(), newWitness(), newVersion())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	return root
 }

@@ -2,26 +2,18 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"io"
 	"slices"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"tapline/proto/record"
-	"tapline/proto/record/evidence"
 )
 
 type showFlags struct {
-	output     string
-	json       bool
-	station    string
-	person     string
-	unverified bool
-	keys       []string
+	reading
+	person string
 }
 
 func newShow() *cobra.Command {
@@ -37,12 +29,8 @@ the station's clock, in UTC.`,
 		Args: onePath,
 		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args) },
 	}
-	c.Flags().StringVar(&f.station, "station", "", "only this station; with a slash at the end, all below")
+	f.flags(c)
 	c.Flags().StringVar(&f.person, "person", "", "only this person (ID)")
-	c.Flags().BoolVar(&f.unverified, "unverified", false, "show what bad evidence says too")
-	c.Flags().StringArrayVar(&f.keys, "trust-key", nil, "believe this evidence key (base64) and no other; may be repeated")
-	c.Flags().StringVarP(&f.output, "output", "o", "table", "table or json (one object a line)")
-	c.Flags().BoolVar(&f.json, "json", false, "same as -o json")
 	return c
 }
 
@@ -51,24 +39,9 @@ func (f *showFlags) run(c *cobra.Command, paths []string) error {
 	if err != nil {
 		return err
 	}
-	trust, err := trustOf(f.keys)
+	chains, err := f.chains(c, paths)
 	if err != nil {
 		return err
-	}
-	chains, err := find(paths)
-	if err != nil {
-		return err
-	}
-	findings, err := check(c.Context(), chains, evidence.Options{Trust: trust})
-	if err != nil {
-		return err
-	}
-	if bad := firstFault(findings); bad != nil {
-		fmt.Fprintf(c.ErrOrStderr(), "BAD: %v\n", bad)
-		if !f.unverified {
-			fmt.Fprintln(c.ErrOrStderr(), "hint: tapaudit verify says more; --unverified shows what it says all the same")
-			return errBad
-		}
 	}
 	var stays []stay
 	for _, chain := range chains {
@@ -84,34 +57,15 @@ func (f *showFlags) run(c *cobra.Command, paths []string) error {
 	return f.print(c.OutOrStdout(), stays, format)
 }
 
-func (f *showFlags) wants(s stay) bool {
-	station := string(s.Station)
-	return (f.station == "" || station == f.station || strings.HasSuffix(f.station, "/") && strings.HasPrefix(station, f.station)) &&
-		(f.person == "" || s.Person == record.PersonID(f.person))
-}
-
 func (f *showFlags) print(w io.Writer, stays []stay, format string) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	if format == formatTable {
-		fmt.Fprintln(t, "STATION\tWHO\tFROM\tUNTIL\tFOR\tMODE\tDECIDED BY\tENDED BY")
-	}
-	for _, s := range stays {
-		if !f.wants(s) {
-			continue
+	rows := slices.DeleteFunc(stays, func(s stay) bool {
+		return !f.wants(s.Station) || f.person != "" && s.Person != record.PersonID(f.person)
+	})
+	return table(w, format, "STATION\tWHO\tFROM\tUNTIL\tFOR\tMODE\tDECIDED BY\tENDED BY", rows, func(s stay) []string {
+		return []string{
+			string(s.Station), s.who(), clock(s.From), clock(s.Until), s.length(), orDash(string(s.Mode)), orDash(s.By), orDash(s.Ended),
 		}
-		if format == formatJSON {
-			if err := printJSON(w, s); err != nil {
-				return err
-			}
-			continue
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Station, s.who(), clock(s.From), clock(s.Until), s.length(),
-			orDash(string(s.Mode)), orDash(s.By), orDash(s.Ended))
-	}
-	if err := t.Flush(); err != nil {
-		return fmt.Errorf("%w: %w", errWrite, err)
-	}
-	return nil
+	})
 }
 
 func orDash(s string) string { return cmp.Or(s, "-") }
