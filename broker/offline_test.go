@@ -48,6 +48,13 @@ func TestWhatAStationKnewAloneCountsLater(t *testing.T) {
 			p.Badge.Factors = append(slices.Clone(p.Badge.Factors), "second-person")
 			p.Second = &record.Second{Person: "p-2", Part: record.Approver}
 		}, true},
+		{"with somebody who approved and whom the record does not name", func(p *record.Payload) {
+			p.Badge.Factors = append(slices.Clone(p.Badge.Factors), "second-person")
+		}, true},
+		{"with somebody who approved, of whom the record says what they did alone", func(p *record.Payload) {
+			p.Badge.Factors = append(slices.Clone(p.Badge.Factors), "second-person")
+			p.Second = &record.Second{Part: record.Approver, Badge: &record.Badge{Assurance: 1}}
+		}, true},
 	} {
 		l := s.alone(record.Seq(i+1), row.fill)
 		r, err := s.client.ExtendSession(t.Context(), &taplinev1.ExtendSessionRequest{Session: string(l.Session), Fence: uint64(l.Fence)})

@@ -29,6 +29,7 @@ type Tap struct {
 	Assurance taplinev1.Assurance
 	PIN       bool                   // a good one was given with it
 	Approver  *taplinev1.PersonEntry // another person who approves; nil for none
+	Approved  bool                   // somebody did of whom nobody knows who; an Approver says so too
 	At        time.Time
 }
 
@@ -44,7 +45,7 @@ type Known struct {
 // Collect finds what is known of a tap.
 func Collect(tx *store.Tx, book *rulebook.Book, t Tap) (Known, error) {
 	k := Known{Request: policy.Request{Action: t.Action, Person: t.Person, Station: t.Station, Tap: policy.Tap{
-		Assurance: t.Assurance, PIN: t.PIN, Approved: t.Approver != nil, Approver: t.Approver, At: t.At,
+		Assurance: t.Assurance, PIN: t.PIN, Approved: t.Approved || t.Approver != nil, Approver: t.Approver, At: t.At,
 	}}}
 	err := errors.Join(k.shift(tx, book), k.presence(tx), k.account(tx, t.Account))
 	if err == nil {

@@ -64,7 +64,7 @@ func GoesOn(tx *store.Tx, rules *rulebook.Book, l store.Lease, p *taplinev1.Pers
 		if err != nil {
 			return policy.Decision{}, facts.Known{}, err
 		}
-		ask.Assurance, ask.PIN, ask.Approver = t.Assurance, t.PIN, began.Tap.Approver
+		ask.Assurance, ask.PIN, ask.Approved, ask.Approver = t.Assurance, t.PIN, t.Approved, began.Tap.Approver
 	case !errors.Is(err, store.ErrNotFound):
 		return policy.Decision{}, facts.Known{}, err
 	default: // decided by the station alone
@@ -107,6 +107,7 @@ func recall(tx *store.Tx, id record.SessionID, ask *facts.Tap) error {
 	}
 	if began.Badge != nil {
 		ask.PIN = slices.Contains(began.Badge.Factors, "pin")
+		ask.Approved = slices.Contains(began.Badge.Factors, "second-person") // also where the record has nobody's name
 	}
 	if second := began.Second; second != nil && second.Person != "" {
 		ask.Approver, err = facts.Person(tx, second.Person)
