@@ -143,6 +143,9 @@ func TestNoQuestionReadsAWholeTable(t *testing.T) {
 						if table := readsWhole(plan); table != "" {
 							t.Errorf("%s reads all of %s:\n%s", what, table, plan)
 						}
+						if what == "records of a day" && !strings.Contains(plan, "records_by_time") {
+							t.Errorf("%s is not bounded by its time:\n%s", what, plan)
+						}
 						// Which of two indexes PostgreSQL takes depends on what is in the tables; SQLite goes by their form.
 						if strings.HasPrefix(what, "leases of") && s == lite && !strings.Contains(plan, "leases_by_") && !strings.Contains(plan, "leases_in_force") {
 							t.Errorf("%s goes through those that ended too:\n%s", what, plan)

@@ -270,7 +270,7 @@ func (s *Store) call(ctx context.Context, j *job, l *line) error {
 	if err := j.ctx.Err(); err != nil {
 		return err
 	}
-	tx := &Tx{ctx: ctx, engine: s.engine, run: s.writeRunner(ctx), line: l, asked: s.Asked}
+	tx := &Tx{ctx: ctx, engine: s.engine, run: s.writeRunner(ctx), line: l, writer: s.mark.writer, asked: s.Asked}
 	err := guard(j.write, tx)
 	if err == nil {
 		err = tx.settle()

@@ -97,6 +97,10 @@ func TestALoadKeepsOutOfTheWayOfBrokersThatRun(t *testing.T) {
 	write(running)
 	write(other) // its own mark is nobody else's
 	before := generation()
+	alone := func() error { return other.Update(t.Context(), func(tx *store.Tx) error { return tx.Alone() }) }
+	if err := alone(); !errors.Is(err, store.ErrInUse) {
+		t.Errorf("an update that must be alone, beside a broker that wrote just now: %v, want %v", err, store.ErrInUse)
+	}
 	if err := load(); !errors.Is(err, store.ErrInUse) {
 		t.Errorf("beside a broker that wrote just now: %v, want %v", err, store.ErrInUse)
 	}
@@ -105,6 +109,9 @@ func TestALoadKeepsOutOfTheWayOfBrokersThatRun(t *testing.T) {
 	}
 	if _, err := direct.Exec(t.Context(), `UPDATE commits SET at = at - $1`, (11 * time.Second).Microseconds()); err != nil {
 		t.Fatal(err)
+	}
+	if err := alone(); err != nil {
+		t.Errorf("an update that must be alone, eleven seconds after the last one wrote: %v", err)
 	}
 	if err := load(); err != nil {
 		t.Errorf("eleven seconds after the last one wrote: %v", err)

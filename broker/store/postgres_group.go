@@ -162,15 +162,34 @@ func (*postgres) alone(ctx context.Context, tx *sql.Tx, m mark) error {
 		return err
 	}
 	var ago sql.NullInt64
-	err := tx.QueryRowContext(ctx, `SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) - MAX(at) FROM commits WHERE writer <> $1`,
-		m.writer).Scan(&ago)
-	if err != nil {
+	if err := tx.QueryRowContext(ctx, numberPlaceholders(sinceOthers), m.writer).Scan(&ago); err != nil {
 		return err
 	}
+	return fresh(ago)
+}
+
+// sinceOthers is how long ago another writer wrote, by the server's clock.
+const sinceOthers = `SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) - MAX(at) FROM commits WHERE writer <> ?`
+
+// fresh is ErrInUse if that is no longer ago than a broker that runs lets pass.
+func fresh(ago sql.NullInt64) error {
 	if since := time.Duration(ago.Int64) * time.Microsecond; ago.Valid && since < markFresh {
 		return fmt.Errorf("%w: one wrote %s ago", ErrInUse, max(0, since).Round(100*time.Millisecond))
 	}
 	return nil
+}
+
+// Alone is ErrInUse if another broker is seen to work on the store. None can write before the update has ended, but one that is started may after. Who has
+// a store in a folder has locked that.
+func (tx *Tx) Alone() error {
+	if tx.engine.name() != postgresName {
+		return nil
+	}
+	var ago sql.NullInt64
+	if err := tx.one(sinceOthers, []any{tx.writer}, &ago); err != nil {
+		return fmt.Errorf("look for other brokers: %w", err)
+	}
+	return fresh(ago)
 }
 
 // leave drops the writer's mark, so that nobody takes it for a broker that runs. It waits for no standby: a mark that stays is out of date soon.

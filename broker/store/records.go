@@ -93,6 +93,11 @@ func (f Filter) where(wall, types string) (string, []any) {
 // Records reads records that match and come after a cursor, in the order of their cursors, limit at most.
 func (tx *Tx) Records(f Filter, after uint64, limit int) ([]Record, error) {
 	where, args := f.where("wall", "type")
+	if !f.From.IsZero() && !f.Until.IsZero() { // what came in between may be read through, and not all that ever came
+		span := ` FROM records WHERE wall >= ? AND wall < ?)`
+		where += ` AND cursor >= (SELECT MIN(cursor)` + span + ` AND cursor <= (SELECT MAX(cursor)` + span
+		args = append(args, micro(f.From), micro(f.Until), micro(f.From), micro(f.Until))
+	}
 	found, err := all(tx, scanRecord, `SELECT `+recordColumns+` FROM records WHERE `+where+` AND cursor > ? ORDER BY cursor LIMIT ?`,
 		append(args, int64(after), limit)...)
 	if err != nil {

@@ -19,6 +19,7 @@ type Tx struct {
 	engine engine
 	run    runner
 	line   *line  // where statements are ways over a network and go together; else nil
+	writer string // of this Store; empty in a View
 	asked  func() // told of each statement; may be nil
 	// What was read of accounts and leases stays so until this Tx changes it: nobody else writes meanwhile, and a View is one snapshot.
 	accounts map[record.AccountID]entryDoc

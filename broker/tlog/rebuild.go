@@ -50,14 +50,25 @@ func Verify(ctx context.Context, s *store.Store, data string, progress func(reco
 	})
 }
 
-// Rebuild makes the tiles anew from the records, up to the newest head. Heads stay: they are what was signed. No broker may run on the store.
+// Rebuild makes the tiles anew from the records, up to the newest head. Heads stay: they are what was signed. store.ErrInUse if a broker runs on the
+// store; before anything was changed if it did then, else after, and the tiles are to be made once more.
 func Rebuild(ctx context.Context, s *store.Store, data string, progress func(records int)) (Report, error) {
-	if err := s.Update(ctx, func(tx *store.Tx) error { return tx.ClearLogTiles() }); err != nil {
+	err := s.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.Alone(); err != nil {
+			return err
+		}
+		return tx.ClearLogTiles()
+	})
+	if err != nil {
 		return Report{}, err
 	}
-	return replay(ctx, s, data, progress, func(tile checkpoint.TileHashes, _ *Report) error {
+	r, err := replay(ctx, s, data, progress, func(tile checkpoint.TileHashes, _ *Report) error {
 		return s.Update(ctx, func(tx *store.Tx) error { return tx.PutLogTile(tile.Level, tile.Index, tile.Hashes) })
 	})
+	if err == nil {
+		err = s.Update(ctx, func(tx *store.Tx) error { return tx.Alone() })
+	}
+	return r, err
 }
 
 // replay works the tree out from the records, gives each tile once, and holds the heads against it.
@@ -137,13 +148,17 @@ func (r *Report) step(ctx context.Context, s *store.Store, b *checkpoint.Builder
 }
 
 // Restart forgets the log and its key, so that the next start begins another one, with another name, over the records that are there. It is for a store
-// whose newer copy was lost. kept is where the checkpoint of the old log went; empty if there was none. No broker may run on the store.
+// whose newer copy was lost. kept is where the checkpoint of the old log went; empty if there was none.
+// store.ErrInUse if a broker runs on the store; nothing was changed then.
 func Restart(ctx context.Context, s *store.Store, data string, now time.Time) (kept string, err error) {
 	_, c, ok, err := ReadFile(data)
 	if err != nil {
 		return "", err
 	}
 	err = s.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.Alone(); err != nil {
+			return err
+		}
 		if err := tx.ForgetLog(keyName); err != nil {
 			return err
 		}

@@ -39,7 +39,11 @@ func (c *cli) withStoreAlone(cmd *cobra.Command, do func(broker.Config, *store.S
 		return err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	return c.withStore(cmd, do)
+	err = c.withStore(cmd, do)
+	if errors.Is(err, store.ErrInUse) {
+		return osservice.Fault(osservice.Refused, err, "stop every broker on this store, wait ten seconds and run it again")
+	}
+	return err
 }
 
 // withStore runs do with the store, whose schema must be this version's.
@@ -83,7 +87,8 @@ func (c *cli) logRebuild() *cobra.Command {
 	return &cobra.Command{
 		Use: "rebuild", Short: "Make the tiles of the log anew from the records", Args: cobra.NoArgs,
 		Long: `Makes the tiles of the log anew from the records. Heads that were signed stay, and
-are compared. Every broker on the store must be stopped.`,
+are compared. Every broker on the store must be stopped: one that is seen to run is a
+refusal, one that is started meanwhile an error at the end.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.withStoreAlone(cmd, func(cfg broker.Config, s *store.Store) error {
 				bar := recordBar(cmd.ErrOrStderr())
@@ -105,7 +110,7 @@ published checkpoint is kept beside it, as DATA/checkpoint.lost-*; an alarm tell
 
 Auditors and witnesses hold checkpoints of the old log: tell them what was lost and
 why, and give them the new key (tapctl log key). Every broker on the store must be
-stopped; run this on one machine, and move DATA/checkpoint away on the others.`,
+stopped, and one that is seen to run is a refusal; run this on one machine, and move DATA/checkpoint away on the others.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !sure {
 				return osservice.Fault(osservice.Usage, errors.New("this ends the log that auditors know"), "add --yes if there is no newer copy of the store")
