@@ -18,6 +18,7 @@ type judge struct {
 	leases  map[record.SessionID]bool // granted and not given back
 	decided map[record.SessionID]bool // taps that were answered, by session to be
 	crisis  crisisJudge
+	acts    actJudge
 }
 
 func newJudge() *judge {
@@ -79,6 +80,11 @@ func (j *judge) record(p record.Payload) error {
 			delete(j.leases, from)
 		}
 		j.open = p.Session
+		j.acts.begins(p)
+	case record.OperatorAction:
+		if err := j.acts.record(p, j.open, j.crisis.open); err != nil {
+			return err
+		}
 	case record.SessionClosed:
 		if p.Session != j.open || p.Reason == "" {
 			return fmt.Errorf("closes %q (%s) while %q is open", p.Session, p.Reason, j.open)
@@ -154,6 +160,9 @@ func (p *plant) step(e Event) error {
 		return fmt.Errorf("%T at %s: %w", e, before, err)
 	}
 	if err := p.judge.crisis.law(p.rules, p.state, e, effects, before); err != nil {
+		return fmt.Errorf("%T at %s: %w", e, before, err)
+	}
+	if err := p.judge.acts.law(p.state, e, had, effects); err != nil {
 		return fmt.Errorf("%T at %s: %w", e, before, err)
 	}
 	for _, effect := range effects {
@@ -232,7 +241,9 @@ func (p *plant) happen() error {
 		p.now = p.now.Add(time.Duration(p.rng.IntN(600)) * time.Minute)
 	}
 	at := readers[p.rng.IntN(len(readers))]
-	switch n := p.rng.IntN(110); {
+	switch n := p.rng.IntN(118); {
+	case n >= 110:
+		return p.act()
 	case n >= 100:
 		return p.crisis()
 	case n < 35:
@@ -328,7 +339,7 @@ func TestLawsOverRandomDays(t *testing.T) {
 	if testing.Short() {
 		days = 400
 	}
-	sessions, handed, waited, emergencies, claimed := 0, 0, 0, 0, 0
+	sessions, handed, waited, emergencies, claimed, acts := 0, 0, 0, 0, 0, 0
 	for seed := range days {
 		p := newPlant(seed)
 		for range 150 {
@@ -355,12 +366,16 @@ func TestLawsOverRandomDays(t *testing.T) {
 		waited += p.waited
 		emergencies += len(p.judge.crisis.begun)
 		claimed += p.judge.crisis.claimed
+		acts += p.judge.acts.acts
 	}
 	if waited < int(days) {
 		t.Errorf("only %d taps waited for a PIN or a second person", waited)
 	}
 	if emergencies < int(days) || claimed < int(days)/10 {
 		t.Errorf("only %d emergencies, %d of them claimed: the days are too quiet to prove anything", emergencies, claimed)
+	}
+	if acts < int(days) {
+		t.Errorf("only %d actions in somebody's name", acts)
 	}
 	if sessions < int(days) {
 		t.Errorf("only %d sessions of %d taps: the days are too quiet to prove anything", sessions, handed)
