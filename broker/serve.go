@@ -69,6 +69,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	task("extend the log", b.tree.Run)
 	task("have the log cosigned", b.tree.RunWitnesses)
 	task("housekeeping", b.keepHouse)
+	task("look for unclaimed emergencies", b.watchClaims)
 	task("change secrets", b.secrets.Run)
 	if b.outside != nil {
 		task("look after the outside vault", b.watchOutside)

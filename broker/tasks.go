@@ -18,6 +18,8 @@ import (
 const (
 	// houseEvery is how often what is due by time is looked after.
 	houseEvery = 10 * time.Minute
+	// claimsEvery is how often emergencies are looked for that nobody has answered for in time.
+	claimsEvery = time.Minute
 	// retryAfter is how long a task waits after a fault before it tries again.
 	retryAfter = time.Second
 )
@@ -80,7 +82,6 @@ func (b *Broker) keepHouse(ctx context.Context) error {
 			"old heads of the log could not be thinned": b.thinHeads,
 			"records of others could not be verified":   b.verifyLeft,
 			"old invitations could not be purged":       b.purgeInvitations,
-			"unclaimed emergencies could not be told":   b.tellUnclaimed,
 		} {
 			if err := do(ctx); err != nil && ctx.Err() == nil {
 				b.log.Error(what, zap.Error(err))
@@ -113,6 +114,22 @@ func (b *Broker) followAuthority(ctx context.Context, r *identity.Registrar) err
 
 // unclaimedAtOnce bounds one look at the emergencies that nobody answers for.
 const unclaimedAtOnce = 1000
+
+// watchClaims looks for them more often than the house is kept: whoever waits for the alarm waits for the time that was set.
+func (b *Broker) watchClaims(ctx context.Context) error {
+	tick := time.NewTicker(claimsEvery)
+	defer tick.Stop()
+	for {
+		if err := b.tellUnclaimed(ctx); err != nil && ctx.Err() == nil {
+			b.log.Error("unclaimed emergencies could not be told", zap.Error(err))
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
 
 // tellUnclaimed raises an alarm, once, for each emergency that not enough people have answered for in time.
 func (b *Broker) tellUnclaimed(ctx context.Context) error {
