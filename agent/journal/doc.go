@@ -8,7 +8,7 @@
 //
 // When the disk fails or fills up, nothing is lost in silence and nobody waits: Write keeps the statement in memory, returns
 // ErrDegraded at once, and what was kept is written, between a record of the degradation and one of the recovery, as soon as the disk takes it. A
-// record that closes a session uses the space that was set aside for it.
+// record that closes a session, or is about an emergency, uses the space that was set aside for it.
 //
 // It never sends anything (the uplink reads it and hands back receipts), never decides, and never throws away a record that no receipt covers.
 //
