@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"runtime"
 
 	"tapline/broker/store"
 	"tapline/installer/osservice"
+	"tapline/proto/wire"
 )
 
 // Postgres is the address of the database as the store wants it.
@@ -41,10 +40,8 @@ func (c Config) checkStore() []error {
 	case c.StorePasswordFile != "" && c.Store == "":
 		faults = append(faults, errors.New("store_password_file: there is no store that needs a password"))
 	case c.StorePasswordFile != "":
-		if info, err := os.Stat(c.StorePasswordFile); err != nil {
+		if err := wire.CheckSecret(c.StorePasswordFile); err != nil {
 			faults = append(faults, fmt.Errorf("store_password_file: %w", err))
-		} else if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-			faults = append(faults, fmt.Errorf("store_password_file %s can be read by others (%s): chmod 600 it", c.StorePasswordFile, info.Mode().Perm()))
 		}
 	}
 	return faults

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
-	"runtime"
 	"slices"
 	"strconv"
 	"time"
@@ -184,17 +182,7 @@ func parseServer(text string) (server, error) {
 
 // password reads the password of the bind account. The caller clears it.
 func (c Config) password() ([]byte, error) {
-	info, err := os.Stat(c.PasswordFile)
-	if err != nil {
-		return nil, err
-	}
-	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("%s can be read by others (%s): chmod 600 it", c.PasswordFile, info.Mode().Perm())
-	}
-	if info.Size() > maxPassword {
-		return nil, fmt.Errorf("%s is longer than %d bytes", c.PasswordFile, maxPassword)
-	}
-	b, err := os.ReadFile(c.PasswordFile)
+	b, err := wire.ReadSecret(c.PasswordFile, maxPassword)
 	if err != nil {
 		return nil, err
 	}

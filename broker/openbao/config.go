@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
-	"runtime"
 	"strings"
 	"time"
 
@@ -134,17 +132,7 @@ func credential(path string) (string, error) {
 	if path == "" {
 		return "", errors.New("no file is named")
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", err
-	}
-	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return "", fmt.Errorf("%s can be read by others (%s): chmod 600 it", path, info.Mode().Perm())
-	}
-	if info.Size() > maxCredential {
-		return "", fmt.Errorf("%s is longer than %d bytes", path, maxCredential)
-	}
-	b, err := os.ReadFile(path)
+	b, err := wire.ReadSecret(path, maxCredential)
 	if err != nil {
 		return "", err
 	}

@@ -2,11 +2,11 @@ package trace
 
 import (
 	"cmp"
-	"crypto/x509"
 	"fmt"
 	"net"
-	"os"
 	"strconv"
+
+	"tapline/proto/wire"
 )
 
 // Config is the key "trace" of the broker's configuration.
@@ -38,24 +38,8 @@ func (c Config) Check() []error {
 	if c.Insecure && c.CAFile != "" {
 		faults = append(faults, fmt.Errorf("trace.insecure, trace.ca_file: one of them"))
 	}
-	if _, err := c.roots(); err != nil {
+	if _, err := wire.ReadRoots(c.CAFile); err != nil {
 		faults = append(faults, fmt.Errorf("trace.ca_file: %w", err))
 	}
 	return faults
-}
-
-// roots are those of ca_file, nil for the system's.
-func (c Config) roots() (*x509.CertPool, error) {
-	if c.CAFile == "" {
-		return nil, nil
-	}
-	b, err := os.ReadFile(c.CAFile)
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(b) {
-		return nil, fmt.Errorf("%s holds no certificate in PEM", c.CAFile)
-	}
-	return pool, nil
 }

@@ -87,7 +87,7 @@ func (t *Tracer) Start(ctx context.Context) error {
 	if t.cfg.Insecure {
 		options = append(options, otlptracegrpc.WithInsecure())
 	} else {
-		roots, err := t.cfg.roots()
+		roots, err := wire.ReadRoots(t.cfg.CAFile)
 		if err != nil {
 			return fmt.Errorf("trace.ca_file: %w", err)
 		}
