@@ -39,10 +39,7 @@ func (tx *Tx) PutPerson(p *taplinev1.PersonEntry) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("put person %s: %w", p.GetId(), err)
 	}
-	if _, err := tx.exec(`UPDATE people SET name = ? WHERE id = ?`, p.GetDisplayName(), p.GetId()); err != nil {
-		return 0, fmt.Errorf("put person %s: %w", p.GetId(), err)
-	}
-	return revision, nil
+	return revision, tx.later("put person "+p.GetId(), `UPDATE people SET name = ? WHERE id = ?`, p.GetDisplayName(), p.GetId())
 }
 
 // put writes a document of the directory under optimistic locking.
@@ -53,18 +50,13 @@ func (tx *Tx) put(table, id, doc string, revision uint64) (uint64, error) {
 	case errors.Is(err, ErrNotFound) && revision != 0:
 		return 0, ErrRevision
 	case errors.Is(err, ErrNotFound):
-		_, err = tx.exec(insertDocument(table), id, doc)
-		return 1, err
+		return 1, tx.later("add "+id+" to "+table, insertDocument(table), id, doc) // nobody else writes meanwhile
 	case err != nil:
 		return 0, err
 	case revision != 0 && uint64(have) != revision:
 		return 0, ErrRevision
 	}
-	n, err := tx.exec(`UPDATE `+table+` SET doc = ?, revision = revision + 1 WHERE id = ? AND revision = ?`, doc, id, have)
-	if err == nil && n == 0 {
-		return 0, ErrRevision
-	}
-	return uint64(have) + 1, err
+	return uint64(have) + 1, tx.later("change "+id+" in "+table, `UPDATE `+table+` SET doc = ?, revision = revision + 1 WHERE id = ?`, doc, id)
 }
 
 func insertDocument(table string) string {
