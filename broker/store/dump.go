@@ -177,20 +177,11 @@ type LoadOptions struct {
 // something in the store already,
 // ErrInUse if a broker is seen to work on it; none can write before the load has ended.
 func (s *Store) Load(ctx context.Context, from Source, o LoadOptions) (err error) {
-	db, done, err := s.engine.forSchema()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, done()) }()
-	unlock, err := s.engine.lockSchema(ctx, db)
+	db, p, done, err := s.openSchema(ctx)
 	if err != nil {
 		return fmt.Errorf("load store: %w", err)
 	}
-	defer func() { err = errors.Join(err, unlock()) }()
-	p, err := s.provider(db)
-	if err != nil {
-		return err
-	}
+	defer func() { err = errors.Join(err, done()) }()
 	fresh, err := s.levelWith(ctx, p, db, o.Schema)
 	if err != nil {
 		return err

@@ -54,20 +54,11 @@ func schemaOf(ctx context.Context, p *goose.Provider) (Schema, error) {
 // Migrate brings the schema up to this program's. On SQLite it must not run beside other calls; on PostgreSQL of all brokers that start at once one
 // does it, and the others wait.
 func (s *Store) Migrate(ctx context.Context) (err error) {
-	db, done, err := s.engine.forSchema()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, done()) }()
-	unlock, err := s.engine.lockSchema(ctx, db)
+	db, p, done, err := s.openSchema(ctx)
 	if err != nil {
 		return fmt.Errorf("migrate store: %w", err)
 	}
-	defer func() { err = errors.Join(err, unlock()) }()
-	p, err := s.provider(db)
-	if err != nil {
-		return err
-	}
+	defer func() { err = errors.Join(err, done()) }()
 	schema, err := schemaOf(ctx, p)
 	if err != nil {
 		return err
@@ -81,6 +72,23 @@ func (s *Store) Migrate(ctx context.Context) (err error) {
 		return fmt.Errorf("migrate store: %w", err)
 	}
 	return nil
+}
+
+// openSchema opens what migrations run on, when no other broker migrates; call done after.
+func (s *Store) openSchema(ctx context.Context) (db *sql.DB, p *goose.Provider, done func() error, err error) {
+	db, shut, err := s.engine.forSchema()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	unlock, err := s.engine.lockSchema(ctx, db)
+	if err != nil {
+		return nil, nil, nil, errors.Join(err, shut())
+	}
+	done = func() error { return errors.Join(unlock(), shut()) }
+	if p, err = s.provider(db); err != nil {
+		return nil, nil, nil, errors.Join(err, done())
+	}
+	return db, p, done, nil
 }
 
 func (s *Store) provider(db *sql.DB) (*goose.Provider, error) {
