@@ -85,6 +85,8 @@ func (b *Broker) note(ctx context.Context, method string, err error, took time.D
 	switch wire.KindOf(err) {
 	case wire.None:
 		b.log.Debug("call", fields...)
+	case wire.NotFound: // an answer like any other: "is there one?" is asked before something is made
+		b.log.Info("call found nothing", append(fields, zap.String("error", wire.Text(err)))...)
 	case wire.Cancelled, wire.Unavailable:
 		b.log.Debug("call ended", append(fields, zap.String("error", wire.Text(err)))...)
 	case wire.Internal:

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -59,7 +60,7 @@ func (o *options) stream(ctx context.Context, do func(context.Context, client) e
 func reach(ctx context.Context, brokers []string, c *tls.Config, patience time.Duration) (string, *grpc.ClientConn, error) {
 	each := min(patience/time.Duration(len(brokers)+1), 3*time.Second)
 	for i, address := range brokers {
-		conn, err := wire.Dial(address, c, grpc.WithChainUnaryInterceptor(nameFaults))
+		conn, err := wire.Dial(address, c, grpc.WithChainUnaryInterceptor(nameFaults), grpc.WithChainStreamInterceptor(nameStreamFaults))
 		if err != nil || i == len(brokers)-1 || answers(ctx, conn, each) {
 			return address, conn, err
 		}
@@ -75,6 +76,29 @@ func nameFaults(ctx context.Context, method string, req, reply any, conn *grpc.C
 	var trailer metadata.MD
 	err := invoke(ctx, method, req, reply, conn, append(opts, grpc.Trailer(&trailer))...)
 	if id := trailer.Get(wire.RequestHeader); err != nil && len(id) > 0 {
+		return &namedFault{err, id[0]}
+	}
+	return err
+}
+
+// nameStreamFaults is nameFaults for exports and what else comes as a stream.
+func nameStreamFaults(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	s, err := open(ctx, desc, conn, method, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return &namingStream{s}, nil
+}
+
+type namingStream struct{ grpc.ClientStream }
+
+// RecvMsg names the error that ends the stream, but not its regular end.
+func (s *namingStream) RecvMsg(m any) error {
+	err := s.ClientStream.RecvMsg(m)
+	if err == nil || errors.Is(err, io.EOF) {
+		return err
+	}
+	if id := s.Trailer().Get(wire.RequestHeader); len(id) > 0 {
 		return &namedFault{err, id[0]}
 	}
 	return err
@@ -111,8 +135,22 @@ func answers(ctx context.Context, conn *grpc.ClientConn, patience time.Duration)
 	}
 }
 
-// explain gives an answer of the broker its exit code and hint.
+// explain gives an answer of the broker its exit code and hint, with the name by which its log knows the call.
 func explain(err error, address string) error {
+	return nameHint(explainKind(err, address), err)
+}
+
+// nameHint adds that name to the hint of what a person is told of err.
+func nameHint(told, err error) error {
+	named := (*namedFault)(nil)
+	if told == nil || !errors.As(err, &named) || osservice.HintOf(told) == "" {
+		return told
+	}
+	return osservice.Fault(osservice.CodeOf(told), errors.New(told.Error()), osservice.HintOf(told)+" (request "+named.request+" in the broker's log)")
+}
+
+// explainKind goes by the kind alone.
+func explainKind(err error, address string) error {
 	if err == nil || osservice.CodeOf(err) != osservice.Failure {
 		return err
 	}
@@ -138,9 +176,6 @@ func explain(err error, address string) error {
 		}
 	case wire.Exists, wire.Stale, wire.Precondition, wire.Busy:
 		return osservice.Fault(osservice.Refused, said, "look at the present state and try again")
-	}
-	if named := (*namedFault)(nil); errors.As(err, &named) {
-		return osservice.Fault(osservice.Failure, said, "the broker's log says more: look for the request "+named.request)
 	}
 	return osservice.Fault(osservice.Failure, said, "the broker's log says more")
 }

@@ -126,7 +126,7 @@ func (h held) expiry(now time.Time) string {
 
 // pending is a key that was made for a login whose answer may have been lost: trying again with it gets the same answer.
 func pending(dir string) (ed25519.PrivateKey, error) {
-	path := dir + ".pending"
+	path := pendingFile(dir)
 	if b, err := os.ReadFile(path); err == nil {
 		if block, _ := pem.Decode(b); block != nil {
 			if key, err := x509.ParsePKCS8PrivateKey(block.Bytes); err == nil {
@@ -145,6 +145,9 @@ func pending(dir string) (ed25519.PrivateKey, error) {
 	}
 	return key, os.WriteFile(path, b, 0o600)
 }
+
+// pendingFile is where a login keeps its key until the identity is there.
+func pendingFile(dir string) string { return dir + ".pending" }
 
 // newKey makes a key and its PEM.
 func newKey() (ed25519.PrivateKey, []byte, error) {
@@ -186,7 +189,7 @@ func keep(dir string, id *taplinev1.OfficerIdentity, key ed25519.PrivateKey) err
 	if err := os.Rename(fresh, dir); err != nil {
 		return fmt.Errorf("keep identity: %w", err)
 	}
-	if err := os.Remove(dir + ".pending"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(pendingFile(dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("keep identity: %w", err)
 	}
 	return os.RemoveAll(old)

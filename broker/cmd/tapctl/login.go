@@ -140,9 +140,21 @@ func (o *options) trade(ctx context.Context, brokers []string, c *tls.Config, di
 	defer conn.Close()
 	r, err := clientOf(conn).officers.Login(ctx, req)
 	if err != nil {
-		return nil, explainLogin(err, address, req)
+		if refusedForGood(err) {
+			_ = os.Remove(pendingFile(dir)) // a key that is of no use; one that stays does no harm
+		}
+		return nil, nameHint(explainLogin(err, address, req), err)
 	}
 	return r.GetIdentity(), keep(dir, r.GetIdentity(), key)
+}
+
+// refusedForGood reports whether the broker has answered, and would give the same key the same answer. Any other answer may be lost, or change.
+func refusedForGood(err error) bool {
+	switch wire.KindOf(err) {
+	case wire.Unauthenticated, wire.Denied, wire.Invalid, wire.NotFound, wire.Exists, wire.Precondition, wire.Stale:
+		return true
+	}
+	return false
 }
 
 // explainLogin gives the refusals of a login hints of their own.
@@ -157,5 +169,5 @@ func explainLogin(err error, address string, req *taplinev1.LoginRequest) error 
 	case wire.Denied:
 		return osservice.Fault(osservice.NotPermitted, said, "ask an administrator of the broker")
 	}
-	return explain(err, address)
+	return explainKind(err, address)
 }

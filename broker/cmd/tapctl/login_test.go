@@ -114,6 +114,9 @@ func TestFromAnInvitationToARenewedIdentityAndItsEnd(t *testing.T) {
 			t.Errorf("tapctl %s: %s\n%s", line, code, said)
 		}
 	}
+	if left, err := filepath.Glob(filepath.Join(contextsDir(), "*.pending")); err != nil || len(left) > 0 {
+		t.Errorf("logins that were refused left %v, %v", left, err)
+	}
 	if out := good(t, "acts", "list", "--identity", admin); !strings.Contains(out, "olga") || !strings.Contains(out, "RenewOfficer") {
 		t.Errorf("acts:\n%s", out)
 	}

@@ -89,10 +89,21 @@ func policyShow(o *options) *cobra.Command {
 					return err
 				}
 				p := r.GetPolicy()
-				return show(c, o, p, "// policy %s, since %s, by %s\n%s", p.GetVersion(), when(p.GetSince()), fallback(p.GetAuthor(), "-"), p.GetText())
+				return showPolicy(c, o, p)
 			})
 		},
 	}
+}
+
+// showPolicy prints the set's text and nothing else, byte for byte, so that a file of it has the same version. What is known about it goes to the
+// other output.
+func showPolicy(c *cobra.Command, o *options, p *taplinev1.PolicySet) error {
+	if o.output == "json" {
+		return printJSON(c.OutOrStdout(), p)
+	}
+	fmt.Fprintf(c.ErrOrStderr(), "policy %s, since %s, by %s\n", p.GetVersion(), when(p.GetSince()), fallback(clean(p.GetAuthor()), "-"))
+	_, err := io.WriteString(c.OutOrStdout(), p.GetText())
+	return err
 }
 
 func policyHistory(o *options) *cobra.Command {
