@@ -121,7 +121,7 @@ func TestTwoBrokersOnOneStore(t *testing.T) {
 	b := a.replica()
 	a.staff()
 	b.hire("p-2", "Ben C.", ben())
-	_, err := b.admin.PutAccount(t.Context(), &taplinev1.PutAccountRequest{Account: &taplinev1.Account{Id: account, Driver: "ldap", Capacity: 1, Stations: []string{"plant/"}}})
+	_, err := b.admin.PutAccount(t.Context(), &taplinev1.PutAccountRequest{Account: &taplinev1.Account{Id: account, Driver: "manual", Capacity: 1, Stations: []string{"plant/"}}})
 	a.must(err)
 
 	// A token that one broker made is redeemed at the other, and not again at the first.

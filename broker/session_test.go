@@ -81,7 +81,7 @@ func TestAnExclusiveAccountIsHeldByOneStation(t *testing.T) {
 	p := newPlant(t)
 	p.staff()
 	p.hire("p-2", "Ben C.", ben())
-	_, err := p.admin.PutAccount(t.Context(), &taplinev1.PutAccountRequest{Account: &taplinev1.Account{Id: account, Driver: "ldap", Capacity: 1, Stations: []string{"plant/"}}})
+	_, err := p.admin.PutAccount(t.Context(), &taplinev1.PutAccountRequest{Account: &taplinev1.Account{Id: account, Driver: "manual", Capacity: 1, Stations: []string{"plant/"}}})
 	p.must(err)
 	here, there := p.enrol(press), p.enrol(packing)
 	mine := tap(anna())

@@ -23,6 +23,9 @@ func (s *Service) PutAccount(ctx context.Context, req *taplinev1.PutAccountReque
 	if !s.Secrets.CanKeepIn(a.GetVault()) {
 		return nil, wire.E(wire.Precondition, "account.vault: the broker has no vault %s: set openbao in its configuration, and try it with tapbroker check", a.GetVault())
 	}
+	if !s.Secrets.CanChange(a.GetDriver()) {
+		return nil, wire.E(wire.Precondition, "account.driver: the broker has no directory to change passwords in: set ldap in its configuration, and try it with tapbroker check")
+	}
 	err := s.Change(ctx, "PutAccount", a.GetId(), req, func(tx *store.Tx) (err error) {
 		if a.Revision, err = tx.PutAccount(a); err != nil {
 			return err

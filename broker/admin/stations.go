@@ -148,7 +148,7 @@ func (s *Service) CreateToken(ctx context.Context, req *taplinev1.CreateTokenReq
 	}
 	resp := &taplinev1.CreateTokenResponse{}
 	err = s.Change(ctx, "CreateToken", req.GetStation(), req, func(tx *store.Tx) error {
-		if err := ensureStation(tx, id); err != nil {
+		if err := ensureStation(tx, id, req.GetMustExist()); err != nil {
 			return err
 		}
 		t, out, err := s.Registrar.NewToken(tx, id, lifetime, by)
@@ -161,10 +161,13 @@ func (s *Service) CreateToken(ctx context.Context, req *taplinev1.CreateTokenReq
 	return resp, nil
 }
 
-// ensureStation makes a station that is not there.
-func ensureStation(tx *store.Tx, id record.StationID) error {
+// ensureStation makes a station that is not there, or says so where it must be.
+func ensureStation(tx *store.Tx, id record.StationID, must bool) error {
 	if _, err := tx.Station(id); translateMissing(err) != nil || err == nil {
 		return err
+	}
+	if must {
+		return wire.E(wire.Precondition, "station: nobody has put %s: tapctl station put %s --account ACCOUNT, or token create --new", id, id)
 	}
 	entry := &taplinev1.Station{Id: string(id)}
 	if err := directory.CheckStation(entry); err != nil {

@@ -202,6 +202,9 @@ func (k *Keeper) keep(ctx context.Context, a *taplinev1.Account, s store.Slot, p
 	return kept{}, fmt.Errorf("%w: account %s: others write below it", errOutside, s.Account)
 }
 
+// CanChange says whether the broker has what an account's driver needs: the directory, for "ldap".
+func (k *Keeper) CanChange(driver string) bool { return driver != ldap || k.Directory != nil }
+
 // CanKeepIn says whether the broker has the vault that an account names.
 func (k *Keeper) CanKeepIn(name string) bool {
 	return name == "" || name == inOpenBao && k.Outside != nil

@@ -29,7 +29,7 @@ func refused(t *testing.T, err error, code osservice.ExitCode, says string) {
 
 func token(t *testing.T, p *rig.Plant, station string) string {
 	t.Helper()
-	out, err := p.Ctl(t.Context(), "token", "create", station)
+	out, err := p.Ctl(t.Context(), "token", "create", station, "--new")
 	if err != nil {
 		t.Fatal(err)
 	}

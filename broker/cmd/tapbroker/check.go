@@ -17,7 +17,8 @@ func (c *cli) checkCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "check", Short: "Name every fault of the configuration and the data folder at once", Args: cobra.NoArgs,
 		Long: `Reads the configuration and looks at the data folder and the store, changes
-nothing, and names everything that is wrong. Of a PostgreSQL store it looks
+nothing, and names everything that is wrong. Where a data folder is to be made it
+makes an empty one and takes it away again. Of a PostgreSQL store it looks
 whether it can be reached, is of version 15 or later, and keeps what it
 acknowledges (fsync, full_page_writes, synchronous_commit). If the configuration
 has the key ldap it asks each directory server, and shows how the first five

@@ -18,18 +18,45 @@ import (
 // storeWithin bounds the look at the store.
 const storeWithin = 15 * time.Second
 
-// checkData looks at the data folder; one that is not there yet is made at the first start.
+// checkData looks at the data folder; one that is not there yet is made at the first start, if it can be.
 func checkData(cfg broker.Config) []error {
 	info, err := os.Stat(cfg.Data)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return nil
+		return tryData(cfg.Data)
 	case err != nil:
 		return []error{fmt.Errorf("data %s: %w", cfg.Data, err)}
 	case !info.IsDir():
 		return []error{fmt.Errorf("data %s is not a folder", cfg.Data)}
 	case info.Mode().Perm()&0o022 != 0:
 		return []error{fmt.Errorf("data %s can be written by others (%s): chmod 700 it", cfg.Data, info.Mode().Perm())}
+	}
+	return nil
+}
+
+// tryData makes a folder where the data folder would begin, and takes it away again: rights alone do not tell of a disk that is read-only.
+func tryData(data string) []error {
+	above := filepath.Dir(filepath.Clean(data))
+	for {
+		info, err := os.Stat(above)
+		if err == nil && !info.IsDir() {
+			return []error{fmt.Errorf("data %s cannot be made: %s is not a folder", data, above)}
+		}
+		if next := filepath.Dir(above); errors.Is(err, os.ErrNotExist) && next != above {
+			above = next
+			continue
+		}
+		if err != nil {
+			return []error{fmt.Errorf("data %s cannot be made: %w", data, err)}
+		}
+		break
+	}
+	tried, err := os.MkdirTemp(above, ".tapbroker-check-*")
+	if err == nil {
+		err = os.Remove(tried)
+	}
+	if err != nil {
+		return []error{fmt.Errorf("data %s cannot be made in %s: %w; name another folder, or make it for the broker's user", data, above, errors.Unwrap(err))}
 	}
 	return nil
 }

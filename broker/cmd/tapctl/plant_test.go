@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -157,4 +158,30 @@ func TestTheNextTapIsTheFirstAfterTheWaitBegan(t *testing.T) {
 	if osservice.CodeOf(err) != osservice.Refused || !strings.Contains(err.Error(), "no new badge") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// TestWhatTheBrokerCannotKeepIsRefused with what to do about it, and with the name by which the broker's log knows the call.
+func TestWhatTheBrokerCannotKeepIsRefused(t *testing.T) {
+	d := newDesk(t)
+	d.says(osservice.Refused, "", "token create plant/press/line-4/hmi-1", "nobody has put plant/press/line-4/hmi-1", "tapctl station put", "--new", "hint: ", "(request ")
+	d.says(osservice.OK, "", "token create plant/press/line-4/hmi-1 --new", "tl1.")
+	d.says(osservice.OK, "", "station put plant/press/line-4/hmi-2")
+	d.says(osservice.OK, "", "token create plant/press/line-4/hmi-2", "tl1.")
+	d.says(osservice.Refused, "", "account put press --driver ldap", "account.driver", "set ldap", "(request ")
+	d.says(osservice.OK, "", "account put press --driver local")
+	d.says(osservice.Refused, "", "export "+filepath.Join(t.TempDir(), "e")+" --station x", "(request ")
+}
+
+func TestAPolicyThatIsShownIsTheOneInForce(t *testing.T) {
+	d := newDesk(t)
+	text := d.says(osservice.OK, "", "policy show", "by")
+	path := file(t, "shown.cedar", text)
+	var shown struct {
+		Text    string `json:"text"`
+		Version string `json:"version"`
+	}
+	if err := json.Unmarshal([]byte(d.says(osservice.OK, "", "policy show -o json")), &shown); err != nil || shown.Text != text {
+		t.Errorf("%v: the file of it is another text:\n%s\nwant\n%s", err, text, shown.Text)
+	}
+	d.says(osservice.OK, "", "policy check "+path, shown.Version)
 }

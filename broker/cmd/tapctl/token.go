@@ -17,13 +17,19 @@ pin of its root, so the station needs nothing else.`,
 }
 
 func tokenCreate(o *options) *cobra.Command {
-	var lasts time.Duration
+	var (
+		lasts time.Duration
+		fresh bool
+	)
 	c := &cobra.Command{
 		Use: "create STATION", Short: "Make a one-use token for a station; it is shown once", Args: cobra.ExactArgs(1),
+		Long: `Makes a one-use token for a station; it is shown once. A station that nobody has
+put ("tapctl station put") is refused, so that a mistyped name makes none; with --new
+it is made, without an account and with the default mode, and can be put later.`,
 		Example: `  tapctl token create plant/press/line-4/hmi-1 | ssh hmi-1 tapagent enrol
   tapctl token create plant/press/line-4/hmi-1 --for 72h -o json`,
 		RunE: func(c *cobra.Command, args []string) error {
-			req := &taplinev1.CreateTokenRequest{Station: args[0]}
+			req := &taplinev1.CreateTokenRequest{Station: args[0], MustExist: !fresh}
 			if lasts != 0 {
 				req.Lifetime = durationpb.New(lasts)
 			}
@@ -37,6 +43,7 @@ func tokenCreate(o *options) *cobra.Command {
 		},
 	}
 	c.Flags().DurationVar(&lasts, "for", 0, "how long it can be used (default 24h, at most 7 days)")
+	c.Flags().BoolVar(&fresh, "new", false, "also for a station that nobody has put yet")
 	return c
 }
 

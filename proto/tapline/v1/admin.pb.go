@@ -3944,10 +3944,12 @@ func (x *RotateAuthorityResponse) GetAuthority() *GetAuthorityResponse {
 // CreateTokenRequest names the station.
 type CreateTokenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The station; it is made if it is new.
+	// The station; it is made if it is new, unless must_exist is set.
 	Station string `protobuf:"bytes,1,opt,name=station,proto3" json:"station,omitempty"`
 	// How long it can be used; 0 means 24 h, the most is 7 days.
-	Lifetime      *durationpb.Duration `protobuf:"bytes,2,opt,name=lifetime,proto3" json:"lifetime,omitempty"`
+	Lifetime *durationpb.Duration `protobuf:"bytes,2,opt,name=lifetime,proto3" json:"lifetime,omitempty"`
+	// The station must have been put before: a name that was mistyped is refused, instead of becoming a station without an account.
+	MustExist     bool `protobuf:"varint,3,opt,name=must_exist,json=mustExist,proto3" json:"must_exist,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3994,6 +3996,13 @@ func (x *CreateTokenRequest) GetLifetime() *durationpb.Duration {
 		return x.Lifetime
 	}
 	return nil
+}
+
+func (x *CreateTokenRequest) GetMustExist() bool {
+	if x != nil {
+		return x.MustExist
+	}
+	return false
 }
 
 // CreateTokenResponse is the token.
@@ -9836,10 +9845,12 @@ const file_tapline_v1_admin_proto_rawDesc = "" +
 	"\x04step\x18\x01 \x01(\tR\x04step\x12\x14\n" +
 	"\x05force\x18\x02 \x01(\bR\x05force\"Y\n" +
 	"\x17RotateAuthorityResponse\x12>\n" +
-	"\tauthority\x18\x01 \x01(\v2 .tapline.v1.GetAuthorityResponseR\tauthority\"e\n" +
+	"\tauthority\x18\x01 \x01(\v2 .tapline.v1.GetAuthorityResponseR\tauthority\"\x84\x01\n" +
 	"\x12CreateTokenRequest\x12\x18\n" +
 	"\astation\x18\x01 \x01(\tR\astation\x125\n" +
-	"\blifetime\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\blifetime\"[\n" +
+	"\blifetime\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\blifetime\x12\x1d\n" +
+	"\n" +
+	"must_exist\x18\x03 \x01(\bR\tmustExist\"[\n" +
 	"\x13CreateTokenResponse\x12'\n" +
 	"\x05token\x18\x01 \x01(\v2\x11.tapline.v1.TokenR\x05token\x12\x1b\n" +
 	"\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01R\x06secret\"O\n" +
