@@ -60,7 +60,7 @@ A new station:
 // load reads the configuration.
 func (c *cli) load() (agent.Config, error) {
 	cfg, err := agent.LoadConfig(c.config)
-	return cfg, osservice.Fault(osservice.Config, err, "\"tapagent check\" shows what is wrong; an empty file is a good one")
+	return cfg, osservice.Fault(osservice.Config, err, `correct what is named; the rest is looked at after that, by "tapagent check". An empty file is a good one`)
 }
 
 func versionCommand() *cobra.Command {

@@ -78,7 +78,7 @@ come back. SIGHUP reads log.level again; other keys need a restart.`,
 // load reads the configuration.
 func (c *cli) load() (broker.Config, error) {
 	cfg, err := broker.LoadConfig(c.config)
-	return cfg, osservice.Fault(osservice.Config, err, `an empty file is a good one; "tapbroker check" names every fault at once`)
+	return cfg, osservice.Fault(osservice.Config, err, `correct what is named; the rest is looked at after that, by "tapbroker check". An empty file is a good one`)
 }
 
 // serve is the service.
