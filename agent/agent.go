@@ -42,6 +42,8 @@ type Options struct {
 	Panel io.Writer
 	// Reload reads the configuration again; nil makes Reload an error.
 	Reload func() (Config, error)
+	// Machine is what hears the service manager's events; nil where none come.
+	Machine *Machine
 
 	// For tests: the readers, the clocks, the journal's disk and the line to the broker.
 	Sources []reader.Source
@@ -289,6 +291,7 @@ func (a *Agent) runStation(ctx, lost context.Context) error {
 	group.Go(task("journal's room", func() error { return a.watchRoom(ctx) }))
 	group.Go(task("logons", func() error { return a.watchLogons(ctx) }))
 	group.Go(task("clock", func() error { return a.watchClock(ctx) }))
+	group.Go(task("wake-up", func() error { return a.watchWake(ctx) }))
 	group.Go(task("panel", func() error { return a.web.Run(ctx) }))
 	group.Go(func() error {
 		a.rack.run(ctx, a.runSource, func(had map[reader.Name]bool) { a.removed(ctx, had) })

@@ -54,11 +54,12 @@ type press struct {
 	fence   uint64
 	blocked chan struct{} // not nil: the broker answers no tap until it is closed
 
-	local taplinev1.LocalServiceClient
-	watch <-chan *taplinev1.WatchPresenceResponse
-	agent *Agent
-	stop  func()
-	off   func() // stops the broker
+	local   taplinev1.LocalServiceClient
+	watch   <-chan *taplinev1.WatchPresenceResponse
+	agent   *Agent
+	stop    func()
+	off     func()   // stops the broker
+	machine *Machine // what hears the service manager; nil for nothing
 }
 
 // buffer is a file in memory.
@@ -193,7 +194,7 @@ func (p *press) start() {
 	p.reader = readertest.NewFake("left", "right")
 	core := zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(p.log), zap.DebugLevel)
 	a, err := New(p.cfg, Options{
-		Build: "test", Log: zap.New(core), Panel: p.panel, Sources: []reader.Source{p.reader}, Disk: p.disk,
+		Build: "test", Log: zap.New(core), Panel: p.panel, Sources: []reader.Source{p.reader}, Disk: p.disk, Machine: p.machine,
 		Reload: func() (Config, error) {
 			if next := p.next.Load(); next != nil {
 				return *next, nil

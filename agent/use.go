@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/user"
+	"runtime"
 	"strings"
 	"time"
 
@@ -33,7 +34,19 @@ func (a *Agent) watchLogons(ctx context.Context) error {
 	emit := func(e session.Event) {
 		_ = a.loop.post(ctx, input{event: e}) // a station that stops records no more use
 	}
-	return logons.Run(ctx, logons.Config{Accounts: a.cfg.Unattributed.Accounts, Emit: emit, Log: a.log.Named("logons")})
+	cfg := logons.Config{Accounts: a.cfg.Unattributed.Accounts, Emit: emit, Log: a.log.Named("logons")}
+	if m := a.opts.Machine; m != nil {
+		cfg.Events, cfg.Lost = m.sessions, m.takeLost
+	}
+	return logons.Run(ctx, cfg)
+}
+
+// logonsHint says what to do where nothing tells of logons.
+func logonsHint() string {
+	if runtime.GOOS == "windows" {
+		return "start the service TermService (Remote Desktop Services), or set unattributed.logons to false"
+	}
+	return "install and start systemd-logind (or dbus), or set unattributed.logons to false"
 }
 
 // checkLogons looks whether logons can be seen, and whether the accounts are there.
@@ -45,7 +58,7 @@ func checkLogons(ctx context.Context, cfg Config) Finding {
 	}
 	told, err := logons.Sources(ctx)
 	if err != nil {
-		err = osservice.Fault(osservice.Config, err, "install and start systemd-logind (or dbus), or set unattributed.logons to false")
+		err = osservice.Fault(osservice.Config, err, logonsHint())
 	}
 	f.Good, f.Err = "told by "+told, err
 	var missing []string

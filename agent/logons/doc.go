@@ -3,7 +3,12 @@
 //
 // On Linux it listens to logind over D-Bus and reads the login records of utmp beside it, because not every way in goes through logind. Whoever
 // was at the station's own screen before the agent started is taken for the shared account that runs for weeks, and is no use; a shell from afar is. Logons that nobody
-// makes (a display manager's or getty's autologin) are no use either. On other systems nothing is watched yet, and Run says so.
+// makes (a display manager's or getty's autologin) are no use either.
+//
+// On Windows it hears the session events that the service manager passes on, asks Windows for account and protocol of the session, and lists all sessions beside
+// it every two seconds. The rules are those of Linux. What an event means is decided without Windows (wts), so that it is tested everywhere.
+//
+// On other systems nothing is watched, and Run says so.
 //
 // Package agent calls it. It reconnects for ever, asks for no rights, ends nobody's session and reads nobody's input.
 package logons
@@ -12,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"tapline/agent/session"
+	"tapline/installer/osservice"
 )
 
 // Config is what a watcher needs.
@@ -21,6 +27,10 @@ type Config struct {
 	// Emit takes a session.Used or session.Unused. It may wait.
 	Emit func(session.Event)
 	Log  *zap.Logger
+
+	// Events are those of sessions, on Windows; nil for none. Lost reports, once, that some did not fit into it.
+	Events <-chan osservice.Event
+	Lost   func() bool
 
 	// For tests: the address of the system bus, the file of login records, the folder of processes and that of logind's seats; empty is the machine's.
 	Bus, Utmp, Proc, Seats string

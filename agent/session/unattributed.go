@@ -29,6 +29,7 @@ const (
 	OSUnlock  record.Reason = "os-unlock"
 	OSSwitch  record.Reason = "os-switch" // the screen went over to another account
 	SSH       record.Reason = "ssh"
+	RDP       record.Reason = "rdp"
 	Remote    record.Reason = "remote" // from elsewhere in another way
 	InputUsed record.Reason = "input"
 )

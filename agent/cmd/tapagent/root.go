@@ -26,10 +26,13 @@ func build() string {
 }
 
 // cli is what all commands share.
-type cli struct{ config string }
+type cli struct {
+	config  string
+	machine *agent.Machine // hears the service manager
+}
 
 func root() *cobra.Command {
-	c := &cli{}
+	c := &cli{machine: agent.NewMachine()}
 	r := &cobra.Command{
 		Use:   "tapagent",
 		Short: "Name the person at a shared station",
@@ -47,7 +50,7 @@ A new station:
 	}
 	r.PersistentFlags().StringVar(&c.config, "config", "", "configuration file (default: where packages put it)")
 	spec := agent.Spec()
-	spec.Reload = c.reload
+	spec.Reload, spec.OnEvent = c.reload, c.machine.Hear
 	run := func(ctx context.Context) error { return c.run(ctx) }
 	r.AddCommand(
 		c.runCommand(spec, run), c.enrolCommand(), c.statusCommand(), c.supportCommand(), c.checkCommand(), c.endCommand(), c.pinCommand(), c.reloadCommand(), c.secretCommand(), c.badgeCommand(),

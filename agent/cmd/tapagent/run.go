@@ -45,7 +45,7 @@ func (c *cli) run(ctx context.Context) error {
 	if err := agent.EnrolHandover(ctx, cfg, build(), log); err != nil {
 		return err
 	}
-	a, err := agent.New(cfg, agent.Options{Build: build(), Log: log, Level: &level, Panel: os.Stdout, Reload: c.load})
+	a, err := agent.New(cfg, agent.Options{Build: build(), Log: log, Level: &level, Panel: os.Stdout, Reload: c.load, Machine: c.machine})
 	if err != nil {
 		return err
 	}
