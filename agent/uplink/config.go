@@ -41,7 +41,7 @@ type Config struct {
 	EvidenceKey func() record.PublicKey
 	// Changed returns a channel that is closed when the identity changes: the line is then made anew. Nil for never.
 	Changed func() <-chan struct{}
-	// Moved returns a channel that is closed when Brokers gives others: the line is then made anew. Nil for never.
+	// Moved returns a channel that is closed when Brokers gives others or the machine wakes up: the line is then made anew, without waiting. Nil for never.
 	Moved   func() <-chan struct{}
 	Journal Journal
 	// LastReceipt is the newest receipt that the journal kept; zero for none. A broker that is behind it has lost records.

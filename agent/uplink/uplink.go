@@ -50,7 +50,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 		brokers := u.cfg.Brokers()
 		if len(brokers) == 0 {
 			u.away("", "no broker is known")
-			pause(ctx, retry.NextBackOff())
+			u.pauseOrMove(ctx, retry.NextBackOff())
 			continue
 		}
 		began := time.Now()
@@ -70,11 +70,22 @@ func (u *Uplink) Run(ctx context.Context) error {
 		}
 		turn++
 		if turn%len(brokers) == 0 || time.Since(began) < u.cfg.Timing.RetryFirst {
-			pause(ctx, retry.NextBackOff())
+			u.pauseOrMove(ctx, retry.NextBackOff())
 		}
 	}
 	u.away("", "the agent stops")
 	return nil
+}
+
+// pauseOrMove waits before the next attempt; a machine that wakes up, or other brokers, end it.
+func (u *Uplink) pauseOrMove(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-u.cfg.Moved():
+	case <-timer.C:
+	}
 }
 
 func pause(ctx context.Context, d time.Duration) {
