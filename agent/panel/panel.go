@@ -101,7 +101,7 @@ func (p *Panel) Tell(n session.Notice) {
 	case session.Claimed:
 		p.line("the emergency is claimed: thank you")
 	case session.Unanswered:
-		p.line("AN EMERGENCY IS NOT CLAIMED: %d people must answer for it (tapagent emergency claim)", n.Missing)
+		p.line("AN EMERGENCY IS NOT CLAIMED: %d more must answer for it (tapagent emergency claim)", n.Missing)
 	case session.ReaderChanged:
 		if n.Reason != "" {
 			p.line("reader %s is away (%s)", n.Reader, n.Reason)

@@ -111,7 +111,7 @@ Without a name it is the oldest that waits.`,
 				if err != nil {
 					return emergencyFault(err)
 				}
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "tap your badge at this station to answer for emergency %s: %d people must\n", req.GetEmergency(), got.GetMissing())
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "tap your badge at this station to answer for emergency %s; people who still must: %d\n", req.GetEmergency(), got.GetMissing())
 				return err
 			})
 		},

@@ -83,3 +83,15 @@ func TestLinesAreBrokenBetweenWords(t *testing.T) {
 		}
 	}
 }
+
+// Nobody who asks how a station is takes one that is open to everybody for one that is idle.
+func TestTheStatusNamesTheEmergency(t *testing.T) {
+	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	got := whoText(&taplinev1.Presence{
+		State:     taplinev1.PresenceState_PRESENCE_STATE_EMERGENCY,
+		Emergency: &taplinev1.Emergency{Id: "e", Reason: "jam", Since: timestamppb.New(now.Add(-time.Minute))},
+	}, now)
+	if !strings.HasPrefix(got, "EMERGENCY (jam) for ") || !strings.Contains(got, "tapagent emergency end") {
+		t.Errorf("got %q", got)
+	}
+}

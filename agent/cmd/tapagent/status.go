@@ -174,6 +174,9 @@ func whoText(p *taplinev1.Presence, now time.Time) string {
 	if p.GetSession() == "" && p.GetState() == taplinev1.PresenceState_PRESENCE_STATE_UNATTRIBUTED {
 		return fmt.Sprintf("in use for %s, and NOBODY HAS TAPPED", ago(p.GetSince(), now))
 	}
+	if e := p.GetEmergency(); e != nil {
+		return fmt.Sprintf("EMERGENCY (%s) for %s: open to everybody, until somebody taps or \"tapagent emergency end\"", e.GetReason(), ago(e.GetSince(), now))
+	}
 	if p.GetSession() == "" {
 		return "nobody"
 	}
