@@ -203,7 +203,7 @@ func (l *loop) run(ctx context.Context) error {
 		select {
 		case in := <-l.urgent.presses:
 			l.open(in)
-			continue
+			l.schedule(timer)
 		default:
 		}
 		select {

@@ -54,3 +54,35 @@ func TestAPressGoesBeforeEverythingElse(t *testing.T) {
 		}
 	})
 }
+
+// Any program of the machine may press, and as often as it likes.
+func TestPressesWithoutEndKeepNothingElseOut(t *testing.T) {
+	const enough = 10_000
+	var l *loop
+	shown := 0
+	press := func() {
+		if shown++; shown < enough {
+			l.urgent.begin()
+			select {
+			case l.urgent.presses <- input{event: session.EmergencyPressed{ID: newSession()}}:
+			default:
+				l.urgent.end()
+			}
+		}
+	}
+	l = newLoop(loopConfig{
+		Rules: session.DefaultRules(), Journal: hungWriter{}, Show: func(screen) { press() }, Heartbeat: time.Hour,
+		Healthy: func() bool { return false }, Log: zap.NewNop(),
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	if err := l.post(ctx, input{look: func(session.State) { stop() }, done: make(chan struct{})}); err != nil {
+		t.Fatal(err)
+	}
+	press()
+	if err := l.run(ctx); err != nil {
+		t.Error(err)
+	}
+	if shown >= enough {
+		t.Errorf("%d presses went before one call and the end", shown)
+	}
+}
