@@ -27,6 +27,9 @@ func (e ClaimAsked) apply(s *step) {
 	if s.stopped || i < 0 || s.crises[i].Missing == 0 {
 		return
 	}
+	if s.held != nil && s.held.wants == wantsSecond && s.pending == nil { // whoever taps to answer for an emergency approves of nothing else by it
+		s.callOff(Overtaken)
+	}
 	s.claim = claim{id: e.Emergency, note: e.Note, tap: s.claim.tap}
 	s.waitForClaim(i, "")
 }

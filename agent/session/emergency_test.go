@@ -214,3 +214,31 @@ func TestTheStationIsOpenBeforeAnythingIsWritten(t *testing.T) {
 		t.Errorf("the first thing that is done is %#v", effects[0])
 	}
 }
+
+// One tap means one thing: somebody who answers for an emergency has not approved of a session by it, and the other way round.
+func TestATapForAnEmergencyIsNoApproval(t *testing.T) {
+	play(t, func(r *scenario) {
+		r.second["anna"], r.leads = "approval-needed", []string{"lea"}
+		r.Press("press-4", "alarm")
+		r.As("ben").Tap("press-4")
+		r.As("anna").Tap("press-4")
+		r.Says("press-4", SecondNeeded)
+		r.Claim("press-4", "")
+		r.As("lea").Tap("press-4")
+		r.Here("press-4", "ben")
+		r.Story("press-4", "emergency.opened: alarm", "opened ben", "closed: tap-in", "tap.refused anna: overtaken", "emergency.claimed lea")
+	})
+	play(t, func(r *scenario) { // the tap was on its way when the claim was asked for
+		r.Press("press-4", "alarm")
+		r.As("ben").Tap("press-4")
+		r.second["anna"], r.leads, r.slow = "approval-needed", []string{"lea"}, time.Second
+		r.As("anna").Tap("press-4")
+		r.Claim("press-4", "")
+		r.Wait(2 * time.Second)
+		r.Says("press-4", SecondNeeded)
+		r.As("lea").Tap("press-4")
+		r.Wait(2 * time.Second)
+		r.Here("press-4", "anna")
+		r.Open("press-4", false, 1)
+	})
+}

@@ -82,6 +82,7 @@ func (s *step) hold(tap Tap, a Answer, w want) {
 	within := s.rules.PINWithin
 	if h.wants = w; w == wantsSecond {
 		within = s.rules.SecondWithin
+		s.claim = claim{} // the next tap is for one thing: what the panel said last
 		h.second, h.part = nil, record.Approver
 		if a.Refusal == secondPerson {
 			h.part = record.CoPresent
