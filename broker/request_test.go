@@ -1,9 +1,13 @@
 package broker
 
 import (
+	"context"
 	"strings"
 	"testing"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
@@ -31,6 +35,32 @@ func TestACallHasANameInItsAnswer(t *testing.T) {
 		got := trailer.Get(wire.RequestHeader)
 		if err == nil || len(got) != 1 || got[0] == "" || (got[0] == row.sent) != row.kept {
 			t.Errorf("%s: got %v with %v", row.says, got, err)
+		}
+	}
+}
+
+// TestTheLogNamesTheCall at the level of what came of it: that there is none of what was asked for is an answer, no warning.
+func TestTheLogNamesTheCall(t *testing.T) {
+	for says, row := range map[string]struct {
+		err  error
+		want zapcore.Level
+	}{
+		"answered":         {nil, zap.DebugLevel},
+		"nothing found":    {wire.E(wire.NotFound, "person p-1: not found"), zap.InfoLevel},
+		"refused":          {wire.E(wire.Denied, "no"), zap.WarnLevel},
+		"failed inside":    {wire.E(wire.Internal, "broken"), zap.ErrorLevel},
+		"the caller left":  {wire.E(wire.Cancelled, "gone"), zap.DebugLevel},
+		"too much at once": {wire.E(wire.Busy, "come back"), zap.WarnLevel},
+	} {
+		core, seen := observer.New(zap.DebugLevel)
+		b := &Broker{log: zap.New(core)}
+		ctx := metadata.NewIncomingContext(t.Context(), metadata.Pairs(wire.RequestHeader, "ticket-4711"))
+		_, _ = requestUnary(ctx, nil, nil, func(ctx context.Context, _ any) (any, error) {
+			b.note(ctx, "/a/B", row.err, 0)
+			return nil, row.err
+		})
+		if all := seen.All(); len(all) != 1 || all[0].Level != row.want || all[0].ContextMap()["request"] != "ticket-4711" {
+			t.Errorf("%s: got %v", says, all)
 		}
 	}
 }
