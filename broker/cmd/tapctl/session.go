@@ -73,9 +73,7 @@ func window(f *taplinev1.RecordFilter, from, until string) error {
 func sessionColumns() []column[*taplinev1.Session] {
 	return []column[*taplinev1.Session]{
 		{"STATION", (*taplinev1.Session).GetStation},
-		{"PERSON", func(s *taplinev1.Session) string {
-			return strings.TrimSpace(s.GetPerson() + "  " + s.GetDisplayName())
-		}},
+		{"PERSON", sessionPerson},
 		{"FROM", func(s *taplinev1.Session) string { return when(s.GetOpenedAt()) }},
 		{"UNTIL", func(s *taplinev1.Session) string { return fallback(when(s.GetClosedAt()), "now") }},
 		{"ENDED BY", (*taplinev1.Session).GetReason},
@@ -88,6 +86,18 @@ func sessionColumns() []column[*taplinev1.Session] {
 			return fmt.Sprintf("%d-%d", s.GetOpenedSeq(), s.GetClosedSeq())
 		}},
 	}
+}
+
+// sessionPerson is whose session it is. An emergency is nobody's: whoever answered for it need not have been there.
+func sessionPerson(s *taplinev1.Session) string {
+	person := strings.TrimSpace(s.GetPerson() + "  " + s.GetDisplayName())
+	switch {
+	case s.GetDecidedBy() != "emergency":
+		return person
+	case person == "":
+		return "(emergency)"
+	}
+	return "(emergency) claimed by " + person
 }
 
 func whoCommand(o *options) *cobra.Command {
