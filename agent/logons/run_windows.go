@@ -2,6 +2,7 @@ package logons
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -13,8 +14,12 @@ func Run(ctx context.Context, cfg Config) error {
 
 // Sources says what tells of logons on this machine; an error when nothing does.
 func Sources(context.Context) (string, error) {
-	if _, err := (terminalServices{}).all(); err != nil {
+	all, err := terminalServices{}.all()
+	if err != nil {
 		return "", fmt.Errorf("list the sessions of Windows: %w", err)
+	}
+	if len(all) == 0 { // there is always that of the services; wine lists none
+		return "", errors.New("list the sessions of Windows: there are none")
 	}
 	return "the sessions of Windows (WTS)", nil
 }
