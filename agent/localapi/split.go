@@ -14,6 +14,8 @@ import (
 const (
 	sayWithin = 5 * time.Second // how long a caller may be silent before its first bytes
 	silentMax = 64              // how many may be silent at the same time; beyond it new ones wait
+
+	acceptAgain = 100 * time.Millisecond // after a caller that could not be accepted
 )
 
 // splitter gives each connection of the socket to gRPC or to HTTP, by its first bytes: gRPC is HTTP/2, which begins with "PRI", and no HTTP/1.1
@@ -44,8 +46,18 @@ func (s *splitter) run(ctx context.Context) error {
 			}
 			return nil
 		}
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) {
 			return err
+		}
+		if err != nil { // too many open files, a caller that hung up: no reason for a station to end
+			s.log.Warn("a local caller could not be accepted", zap.Error(err))
+			again := time.NewTimer(acceptAgain)
+			select {
+			case <-ctx.Done():
+			case <-again.C:
+			}
+			again.Stop()
+			continue
 		}
 		room <- struct{}{}
 		silent.Go(func() {
