@@ -34,6 +34,7 @@ type Config struct {
 	// Mode is how far the station enforces; what cannot be had makes way for less.
 	Mode string `yaml:"mode"`
 	Gate Gate   `yaml:"gate"`
+	Lock Lock   `yaml:"lock"`
 	// SignIn is for the modes lock and signin.
 	SignIn SignIn `yaml:"signin"`
 	// Panel is terminal (lines on standard output, beside the page), web (the page alone) or none.
@@ -271,6 +272,7 @@ func (c Config) Check() []error {
 		wrong("panel %q: want terminal, web or none", c.Panel)
 	}
 	faults = append(faults, c.Gate.check()...)
+	faults = append(faults, checkUser("lock.user", c.Lock.User)...)
 	for i, name := range c.SignIn.Accounts {
 		faults = append(faults, checkUser(fmt.Sprintf("signin.accounts[%d]", i), name)...)
 	}

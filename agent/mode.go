@@ -32,6 +32,12 @@ func defaultGate() Gate {
 	return Gate{Edge: "top", Words: "Tap your badge", EmergencyWords: "EMERGENCY: hold for 2 seconds"}
 }
 
+// Lock is how a session of the operating system is locked.
+type Lock struct {
+	// User is the account whose graphical session is locked; empty is that of whoever has one.
+	User string `yaml:"user"`
+}
+
 // longestWords bounds what a banner says, in bytes.
 const longestWords = 120
 

@@ -6,12 +6,12 @@ import (
 
 	"tapline/agent/signin"
 	"tapline/agent/station"
-	"tapline/proto/record"
 )
 
 // drivers are what enforces on this operating system.
 func (a *Agent) drivers() []station.Driver {
-	return []station.Driver{a.helpers, station.Missing(record.ModeLock), station.PAM{Folder: pamFolder}}
+	lock := &station.Lock{User: func() string { return a.settings().Lock.User }, Helpers: a.helpers}
+	return []station.Driver{a.helpers, lock, station.PAM{Folder: pamFolder}}
 }
 
 // pamFolder is where the system says which of its programs ask whom.

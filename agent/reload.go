@@ -19,7 +19,7 @@ import (
 // liveKeys are the settings that change while the station runs; one that ends with a dot stands for all below it.
 func liveKeys() []string {
 	return []string{
-		"account_hook", "brokers", "decide_within", "emergency.", "gate.", "heartbeat", "journal.", "log.level", "mode", "panel", "readers.", "session.", "sign.", "signin.",
+		"account_hook", "brokers", "decide_within", "emergency.", "gate.", "heartbeat", "journal.", "lock.", "log.level", "mode", "panel", "readers.", "session.", "sign.", "signin.",
 		"tokens.", "unattributed.input_quiet", "unattributed.longest", "web.hosts", "web.listen",
 	}
 }

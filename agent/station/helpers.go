@@ -205,6 +205,37 @@ func (h *Helpers) leave(one *helper) {
 	}
 }
 
+// look has the helpers tell whether another program holds the keyboard, as lockers do.
+func (h *Helpers) look(look bool) { h.change(func(o *Order) { o.Look = look }) }
+
+// sight is what is seen of a locker.
+type sight int
+
+const (
+	notSeen sight = iota // the helper has not looked yet
+	isOpen
+	isLocked
+)
+
+// locker is what they see of one, once they have looked for the order in force. It is not attached when none that sees the screen is there.
+func (h *Helpers) locker() (saw sight, attached bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	saw = isOpen
+	for one := range h.list {
+		switch r := one.last; {
+		case r.Reason != "": // it sees no display
+			continue
+		case r.Order < h.order.Number:
+			saw = notSeen
+		case r.HeldByOther && saw != notSeen:
+			saw = isLocked
+		}
+		attached = true
+	}
+	return saw, attached
+}
+
 // Shut reports whether every helper that is attached holds the input.
 func (h *Helpers) Shut() bool {
 	h.mu.Lock()

@@ -167,7 +167,7 @@ func (k *Keeper) settle(ctx context.Context) time.Duration {
 			why, next = first(why, d.why), min(next, wait)
 			continue
 		}
-		if !wish.Open && !d.shut {
+		if !wish.Open {
 			k.openBelow(ctx, i) // a locker could not take the keyboard from the gate
 		}
 		err := k.try(ctx, d, wish.Open)

@@ -48,7 +48,7 @@ func (r *stationRig) soon(what, script string) {
 			return
 		}
 		if time.Now().After(until) {
-			status, _ := r.c.Sh(r.t.Context(), "tapagent status -o json; journalctl -n 15 --no-pager -u tapline-agent")
+			status, _ := r.c.Sh(r.t.Context(), "tapagent status -o json; journalctl -n 40 --no-pager -u tapline-agent -u desk; pgrep -a xss-lock; loginctl list-sessions")
 			r.t.Fatalf("waited in vain: %s: %v\n%s\n%s", what, err, out, status)
 		}
 		pause(r.t.Context(), 100*time.Millisecond)
@@ -130,6 +130,29 @@ func TestAStationOnARealSystem(t *testing.T) {
 			t.Error("nobody is there, and the sign-in is allowed")
 		}
 	})
+	step("in the mode lock a locker is up while nobody is there; a tap takes it away", func() {
+		r.sh("sed -i 's/^mode: signin/mode: lock/' /etc/tapline/agent.yaml && systemctl reload tapline-agent")
+		r.soon("the mode is lock", "tapagent status -o json | jq -e '.mode.in_force == \"MODE_LOCK\"' && pgrep -x i3lock")
+		if r.typed() {
+			t.Error("a key reached the machine through the locker")
+		}
+		r.tap(anna, "Anna B.")
+		r.soon("the locker is gone", "! pgrep -x i3lock")
+		if !r.typed() {
+			t.Error("no key reached the machine")
+		}
+		r.sh("tapagent end")
+		r.soon("the locker is up again", "pgrep -x i3lock")
+		r.sh("pkill -x i3lock")
+		r.soon("a locker that somebody killed is up again", "pgrep -x i3lock")
+	})
+	step("an emergency takes the locker away, and without any locker the station falls back to the gate and says why", func() {
+		r.sh("tapagent emergency begin --reason alarm")
+		r.soon("the locker is gone", "! pgrep -x i3lock")
+		r.tap(ben, "Ben C.")
+		r.sh("tapagent end; pkill -x xss-lock; pkill -x i3lock; true")
+		r.soon("the station falls back", "tapagent status -o json | jq -e '.mode.in_force == \"MODE_GATE\" and .mode.reason == \"no-locker\"'")
+	})
 	step("the records are at the broker, and the evidence verifies without it", func() {
 		r.soon("everything has its receipt", "tapagent status -o json | jq -e '.journal.seq == .journal.acked'")
 		r.sh("cd /tmp && tapctl --identity /var/lib/tapline-broker/admin export evidence && tapaudit verify evidence")
@@ -153,7 +176,7 @@ func bootStation(t *testing.T) *stationRig {
 		t.Skip("needs: root")
 	}
 	for program, debian := range map[string]string{
-		"systemd-nspawn": "systemd-container", "Xvfb": "xvfb", "xdotool": "xdotool", "xterm": "xterm", "pamtester": "pamtester", "dpkg": "dpkg", "jq": "jq",
+		"systemd-nspawn": "systemd-container", "Xvfb": "xvfb", "xdotool": "xdotool", "xterm": "xterm", "pamtester": "pamtester", "i3lock": "i3lock", "xss-lock": "xss-lock", "dpkg": "dpkg", "jq": "jq",
 	} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skip("needs: " + debian)
@@ -209,10 +232,11 @@ Xvfb :7 -screen 0 800x480x24 -noreset &
 export DISPLAY=:7
 until xdotool getmouselocation >/dev/null 2>&1; do sleep .1; done
 xterm -geometry 100x20+0+120 -e sh -c 'while read -r line; do echo "$line" >>/tmp/typed; done' &
+xss-lock --session=$XDG_SESSION_ID -- i3lock -n -c 202020 &
 exec tapagent gate
 D
 chmod 755 /usr/local/bin/desk
-systemd-run -q --unit=desk -p PAMName=desk -p User=hmi /usr/local/bin/desk`)
+systemd-run -q --unit=desk -p LimitMEMLOCK=infinity -p PAMName=desk -p User=hmi /usr/local/bin/desk`)
 	r.soon("the terminal is on the screen", "DISPLAY=:7 xdotool search --onlyvisible --class xterm && DISPLAY=:7 xdotool mousemove 300 300")
 	r.soon("the station has its reader and its grants", "tapagent status -o json | jq -e '.broker.connected and .bundle.sequence != null and (.readers | any(.attached))'")
 }

@@ -44,9 +44,9 @@ func Boot(ctx context.Context, dir string) (_ *Container, err error) {
 	if err != nil {
 		return nil, err
 	}
-	// No further than the basic target: what else is installed on this machine (databases, directories) must neither start nor hold up the boot.
+	// Lockers want their memory locked. No further than the basic target: what else is installed on this machine (databases, directories) must neither start nor hold up the boot.
 	c.nspawn = exec.Command("systemd-nspawn", "--boot", "--directory="+root, "--machine=tapline-station", "--register=no", "--keep-unit",
-		"--private-network", "--bind="+c.Share+":/share", "--console=passive", "--", "--unit=basic.target")
+		"--private-network", "--system-call-filter=@memlock", "--bind="+c.Share+":/share", "--console=passive", "--", "--unit=basic.target")
 	c.nspawn.Stdout, c.nspawn.Stderr, c.nspawn.WaitDelay = &c.console, &c.console, 5*time.Second
 	if err := c.nspawn.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: systemd-nspawn: %w", ErrNoContainer, err), c.unmount())
