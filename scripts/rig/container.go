@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,11 +35,23 @@ type Container struct {
 	waiter  sync.WaitGroup
 }
 
-// bootLimit is how long the container may take: seconds on a quiet machine.
-const bootLimit = 3 * time.Minute
+// bootLimit is how long the container may take: seconds on a quiet machine. bootTries is how often it is tried: once in a while systemd hangs in a container.
+const (
+	bootLimit = 90 * time.Second
+	bootTries = 2
+)
 
 // Boot makes it in dir, with logind and nothing else that the machine may have installed.
-func Boot(ctx context.Context, dir string) (_ *Container, err error) {
+func Boot(ctx context.Context, dir string) (c *Container, err error) {
+	for try := range bootTries {
+		if c, err = boot(ctx, filepath.Join(dir, strconv.Itoa(try))); err == nil || errors.Is(err, ErrNoContainer) || ctx.Err() != nil {
+			return c, err
+		}
+	}
+	return nil, err
+}
+
+func boot(ctx context.Context, dir string) (_ *Container, err error) {
 	c := &Container{Share: filepath.Join(dir, "share"), layers: filepath.Join(dir, "layers"), ended: make(chan struct{})}
 	root, err := c.layer()
 	if err != nil {
@@ -130,6 +143,16 @@ func (c *Container) Sh(ctx context.Context, script string) (string, error) {
 		return said, fmt.Errorf("%s: %w\n%s", script, err, said)
 	}
 	return said, nil
+}
+
+// Run runs a program inside to its end.
+func (c *Container) Run(ctx context.Context, out, errs io.Writer, args ...string) error {
+	cmd := c.command(ctx, args...)
+	cmd.Stdout, cmd.Stderr = out, errs
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("run %s in the container: %w", args[0], err)
+	}
+	return nil
 }
 
 // Close powers it off.

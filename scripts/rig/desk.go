@@ -43,7 +43,7 @@ func NewDesk(ctx context.Context, dir string) (*Desk, error) {
 	d := &Desk{}
 	// The server writes its number where it is told to; with -noreset it stays when its last client goes.
 	d.server = newProcess("xvfb", dir, nil, "sh", "-c",
-		`exec Xvfb -displayfd 3 -screen 0 800x480x24 -nolisten tcp -noreset $DESK 3>"`+number+`.new"`)
+		`exec Xvfb -displayfd 3 -screen 0 800x480x24 -nolisten tcp -noreset -ac $DESK 3>"`+number+`.new"`)
 	if err := d.serve(ctx, number); err != nil {
 		return nil, err
 	}
@@ -96,13 +96,17 @@ func (d *Desk) Close() error {
 // Looks is how often the witness looked so far, and how often it did not see the view.
 func (d *Desk) Looks() (all, hidden int64) { return d.looks.Load(), d.hidden.Load() }
 
-// Usable types until a key reaches the view, or the time is over.
+// Usable types until a key reaches the view, or the time is over. Now and then it types Return, as somebody does who is asked for a password.
 func (d *Desk) Usable(ctx context.Context, within time.Duration) bool {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	before := d.typed.Load()
+	before, n := d.typed.Load(), 0
 	return d.until(ctx, "a key reaches the view", func() bool {
-		_ = d.press() // a server that is away takes none
+		key := keyA
+		if n++; n%10 == 0 {
+			key = keyReturn
+		}
+		_ = d.press(key) // a server that is away takes none
 		return d.typed.Load() > before
 	}) == nil
 }
@@ -114,7 +118,7 @@ func (d *Desk) Shut(ctx context.Context, within time.Duration) bool {
 	return d.until(ctx, "keys do not reach the view", func() bool {
 		for range 3 { // keys, each of which the view has had time to take
 			before, looks := d.typed.Load(), d.looks.Load()
-			if d.press() != nil {
+			if d.press(keyA) != nil {
 				return false
 			}
 			for d.looks.Load() < looks+3 && ctx.Err() == nil {
@@ -128,8 +132,14 @@ func (d *Desk) Shut(ctx context.Context, within time.Duration) bool {
 	}) == nil
 }
 
+// Keys, as an X server numbers them.
+const (
+	keyA      byte = 38
+	keyReturn byte = 36
+)
+
 // press presses a key and lets it go, as a keyboard does.
-func (d *Desk) press() error {
+func (d *Desk) press(key byte) error {
 	conn, err := xgb.NewConnDisplay(d.Display)
 	if err != nil {
 		return err
@@ -138,11 +148,10 @@ func (d *Desk) press() error {
 	if err := xtest.Init(conn); err != nil {
 		return err
 	}
-	const keyA = 38
 	root := xproto.Setup(conn).DefaultScreen(conn).Root
 	return errors.Join(
-		xtest.FakeInputChecked(conn, xproto.KeyPress, keyA, 0, root, 0, 0, 0).Check(),
-		xtest.FakeInputChecked(conn, xproto.KeyRelease, keyA, 0, root, 0, 0, 0).Check())
+		xtest.FakeInputChecked(conn, xproto.KeyPress, key, 0, root, 0, 0, 0).Check(),
+		xtest.FakeInputChecked(conn, xproto.KeyRelease, key, 0, root, 0, 0, 0).Check())
 }
 
 // watch keeps the view on the screen, and looks at it, until ctx ends. A server that goes away is waited for.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -50,6 +51,9 @@ func (b *bench) faults(ctx context.Context) error {
 			return err
 		}
 	}
+	if slices.Contains(b.modes, "lock") && os.Getenv(inContainer) == "" {
+		return b.contained(ctx)
+	}
 	for _, mode := range b.modes {
 		for _, f := range b.matrix() {
 			if len(b.only) > 0 && !slices.Contains(b.only, f.name) {
@@ -71,6 +75,42 @@ func (b *bench) faults(ctx context.Context) error {
 		return fmt.Errorf("the never-block contract, the day's sum or the evidence does not hold: %s", strings.Join(b.broken, ", "))
 	}
 	return nil
+}
+
+// inContainer marks the environment of the benchmark that contained runs.
+const inContainer = "TAPLINE_BENCH_CONTAINER"
+
+// contained runs the same benchmark in a container: locking takes a logind whose sessions may be locked, and a PAM whose files may be changed.
+func (b *bench) contained(ctx context.Context) (err error) {
+	c, err := rig.Boot(ctx, b.dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	bin := filepath.Join(c.Share, "bin")
+	for _, args := range [][]string{
+		{"cp", "-r", b.bin, bin},
+		{"gcc", "-O2", "-shared", "-fPIC", "-o", filepath.Join(c.Share, "pam_tapline.so"), "installer/linux/pam/pam_tapline.c", "-lpam"},
+	} {
+		if out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w\n%s", args[0], err, out)
+		}
+	}
+	if _, err := c.Sh(ctx, `useradd -m -s /bin/sh `+hmi+` && cp /share/pam_tapline.so "$(dirname "$(find /usr/lib /lib -name pam_permit.so | head -n 1)")"/
+printf 'auth required pam_permit.so\naccount required pam_permit.so\nsession required pam_systemd.so class=user type=x11\n' >/etc/pam.d/desk`); err != nil {
+		return err
+	}
+	args := []string{inContainer + "=1", "/share/bin/tapbench", "faults", "--mode", strings.Join(b.modes, ",")}
+	if len(b.only) > 0 {
+		args = append(args, "--fault", strings.Join(b.only, ","))
+	}
+	switch {
+	case b.markdown:
+		args = append(args, "--markdown")
+	case b.asJSON:
+		args = append(args, "--json")
+	}
+	return c.Run(ctx, b.out, b.say, append([]string{"env", "-u", "TAPLINE_PRIVATE_PCSC"}, args...)...)
 }
 
 func verdict(verified bool) string {
@@ -116,8 +156,10 @@ func (b *bench) faultIn(ctx context.Context, f fault, mode string) (c cell, err 
 	if err := w.recovered(ctx); err != nil {
 		return c, fmt.Errorf("after the fault: %w", err)
 	}
-	_, hidden := w.desk.Looks()
-	c.Blocked += int(hidden - hiddenBefore)
+	if mode != "lock" { // a locker hides the view, which is what it is for
+		_, hidden := w.desk.Looks()
+		c.Blocked += int(hidden - hiddenBefore)
+	}
 	if err := w.audit(ctx, &c); err != nil {
 		return c, err
 	}

@@ -52,6 +52,7 @@ type bench struct {
 	modes    []string
 	only     []string
 	markdown bool
+	asJSON   bool
 	out      io.Writer
 	wards    int      // made so far
 	broken   []string // cells that do not hold
@@ -129,7 +130,7 @@ Compare figures of one run only: machines differ, and so do their days.`,
 		case "failover":
 			f.IntVar(&b.stations, "stations", 64, "simulated stations")
 		case "faults":
-			f.StringSliceVar(&b.modes, "mode", []string{"attribute", "gate"}, "modes to try")
+			f.StringSliceVar(&b.modes, "mode", []string{"attribute", "gate"}, "modes to try; lock is tried in a container")
 			f.StringSliceVar(&b.only, "fault", nil, "faults to try; all if none is named")
 			f.BoolVar(&b.markdown, "markdown", false, "print the table that the documentation has")
 		case "shift":
@@ -158,7 +159,7 @@ func (b *bench) command(k kind, asJSON *bool) *cobra.Command {
 			return fmt.Errorf("make folder: %w", err)
 		}
 		defer os.RemoveAll(b.dir)
-		b.n, b.wait, b.say, b.out, b.report = n, wait, c.ErrOrStderr(), c.OutOrStdout(), printer(c.OutOrStdout(), *asJSON)
+		b.n, b.wait, b.asJSON, b.say, b.out, b.report = n, wait, *asJSON, c.ErrOrStderr(), c.OutOrStdout(), printer(c.OutOrStdout(), *asJSON)
 		return k.run(c.Context())
 	}}
 	if k.count != "" {

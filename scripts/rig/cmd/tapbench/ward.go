@@ -33,6 +33,7 @@ type ward struct {
 	disk    string // where the station's state is
 	clock   string // file that moves its clocks
 	begun   time.Time
+	unit    string // of the session that is locked; empty where there is none
 	tracer  *exec.Cmd
 	say     io.Writer
 }
@@ -87,7 +88,8 @@ func (b *bench) furnish(ctx context.Context, w *ward, mode string) (err error) {
 mode: %s
 heartbeat: 5s
 panel: none
-`, mode), w.serial.link)
+lock: {user: %q}
+`, mode, lockedUser(mode)), w.serial.link)
 	if err != nil {
 		return err
 	}
@@ -101,7 +103,11 @@ panel: none
 	if err := w.station.Start(ctx); err != nil {
 		return err
 	}
-	if mode != "attribute" {
+	if mode == "lock" {
+		if err := w.session(ctx, b.bin, b.wards); err != nil {
+			return err
+		}
+	} else if mode != "attribute" {
 		w.helper = w.plant.Program("gate", []string{"DISPLAY=" + w.desk.Display, "WAYLAND_DISPLAY="}, "tapagent", "gate", "--socket", w.station.Socket())
 		if err := w.helper.Start(); err != nil {
 			return err
@@ -239,10 +245,48 @@ func (w *ward) rollBackBundle(ctx context.Context) error {
 	return w.station.Start(ctx)
 }
 
+// hmi is the account of the session that is locked, in the container where that is tried.
+const hmi = "hmi"
+
+func lockedUser(mode string) string {
+	if mode == "lock" {
+		return hmi
+	}
+	return ""
+}
+
+// session signs the shared account in, with a helper and a locker that asks PAM; what PAM asks after the agent lets everybody in, in the place of a password.
+func (w *ward) session(ctx context.Context, bin string, n int) error {
+	for dir := w.disk; dir != "/tmp" && dir != "/"; dir = filepath.Dir(dir) { // it must get to the agent's socket
+		if err := os.Chmod(dir, 0o711); err != nil {
+			return err
+		}
+	}
+	pam := "auth [success=done auth_err=die default=ignore] pam_tapline.so socket=" + filepath.Join(w.disk, "pam.sock") +
+		"\nauth required pam_permit.so\naccount required pam_permit.so\n"
+	if err := os.WriteFile("/etc/pam.d/i3lock", []byte(pam), 0o644); err != nil {
+		return err
+	}
+	w.unit = fmt.Sprintf("desk-%d", n)
+	script := "(while :; do xss-lock --session=$XDG_SESSION_ID -- i3lock -n -c 202020; sleep .2; done) & exec " +
+		filepath.Join(bin, "tapagent") + " gate --socket " + w.station.Socket()
+	out, err := exec.CommandContext(ctx, "systemd-run", "-q", "--unit="+w.unit, "-p", "LimitMEMLOCK=infinity", "-p", "PAMName=desk", "-p", "User="+hmi,
+		"-p", "Environment=DISPLAY="+w.desk.Display, "sh", "-c", script).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("sign %s in: %w\n%s", hmi, err, out)
+	}
+	return nil
+}
+
 // close ends everything; what is not there yet is left out.
 func (w *ward) close(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	faults := []error{w.unspoil()}
+	if w.unit != "" {
+		_ = exec.CommandContext(ctx, "systemctl", "stop", w.unit).Run()       // it may have ended with its screen
+		_ = exec.CommandContext(ctx, "loginctl", "terminate-user", hmi).Run() // logind leaves what it ran
+		_ = exec.CommandContext(ctx, "pkill", "-KILL", "-u", hmi).Run()
+	}
 	if w.helper != nil {
 		faults = append(faults, w.helper.Kill())
 	}
