@@ -21,11 +21,21 @@ import (
 
 // fakeWindows has the sessions that a test gives it.
 type fakeWindows struct {
+	mu       sync.Mutex // guards the fields below, where somebody follows while a test changes them
 	sessions map[uint32]wtsSession
 	broken   bool
 }
 
+// meanwhile changes it under whoever follows.
+func (f *fakeWindows) meanwhile(do func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	do()
+}
+
 func (f *fakeWindows) all() ([]wtsSession, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.broken {
 		return nil, errors.New("no TermService")
 	}
@@ -37,6 +47,8 @@ func (f *fakeWindows) all() ([]wtsSession, error) {
 }
 
 func (f *fakeWindows) one(number uint32) (wtsSession, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	s, ok := f.sessions[number]
 	return s, ok && !f.broken
 }
@@ -227,35 +239,42 @@ func (f *fakeWindows) change(rnd *rand.Rand, number uint32, kind osservice.Event
 // TestSessionsAreFollowed has events come through the channel, some of them lost, and Windows not answer for a while.
 func TestSessionsAreFollowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		events, lost := make(chan osservice.Event, 2), false
+		events := make(chan osservice.Event, 2)
+		lost := false // guarded by system, as told is
 		var told []string
 		system := &fakeWindows{sessions: map[uint32]wtsSession{1: atDesk("hmi")}}
 		events <- osservice.Event{Kind: osservice.SessionLogon, Session: 1} // before our time
-		cfg := Config{Log: zap.NewNop(), Events: events, Lost: func() bool { was := lost; lost = false; return was }, Emit: func(e session.Event) { told = append(told, inWords(e)) }}
+		cfg := Config{Log: zap.NewNop(), Events: events, Lost: func() (was bool) { system.meanwhile(func() { was, lost = lost, false }); return was }, Emit: func(e session.Event) { system.meanwhile(func() { told = append(told, inWords(e)) }) }}
 		ctx, stop := context.WithCancel(t.Context())
 		var watching sync.WaitGroup
 		watching.Go(func() { followSessions(ctx, cfg, system) })
 		wants := func(want ...string) {
 			t.Helper()
 			synctest.Wait()
-			if !slices.Equal(told, want) {
-				t.Errorf("at %s: got %q, want %q", time.Now().Format("05.000"), told, want)
-			}
-			told = nil
+			system.meanwhile(func() {
+				if !slices.Equal(told, want) {
+					t.Errorf("at %s: got %q, want %q", time.Now().Format("05.000"), told, want)
+				}
+				told = nil
+			})
 		}
 		wants()
 		events <- osservice.Event{Kind: osservice.SessionLock, Session: 1}
 		events <- osservice.Event{Kind: osservice.SessionUnlock, Session: 1}
 		wants("used wts-1 os-unlock hmi")
-		system.sessions[2] = wtsSession{number: 2, account: "ann", connected: true, protocol: rdpProtocol}
+		system.meanwhile(func() {
+			system.sessions[2] = wtsSession{number: 2, account: "ann", connected: true, protocol: rdpProtocol}
+		})
 		wants()
 		<-time.After(wtsEvery)
 		wants("used wts-2 rdp ann from afar")
-		system.broken = true
+		system.meanwhile(func() { system.broken = true })
 		<-time.After(10 * wtsEvery)
 		wants()
-		system.broken, lost = false, true
-		delete(system.sessions, 2)
+		system.meanwhile(func() {
+			system.broken, lost = false, true
+			delete(system.sessions, 2)
+		})
 		events <- osservice.Event{Kind: osservice.SessionLock, Session: 9}
 		wants("unused wts-2")
 		stop()

@@ -23,19 +23,12 @@ func TestNoFaultShutsAStation(t *testing.T) {
 	if programs == "" {
 		t.Skip("needs: " + missing)
 	}
-	for program, debian := range map[string]string{"Xvfb": "xvfb", "strace": "strace", "ip": "iproute2", "systemd-nspawn": "systemd-container", "i3lock": "i3lock", "xss-lock": "xss-lock"} {
+	for program, debian := range map[string]string{"Xvfb": "xvfb", "strace": "strace", "ip": "iproute2"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skip("needs: " + debian)
 		}
 	}
-	if os.Geteuid() != 0 {
-		t.Skip("needs: root")
-	}
-	if _, err := os.Stat("/usr/include/security/pam_modules.h"); err != nil {
-		t.Skip("needs: libpam0g-dev")
-	}
-	bench := exec.CommandContext(within(t, 10*time.Minute), programs+"/tapbench", "faults", "--mode", "attribute,gate,lock", "--json")
-	bench.Dir = "../.."
+	bench := exec.CommandContext(within(t, 10*time.Minute), programs+"/tapbench", "faults", "--json")
 	bench.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "TAPLINE_PRIVATE_PCSC=") }) // a world of its own
 	var said bytes.Buffer
 	bench.Stderr = &said
@@ -61,7 +54,7 @@ func TestNoFaultShutsAStation(t *testing.T) {
 	if err != nil {
 		t.Errorf("%v\n%s", err, said.Bytes())
 	}
-	if cells["attribute"] < 14 || cells["gate"] < 14 || cells["lock"] < 14 {
+	if cells["attribute"] < 14 || cells["gate"] < 14 {
 		t.Errorf("tried %v: the matrix has 14 rows", cells)
 	}
 }

@@ -137,7 +137,7 @@ func (w *ward) settle(ctx context.Context, mode string) error {
 	if mode == "attribute" {
 		return nil
 	}
-	if !w.desk.Shut(ctx, 5*openWithin) {
+	if !w.desk.Shut(ctx, 20*openWithin) { // a locker that was not there in time is asked for again after ten seconds
 		return fmt.Errorf("in mode %s with nobody there, keys reach the machine", mode)
 	}
 	return nil
