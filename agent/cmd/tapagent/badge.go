@@ -40,27 +40,18 @@ ends after a day.`,
 					return osservice.Fault(osservice.Usage, fmt.Errorf("no PIN on standard input: %w", err), "give the PIN as one line, for instance from a file")
 				}
 			}
-			cfg, err := c.load()
-			if err != nil {
+			return c.ask(cmd.Context(), askWithin, func(ctx context.Context, local taplinev1.LocalServiceClient) error {
+				got, err := local.ClaimBadge(ctx, req)
+				if err != nil {
+					return claimFault(err)
+				}
+				if got.GetApproved() {
+					_, err = fmt.Fprintf(cmd.OutOrStdout(), "the badge belongs to %s\n", got.GetPerson())
+					return err
+				}
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "asked for %s; somebody has to approve until %s\n", got.GetPerson(), got.GetExpiresAt().AsTime().Local().Format("2006-01-02 15:04"))
 				return err
-			}
-			local, done, err := dial(cfg)
-			if err != nil {
-				return err
-			}
-			defer done()
-			ctx, cancel := context.WithTimeout(cmd.Context(), askWithin)
-			defer cancel()
-			got, err := local.ClaimBadge(ctx, req)
-			if err != nil {
-				return claimFault(err)
-			}
-			if got.GetApproved() {
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "the badge belongs to %s\n", got.GetPerson())
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "asked for %s; somebody has to approve until %s\n", got.GetPerson(), got.GetExpiresAt().AsTime().Local().Format("2006-01-02 15:04"))
-			return err
+			})
 		},
 	}
 	r.Flags().StringVar(&person, "person", "", "your ID; your PIN is read from standard input")

@@ -28,22 +28,6 @@ answer for it within the time that emergency.claim_within sets.`,
 	return e
 }
 
-// ask calls the running agent.
-func (c *cli) ask(cmd *cobra.Command, do func(context.Context, taplinev1.LocalServiceClient) error) error {
-	cfg, err := c.load()
-	if err != nil {
-		return err
-	}
-	local, done, err := dial(cfg)
-	if err != nil {
-		return err
-	}
-	defer done()
-	ctx, cancel := context.WithTimeout(cmd.Context(), askWithin)
-	defer cancel()
-	return do(ctx, local)
-}
-
 func (c *cli) emergencyBeginCommand() *cobra.Command {
 	var reason string
 	b := &cobra.Command{
@@ -52,7 +36,7 @@ func (c *cli) emergencyBeginCommand() *cobra.Command {
 that was there ends. While an emergency is in force, doing it again changes nothing.`,
 		Example: "  tapagent emergency begin\n  tapagent emergency begin --reason injury", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.ask(cmd, func(ctx context.Context, local taplinev1.LocalServiceClient) error {
+			return c.ask(cmd.Context(), askWithin, func(ctx context.Context, local taplinev1.LocalServiceClient) error {
 				e, err := local.BeginEmergency(ctx, &taplinev1.BeginEmergencyRequest{Reason: reason})
 				if err != nil {
 					return localFault(err)
@@ -71,7 +55,7 @@ func (c *cli) emergencyEndCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "end", Short: "End the emergency in force", Long: "Ends the emergency without a tap. A tap of a person ends it too, and says who is there.", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.ask(cmd, func(ctx context.Context, local taplinev1.LocalServiceClient) error {
+			return c.ask(cmd.Context(), askWithin, func(ctx context.Context, local taplinev1.LocalServiceClient) error {
 				who, err := local.WhoIsHere(ctx, &taplinev1.WhoIsHereRequest{})
 				if err != nil {
 					return localFault(err)
@@ -100,7 +84,7 @@ different people have to. Those taps begin no session: whoever works here stays.
 Without a name it is the oldest that waits.`,
 		Example: "  tapagent emergency claim --note 'jam at the infeed, belt stopped by hand'", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.ask(cmd, func(ctx context.Context, local taplinev1.LocalServiceClient) error {
+			return c.ask(cmd.Context(), askWithin, func(ctx context.Context, local taplinev1.LocalServiceClient) error {
 				req := &taplinev1.ClaimEmergencyRequest{Note: note}
 				if len(args) > 0 {
 					req.Emergency = args[0]
@@ -166,7 +150,7 @@ func (c *cli) emergencyListCommand() *cobra.Command {
 			if output != "table" && output != "json" {
 				return osservice.Fault(osservice.Usage, fmt.Errorf("output %q", output), "use -o table or -o json")
 			}
-			return c.ask(cmd, func(ctx context.Context, local taplinev1.LocalServiceClient) error {
+			return c.ask(cmd.Context(), askWithin, func(ctx context.Context, local taplinev1.LocalServiceClient) error {
 				who, err := local.WhoIsHere(ctx, &taplinev1.WhoIsHereRequest{})
 				if err != nil {
 					return localFault(err)

@@ -38,6 +38,27 @@ func dial(cfg agent.Config) (taplinev1.LocalServiceClient, func(), error) {
 	return taplinev1.NewLocalServiceClient(conn), func() { _ = conn.Close() }, nil
 }
 
+// call calls the running agent, whose answers may take so long in all.
+func call(ctx context.Context, cfg agent.Config, within time.Duration, do func(context.Context, taplinev1.LocalServiceClient) error) error {
+	local, done, err := dial(cfg)
+	if err != nil {
+		return err
+	}
+	defer done()
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	return do(ctx, local)
+}
+
+// ask calls the agent that the command's configuration is of.
+func (c *cli) ask(ctx context.Context, within time.Duration, do func(context.Context, taplinev1.LocalServiceClient) error) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	return call(ctx, cfg, within, do)
+}
+
 func notRunning(err error) error {
 	return osservice.Fault(osservice.NotRunning, err, "\"tapagent service status\" says whether the service runs; \"tapagent check\" finds what keeps it from running")
 }
@@ -67,31 +88,22 @@ func (c *cli) endCommand() *cobra.Command {
 		Long:  "Ends the session that is in force, as the person at the station could. It is durable when the command returns.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := c.load()
-			if err != nil {
+			return c.ask(cmd.Context(), askWithin, func(ctx context.Context, local taplinev1.LocalServiceClient) error {
+				who, err := local.WhoIsHere(ctx, &taplinev1.WhoIsHereRequest{})
+				if err != nil {
+					return localFault(err)
+				}
+				id := who.GetPresence().GetSession()
+				if id == "" {
+					_, err := fmt.Fprintln(cmd.OutOrStdout(), "nobody is here")
+					return err
+				}
+				if _, err := local.EndSession(ctx, &taplinev1.EndSessionRequest{Session: id}); err != nil {
+					return localFault(err)
+				}
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "ended session %s\n", id)
 				return err
-			}
-			local, done, err := dial(cfg)
-			if err != nil {
-				return err
-			}
-			defer done()
-			ctx, cancel := context.WithTimeout(cmd.Context(), askWithin)
-			defer cancel()
-			who, err := local.WhoIsHere(ctx, &taplinev1.WhoIsHereRequest{})
-			if err != nil {
-				return localFault(err)
-			}
-			id := who.GetPresence().GetSession()
-			if id == "" {
-				_, err := fmt.Fprintln(cmd.OutOrStdout(), "nobody is here")
-				return err
-			}
-			if _, err := local.EndSession(ctx, &taplinev1.EndSessionRequest{Session: id}); err != nil {
-				return localFault(err)
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "ended session %s\n", id)
-			return err
+			})
 		},
 	}
 }

@@ -31,22 +31,13 @@ From a script the PIN is one line on standard input.`,
 		Example: "  tapagent pin\n  tapagent pin --wait 5m",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := c.load()
-			if err != nil {
-				return err
-			}
-			local, done, err := dial(cfg)
-			if err != nil {
-				return err
-			}
-			defer done()
-			ctx, cancel := context.WithTimeout(cmd.Context(), wait)
-			defer cancel()
-			asked, err := askedFor(ctx, cmd.ErrOrStderr(), local)
-			if err != nil {
-				return err
-			}
-			return enterPIN(cmd, local, asked)
+			return c.ask(cmd.Context(), wait, func(ctx context.Context, local taplinev1.LocalServiceClient) error {
+				asked, err := askedFor(ctx, cmd.ErrOrStderr(), local)
+				if err != nil {
+					return err
+				}
+				return enterPIN(cmd, local, asked)
+			})
 		},
 	}
 	cmd.Flags().DurationVar(&wait, "wait", time.Minute, "how long to wait for a tap that needs a PIN")

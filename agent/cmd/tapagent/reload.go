@@ -46,20 +46,13 @@ all of session, emergency, sign, gate, readers and journal.`,
 
 // askReload asks the running agent, over its local API, to read the configuration again.
 func (c *cli) askReload(ctx context.Context) (*taplinev1.ReloadResponse, error) {
-	cfg, err := c.load()
-	if err != nil {
-		return nil, err
-	}
-	local, done, err := dial(cfg)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	ctx, cancel := context.WithTimeout(ctx, 2*askWithin)
-	defer cancel()
-	r, err := local.Reload(ctx, &taplinev1.ReloadRequest{})
-	if wire.KindOf(err) == wire.Precondition {
-		return nil, osservice.Fault(osservice.Config, said(err), "correct the key and reload again; \"tapagent check\" shows every fault at once")
-	}
-	return r, localFault(err)
+	var r *taplinev1.ReloadResponse
+	err := c.ask(ctx, 2*askWithin, func(ctx context.Context, local taplinev1.LocalServiceClient) (err error) {
+		r, err = local.Reload(ctx, &taplinev1.ReloadRequest{})
+		if wire.KindOf(err) == wire.Precondition {
+			return osservice.Fault(osservice.Config, said(err), "correct the key and reload again; \"tapagent check\" shows every fault at once")
+		}
+		return localFault(err)
+	})
+	return r, err
 }

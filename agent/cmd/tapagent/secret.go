@@ -30,24 +30,15 @@ It does not write to a terminal: a secret is for a program, not for the screen.`
 			if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 				return osservice.Fault(osservice.Usage, errors.New("standard output is a terminal"), "pipe it into the program that needs it")
 			}
-			cfg, err := c.load()
-			if err != nil {
+			return c.ask(cmd.Context(), 2*askWithin, func(ctx context.Context, local taplinev1.LocalServiceClient) error {
+				r, err := local.FetchSecret(ctx, &taplinev1.FetchSecretRequest{Session: session})
+				if err != nil {
+					return localFault(err)
+				}
+				defer clear(r.GetSecret())
+				_, err = out.Write(r.GetSecret())
 				return err
-			}
-			local, done, err := dial(cfg)
-			if err != nil {
-				return err
-			}
-			defer done()
-			ctx, cancel := context.WithTimeout(cmd.Context(), 2*askWithin)
-			defer cancel()
-			r, err := local.FetchSecret(ctx, &taplinev1.FetchSecretRequest{Session: session})
-			if err != nil {
-				return localFault(err)
-			}
-			defer clear(r.GetSecret())
-			_, err = out.Write(r.GetSecret())
-			return err
+			})
 		},
 	}
 	cmd.Flags().StringVar(&session, "session", "", "of this session alone (default: the one in force)")

@@ -71,7 +71,7 @@ func digestOf(path string) ([]byte, error) {
 // sign shows who signs for what, asks for the PIN, and writes the record.
 func (c *cli) sign(cmd *cobra.Command, req *taplinev1.SignActionRequest, out string) error {
 	var who *taplinev1.Presence
-	err := c.ask(cmd, func(ctx context.Context, local taplinev1.LocalServiceClient) error {
+	err := c.ask(cmd.Context(), askWithin, func(ctx context.Context, local taplinev1.LocalServiceClient) error {
 		r, err := local.WhoIsHere(ctx, &taplinev1.WhoIsHereRequest{})
 		who = r.GetPresence()
 		return localFault(err)
@@ -86,7 +86,7 @@ func (c *cli) sign(cmd *cobra.Command, req *taplinev1.SignActionRequest, out str
 	if req.Pin, _, err = readPIN(cmd, bufio.NewReader(cmd.InOrStdin()), who.GetPerson().GetDisplayName()); err != nil {
 		return err
 	}
-	return c.ask(cmd, func(ctx context.Context, local taplinev1.LocalServiceClient) error {
+	return c.ask(cmd.Context(), askWithin, func(ctx context.Context, local taplinev1.LocalServiceClient) error {
 		r, err := local.SignAction(ctx, req)
 		if err != nil {
 			return signFault(err)

@@ -158,16 +158,12 @@ func askStatus(ctx context.Context, cfg agent.Config, wait time.Duration) (*tapl
 	}
 }
 
-func statusOnce(ctx context.Context, cfg agent.Config) (*taplinev1.GetStatusResponse, error) {
-	local, done, err := dial(cfg)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	ctx, cancel := context.WithTimeout(ctx, askWithin)
-	defer cancel()
-	st, err := local.GetStatus(ctx, &taplinev1.GetStatusRequest{})
-	return st, localFault(err)
+func statusOnce(ctx context.Context, cfg agent.Config) (st *taplinev1.GetStatusResponse, err error) {
+	err = call(ctx, cfg, askWithin, func(ctx context.Context, local taplinev1.LocalServiceClient) (err error) {
+		st, err = local.GetStatus(ctx, &taplinev1.GetStatusRequest{})
+		return localFault(err)
+	})
+	return st, err
 }
 
 func whoText(p *taplinev1.Presence, now time.Time) string {

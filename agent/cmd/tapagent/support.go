@@ -76,23 +76,17 @@ is no hindrance. Nothing is sent: look at it, then hand it on.`,
 }
 
 // askAll asks the running agent for its status and its diagnostics. The error says why there are none.
-func askAll(ctx context.Context, cfg agent.Config) (*taplinev1.GetStatusResponse, *taplinev1.GetDiagnosticsResponse, error) {
-	local, done, err := dial(cfg)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer done()
-	ctx, cancel := context.WithTimeout(ctx, 2*askWithin)
-	defer cancel()
-	st, err := local.GetStatus(ctx, &taplinev1.GetStatusRequest{})
-	if err != nil {
-		return nil, nil, said(err)
-	}
-	d, err := local.GetDiagnostics(ctx, &taplinev1.GetDiagnosticsRequest{})
-	if err != nil {
-		return st, nil, said(err)
-	}
-	return st, d, nil
+func askAll(ctx context.Context, cfg agent.Config) (st *taplinev1.GetStatusResponse, d *taplinev1.GetDiagnosticsResponse, err error) {
+	err = call(ctx, cfg, 2*askWithin, func(ctx context.Context, local taplinev1.LocalServiceClient) (err error) {
+		if st, err = local.GetStatus(ctx, &taplinev1.GetStatusRequest{}); err != nil {
+			return said(err)
+		}
+		if d, err = local.GetDiagnostics(ctx, &taplinev1.GetDiagnosticsRequest{}); err != nil {
+			return said(err)
+		}
+		return nil
+	})
+	return st, d, err
 }
 
 func checkLines(ctx context.Context, cfg agent.Config) (all []string) {

@@ -40,7 +40,7 @@ configuration names (tokens.audiences).`,
 		Example: "  tapagent token issue mes.plant.example",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			req.Audience = args[0]
-			return c.ask(cmd, func(ctx context.Context, local taplinev1.LocalServiceClient) error {
+			return c.ask(cmd.Context(), askWithin, func(ctx context.Context, local taplinev1.LocalServiceClient) error {
 				r, err := local.IssueToken(ctx, req)
 				if err != nil {
 					return tokenFault(err)
@@ -73,7 +73,7 @@ func (c *cli) tokenKeysCommand() *cobra.Command {
 		Long:    "Prints the station's key set as JSON (RFC 7517). It is no secret; bring it to whoever checks tokens by a way that they trust.",
 		Example: "  tapagent token keys >press-4.jwks",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.ask(cmd, func(ctx context.Context, local taplinev1.LocalServiceClient) error {
+			return c.ask(cmd.Context(), askWithin, func(ctx context.Context, local taplinev1.LocalServiceClient) error {
 				r, err := local.GetTokenKeys(ctx, &taplinev1.GetTokenKeysRequest{})
 				if err != nil {
 					return localFault(err)
