@@ -42,17 +42,9 @@ func (p *Plant) Enrol(ctx context.Context, id, account, extra string) (*Station,
 
 // EnrolOn is Enrol with the station's files on a disk of its own, and a serial reader beside those of PC/SC.
 func (p *Plant) EnrolOn(ctx context.Context, disk, id, account, extra, serial string) (*Station, error) {
-	s, err := p.prepareIn(disk, id, extra)
+	s, err := p.prepareIn(disk, id, extra, serial)
 	if err != nil {
 		return nil, err
-	}
-	config, err := os.ReadFile(s.config)
-	if err != nil {
-		return nil, fmt.Errorf("make station %s: %w", id, err)
-	}
-	with := strings.Replace(string(config), "readers:\n", "readers:\n  serial:\n    - device: "+serial+"\n", 1)
-	if err := os.WriteFile(s.config, []byte(with), 0o600); err != nil {
-		return nil, fmt.Errorf("make station %s: %w", id, err)
 	}
 	return s, s.enrol(ctx, account)
 }
@@ -71,17 +63,18 @@ func (s *Station) enrol(ctx context.Context, account string) error {
 
 // Prepare makes the files of a station that is not enrolled.
 func (p *Plant) Prepare(id, extra string) (*Station, error) {
-	return p.prepareIn(filepath.Join(p.dir, "stations", strings.ReplaceAll(id, "/", "-")), id, extra)
+	return p.prepareIn(filepath.Join(p.dir, "stations", strings.ReplaceAll(id, "/", "-")), id, extra, "")
 }
 
-func (p *Plant) prepareIn(dir, id, extra string) (*Station, error) {
+// prepareIn has the station's files in dir, and a serial reader if one is named.
+func (p *Plant) prepareIn(dir, id, extra, serial string) (*Station, error) {
 	short := strings.ReplaceAll(id, "/", "-")
 	s := &Station{ID: id, plant: p, dir: dir}
 	if err := os.MkdirAll(s.StateDir(), 0o700); err != nil {
 		return nil, fmt.Errorf("make station %s: %w", id, err)
 	}
 	s.config = filepath.Join(s.dir, "agent.yaml")
-	if err := os.WriteFile(s.config, []byte(s.agentConfig()+extra), 0o600); err != nil {
+	if err := os.WriteFile(s.config, []byte(s.agentConfig(serial)+extra), 0o600); err != nil {
 		return nil, fmt.Errorf("make station %s: %w", id, err)
 	}
 	s.Agent = newProcess("agent-"+short, filepath.Join(p.dir, "logs"), nil, filepath.Join(p.bin, "tapagent"), "run", "--config", s.config)
@@ -95,7 +88,10 @@ func (p *Plant) prepareIn(dir, id, extra string) (*Station, error) {
 	return s, nil
 }
 
-func (s *Station) agentConfig() string {
+func (s *Station) agentConfig(serial string) string {
+	if serial != "" {
+		serial = "  serial:\n    - device: " + serial + "\n"
+	}
 	return fmt.Sprintf(`# Made by the rig.
 state_dir: %s
 socket: %s
@@ -103,11 +99,11 @@ keystore: file
 web:
   listen: ""
 readers:
-  pcsc:
+%s  pcsc:
     ignore: [%q]
 log:
   format: json
-`, s.StateDir(), s.Socket(), vpcd.Spare)
+`, s.StateDir(), s.Socket(), serial, vpcd.Spare)
 }
 
 // StateDir is where the agent keeps its state.

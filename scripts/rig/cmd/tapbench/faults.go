@@ -188,24 +188,15 @@ func (w *ward) tapDuring(ctx context.Context) string {
 	seen, err := w.station.Tap(ctx, 0, w.crew[1].UID, func(s rig.Seen) bool {
 		return rig.Named(w.crew[1].ID)(s) || s.Presence.GetPerson().GetId() == w.crew[1].ID || s.Notice.GetRefusal() != 0
 	})
-	switch {
+	switch cause := seen.Notice.GetRefusal(); {
 	case err != nil:
 		return "no answer"
-	case s(seen) != "":
-		return s(seen)
-	}
-	return "named"
-}
-
-// s is what a screen says of a tap that did not end with a name under a durable record.
-func s(seen rig.Seen) string {
-	if cause := seen.Notice.GetRefusal(); cause != 0 {
+	case cause != 0:
 		return "refused: " + strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(cause.String(), "REFUSAL_CAUSE_"), "_", "-"))
-	}
-	if !rig.Named(seen.Presence.GetPerson().GetId())(seen) {
+	case !rig.Named(w.crew[1].ID)(seen):
 		return "named, not recorded yet"
 	}
-	return ""
+	return "named"
 }
 
 // audit stops the agent and holds its journal to the day.
@@ -230,19 +221,12 @@ func (w *ward) audit(ctx context.Context, c *cell) error {
 	}
 	c.DaySeconds = wholeDay
 	for line := range strings.Lines(out) {
-		var day struct{ Named, Emergency, Unattributed, Idle, AgentDown int64 }
-		var raw map[string]any
-		if err := json.Unmarshal([]byte(line), &raw); err != nil {
-			return fmt.Errorf("tapaudit coverage said %q: %w", line, err)
+		var day struct {
+			Named, Emergency, Unattributed, Idle int64
+			AgentDown                            int64 `json:"agent_down"`
 		}
-		for name, into := range map[string]*int64{
-			"named": &day.Named, "emergency": &day.Emergency, "unattributed": &day.Unattributed, "idle": &day.Idle, "agent_down": &day.AgentDown,
-		} {
-			n, ok := raw[name].(float64)
-			if !ok {
-				return fmt.Errorf("tapaudit coverage said nothing of %s: %s", name, line)
-			}
-			*into = int64(n)
+		if err := json.Unmarshal([]byte(line), &day); err != nil {
+			return fmt.Errorf("tapaudit coverage said %q: %w", line, err)
 		}
 		if all := day.Named + day.Emergency + day.Unattributed + day.Idle + day.AgentDown; all != wholeDay {
 			c.DaySeconds = all

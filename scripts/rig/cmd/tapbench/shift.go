@@ -123,7 +123,7 @@ func (c *comings) run(ctx context.Context, begun time.Time) error {
 		g.Go(func() error {
 			for who := i; who < len(c.plan); who += len(c.fleet.Stations) {
 				come := begun.Add(c.plan[who])
-				if err := until(ctx, come); err != nil {
+				if err := wait(ctx, time.Until(come)); err != nil {
 					return err
 				}
 				o, err := s.Tap(ctx, c.fleet.People[who])
@@ -147,16 +147,5 @@ func (c *comings) note(o fleet.Outcome, took time.Duration) {
 	}
 	if o.By != "broker" {
 		c.alone++
-	}
-}
-
-func until(ctx context.Context, moment time.Time) error {
-	timer := time.NewTimer(time.Until(moment))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

@@ -199,7 +199,7 @@ func (w *ward) spoil(ctx context.Context, what string) error {
 		if time.Since(begun) > healWithin {
 			return errors.New("strace does not trace the agent")
 		}
-		if err := until(ctx, time.Now().Add(10*time.Millisecond)); err != nil {
+		if err := wait(ctx, 10*time.Millisecond); err != nil {
 			return err
 		}
 	}
