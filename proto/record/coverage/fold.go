@@ -68,9 +68,6 @@ func (f *Fold) Alive(now record.Time) {
 	}
 }
 
-// LastSign is the time of the last sign of life, as the station stamped it; zero before the first.
-func (f *Fold) LastSign() record.Time { return f.last }
-
 // provesLife is false for records that a start may write before it says so.
 func provesLife(t record.Type) bool {
 	return t != record.EpochSealed && t != record.ClockStepped && t != record.JournalDegraded
